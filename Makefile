@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make            all programs
+# make modules    sockgate.ko for KERNEL (6.1, 6.12, a Debian version, or
+#                 "running"; default 6.1)
+# make demo       the main job on three virtual machines, told as a story
+# make check      every test, unit and guest; ends with "N passed, N failed"
+# make bench      what a connection costs, by instruction count
+# make lint       checkpatch, sparse, clang-tidy, cppcheck, shellcheck
+# make dkms-install   put the module under DKMS on this machine
+#
+# O=DIR puts the results elsewhere; SAN=1 builds with ASan and UBSan.
+
+VERSION := $(shell sed -n 's/^SOCKGATE_VERSION := //p' Kbuild)
+O ?= build
+KERNEL ?= 6.1
+CC ?= gcc
+.DEFAULT_GOAL := all
+
+# What every program needs is installed by the first rule that runs.
+PKGS := libevent libevent_openssl openssl libprotobuf-c libconfig sqlite3 \
+	jansson libmnl
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wwrite-strings -Wformat=2 -Wvla
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	-fPIE
+ifdef SAN
+OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+LINK := -fsanitize=address,undefined
+else
+OPT := -O2 -g -D_FORTIFY_SOURCE=2
+LINK :=
+endif
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DSOCKGATE_VERSION='"$(VERSION)"' $(OPT) \
+	$(HARDEN) $(WARN) -isystem $(O)/gen -Iinclude -Iinclude/uapi -Ilib -I. \
+	$(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LINK) $(LDFLAGS)
+
+# One archive per folder, without its main.c and its tests.
+DIRS := lib sigdb secsrv nfagent ctl
+sources = $(filter-out %/main.c %_test.c,$(wildcard $(1)/*.c))
+objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
+archive = $(patsubst %,$(O)/obj/%.a,$(1))
+
+# Which archives a program is linked from, in link order.
+USES_sigdb := sigdb lib
+USES_secsrv := secsrv sigdb lib
+USES_nfagent := nfagent lib
+USES_sockgate := ctl secsrv sigdb lib
+MAIN_sockgate := ctl/main.c
+LIBS_sigdb := -lcsv
+LIBS_secsrv := -lsystemd
+LIBS_nfagent := -lsystemd
+PROGRAMS := sigdb secsrv nfagent sockgate
+main = $(or $(MAIN_$(1)),$(1)/main.c)
+PRESENT := $(foreach p,$(PROGRAMS),$(if $(wildcard $(call main,$(p))),$(p)))
+
+TESTS := $(foreach d,$(DIRS),$(wildcard $(d)/*_test.c))
+TEST_BINS := $(patsubst %.c,$(O)/test/%,$(TESTS))
+
+GEN := $(O)/gen/sockgate.pb-c.h
+
+.PHONY: all modules unit-tests tools demo check bench lint dkms-install \
+	print-cflags clean
+.SECONDARY:
+
+all: $(addprefix $(O)/bin/,$(PRESENT)) tools
+unit-tests: $(TEST_BINS)
+
+$(O)/.need-build:
+	@tests/need build
+	@mkdir -p $(O) && touch $@
+
+$(O)/gen/sockgate.pb-c.c: proto/sockgate.proto | $(O)/.need-build
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(@D) --proto_path=proto $<
+$(O)/gen/sockgate.pb-c.h: $(O)/gen/sockgate.pb-c.c ;
+
+# The schema as a C string.
+$(O)/gen/sigdb_schema.h: sigdb/schema.sql
+	@mkdir -p $(@D)
+	{ echo 'static const char schema_sql[] ='; \
+	  sed 's/["\\]/\\&/g; s/.*/"&\\n"/' $<; echo ';'; } >$@
+$(O)/obj/sigdb/sigdb.o: $(O)/gen/sigdb_schema.h
+
+# Beside the program, as where it is installed.
+$(O)/share/sockgate/%: sigdb/%
+	@mkdir -p $(@D)
+	cp $< $@
+$(O)/bin/sigdb: | $(O)/share/sockgate/categories.conf
+
+$(O)/obj/gen/%.o: $(O)/gen/%.c | $(O)/.need-build
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Wshadow,$(ALL_CFLAGS)) -c -o $@ $<
+
+$(O)/obj/%.o: %.c $(GEN) | $(O)/.need-build
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive_rule
+$(O)/obj/$(1).a: $(call objects,$(call sources,$(1))) \
+		$(if $(filter lib,$(1)),$(O)/obj/gen/sockgate.pb-c.o)
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach d,$(DIRS),$(eval $(call archive_rule,$(d))))
+
+define program_rule
+$(O)/bin/$(1): $(call objects,$(call main,$(1))) $(call archive,$(USES_$(1)))
+	@mkdir -p $$(@D)
+	$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) -pthread $(LIBS_$(1))
+endef
+$(foreach p,$(PRESENT),$(eval $(call program_rule,$(p))))
+
+# A unit test is linked with the archives that its folder's program uses.
+test_uses = $(call archive,$(or $(USES_$(patsubst ctl,sockgate,$(1))),lib))
+define test_rule
+$(O)/test/$(1)/%_test: $(O)/obj/$(1)/%_test.o $(call test_uses,$(1))
+	@mkdir -p $$(@D)
+	$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) $(LIBS_$(1)) -lcmocka -pthread
+endef
+$(foreach d,$(DIRS),$(eval $(call test_rule,$(d))))
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+
+modules:
+	@tests/need build
+	@env -u MAKEFLAGS tests/labkit/module $(KERNEL) $(O)/kmod
+
+-include tests/guest.mk bench/bench.mk
+
+tools:
+
+demo: all
+	@tests/demo/run
+
+check:
+	@tests/check
+
+bench:
+	@bench/run
+
+# For the running kernel, or KVER=RELEASE; needs root and that kernel's headers.
+KVER ?= $(shell uname -r)
+DKMS_SRC := /usr/src/sockgate-$(VERSION)
+dkms-install:
+	@tests/need dkms
+	-dkms remove sockgate/$(VERSION) --all >/dev/null 2>&1
+	rm -rf $(DKMS_SRC)
+	install -d $(DKMS_SRC)
+	cp -r Kbuild kmod include $(DKMS_SRC)
+	rm $(DKMS_SRC)/kmod/dkms.conf
+	sed 's/@VERSION@/$(VERSION)/' kmod/dkms.conf >$(DKMS_SRC)/dkms.conf
+	dkms install sockgate/$(VERSION) -k $(KVER) --force
+
+lint:
+	@tests/need build lint
+	@tests/lint
+
+print-cflags:
+	@echo $(ALL_CFLAGS)
+
+clean:
+	rm -rf $(O)
