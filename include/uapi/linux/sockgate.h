@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The contract between sockgate.ko and its agent: one generic-netlink family.
+ *
+ * All commands that come from user space need CAP_NET_ADMIN in the initial
+ * user namespace.  All multi-byte values are in host order, except addresses
+ * and the attributes of type be16.
+ *
+ * SOCKGATE_CMD_REGISTER   agent -> kernel
+ *     (no attributes)     From now on this socket receives questions.  One
+ *                         process at a time (-EBUSY for any other), as many
+ *                         sockets of it as SOCKGATE_MAX_SOCKETS; questions
+ *                         are spread over them.  Closing the last one leaves
+ *                         the kernel without an agent.
+ *
+ * SOCKGATE_CMD_ASK        kernel -> agent
+ *     ID:          u64    names the request until it is answered
+ *     EVENT:       u8     enum sockgate_event
+ *     FAMILY:      u8     AF_INET or AF_INET6 (mapped addresses are AF_INET)
+ *     PROTOCOL:    u8     IPPROTO_*
+ *     LADDR:       4 or 16 bytes, absent if unbound
+ *     LPORT:       be16   0 if unbound
+ *     RADDR:       4 or 16 bytes, absent for listen
+ *     RPORT:       be16   0 for listen
+ *     UID:         u32    of the calling thread, in the initial user namespace
+ *     CGROUP:      u64    id of the socket's cgroup (version 2 hierarchy)
+ *     NETNS:       u64    cookie of the socket's network namespace
+ *     EXE:         struct sockgate_file
+ *     PROCESS:     struct sockgate_process
+ *     COMM:        string, for display only
+ *     REMAINING:   u32    milliseconds until the kernel's own deadline
+ *
+ * SOCKGATE_CMD_ANSWER     agent -> kernel (no reply unless NLM_F_ACK)
+ *     ID:          u64
+ *     ACTION:      u8     enum sockgate_action
+ *     ERROR:       u32    for DENY: EACCES, ECONNREFUSED or EPERM
+ *     REASON:      u8     for FAIL: the row of the failure table to apply
+ *     LIFETIME:    u32    milliseconds to cache the verdict; 0: do not
+ *     GENERATION:  u32    the policy the verdict comes from; a verdict of
+ *                         another than the current one is not cached
+ *     FIELDS:      u32    SOCKGATE_F_*: what the decision looked at
+ *     LPREFIX:     u8     leading bits of LADDR looked at (with F_LADDR)
+ *     RPREFIX:     u8     leading bits of RADDR looked at (with F_RADDR)
+ *     TAG:         u32    application tag, already shifted into the mark mask
+ *
+ * SOCKGATE_CMD_OPEN_EXE   agent -> kernel, replies with the same command
+ *     ID:          u64    of a pending request
+ *     FD:          s32    (reply) read-only descriptor, installed in the
+ *                         calling process, of the very file the caller runs
+ *
+ * SOCKGATE_CMD_SET_GENERATION  agent -> kernel
+ *     GENERATION:  u32    verdicts cached under any other are void at once
+ *
+ * SOCKGATE_CMD_SET_CONFIG      agent or administrator -> kernel, each
+ *                              attribute optional, all or nothing
+ *     DEADLINE:    u32    milliseconds a caller may be held
+ *     MAX_PENDING: u32    requests held at a time
+ *     MAX_CACHED:  u32    verdicts cached
+ *     MARK_MASK:   u32    bits of sk_mark that carry the tag
+ *     FAILURES:    array of struct sockgate_failure, rows to change
+ *     FAILSAFES:   array of struct sockgate_failsafe, replaces the list
+ *
+ * SOCKGATE_CMD_GET_STATUS      anyone with CAP_NET_ADMIN, replies with
+ *     everything of SET_CONFIG, and
+ *     GENERATION:  u32
+ *     AGENT_PID:   u32    absent if none is registered
+ *     PENDING:     u32    requests held now
+ *     CACHED:      u32    verdicts cached now
+ *     COUNTERS:    array of u64, index enum sockgate_counter
+ *     HOOKS:       array of u64, calls seen by each hook, index
+ *                  enum sockgate_hook
+ *     VERSION_STR: string
+ */
+#ifndef _UAPI_LINUX_SOCKGATE_H
+#define _UAPI_LINUX_SOCKGATE_H
+
+#include <linux/types.h>
+
+#define SOCKGATE_GENL_NAME	"sockgate"
+#define SOCKGATE_GENL_VERSION	1
+
+#define SOCKGATE_MAX_SOCKETS	8
+#define SOCKGATE_MAX_FAILSAFES	64
+
+enum sockgate_cmd {
+	SOCKGATE_CMD_UNSPEC,
+	SOCKGATE_CMD_REGISTER,
+	SOCKGATE_CMD_ASK,
+	SOCKGATE_CMD_ANSWER,
+	SOCKGATE_CMD_OPEN_EXE,
+	SOCKGATE_CMD_SET_GENERATION,
+	SOCKGATE_CMD_SET_CONFIG,
+	SOCKGATE_CMD_GET_STATUS,
+	__SOCKGATE_CMD_MAX,
+	SOCKGATE_CMD_MAX = __SOCKGATE_CMD_MAX - 1,
+};
+
+enum sockgate_attr {
+	SOCKGATE_A_UNSPEC,
+	SOCKGATE_A_ID,
+	SOCKGATE_A_EVENT,
+	SOCKGATE_A_FAMILY,
+	SOCKGATE_A_PROTOCOL,
+	SOCKGATE_A_LADDR,
+	SOCKGATE_A_LPORT,
+	SOCKGATE_A_RADDR,
+	SOCKGATE_A_RPORT,
+	SOCKGATE_A_UID,
+	SOCKGATE_A_CGROUP,
+	SOCKGATE_A_NETNS,
+	SOCKGATE_A_EXE,
+	SOCKGATE_A_PROCESS,
+	SOCKGATE_A_COMM,
+	SOCKGATE_A_REMAINING,
+	SOCKGATE_A_ACTION,
+	SOCKGATE_A_ERROR,
+	SOCKGATE_A_REASON,
+	SOCKGATE_A_LIFETIME,
+	SOCKGATE_A_GENERATION,
+	SOCKGATE_A_FIELDS,
+	SOCKGATE_A_LPREFIX,
+	SOCKGATE_A_RPREFIX,
+	SOCKGATE_A_TAG,
+	SOCKGATE_A_FD,
+	SOCKGATE_A_DEADLINE,
+	SOCKGATE_A_MAX_PENDING,
+	SOCKGATE_A_MAX_CACHED,
+	SOCKGATE_A_MARK_MASK,
+	SOCKGATE_A_FAILURES,
+	SOCKGATE_A_FAILSAFES,
+	SOCKGATE_A_AGENT_PID,
+	SOCKGATE_A_PENDING,
+	SOCKGATE_A_CACHED,
+	SOCKGATE_A_COUNTERS,
+	SOCKGATE_A_HOOKS,
+	SOCKGATE_A_VERSION_STR,
+	SOCKGATE_A_PAD,
+	__SOCKGATE_A_MAX,
+	SOCKGATE_A_MAX = __SOCKGATE_A_MAX - 1,
+};
+
+/* What a caller wants to do. */
+enum sockgate_event {
+	SOCKGATE_EVENT_UNSPEC,
+	SOCKGATE_EVENT_OPEN,
+	SOCKGATE_EVENT_BIND,
+	SOCKGATE_EVENT_CONNECT,		/* TCP: the state SYN_SENT follows */
+	SOCKGATE_EVENT_LISTEN,
+	SOCKGATE_EVENT_ACCEPT,
+	SOCKGATE_EVENT_SEND,		/* to an unconnected destination */
+	SOCKGATE_EVENT_RECEIVE,
+	SOCKGATE_EVENT_ESTABLISHED,
+	SOCKGATE_EVENT_CLOSE,
+	__SOCKGATE_EVENT_MAX,
+	SOCKGATE_EVENT_MAX = __SOCKGATE_EVENT_MAX - 1,
+};
+
+enum sockgate_action {
+	SOCKGATE_ACTION_UNSPEC,
+	SOCKGATE_ACTION_ALLOW,
+	SOCKGATE_ACTION_DENY,		/* with ERROR */
+	SOCKGATE_ACTION_FAIL,		/* no verdict to be had, see REASON */
+	SOCKGATE_ACTION_FAILSAFE,	/* failure table only: allow what the
+					 * failsafe list names, deny the rest
+					 */
+	__SOCKGATE_ACTION_MAX,
+	SOCKGATE_ACTION_MAX = __SOCKGATE_ACTION_MAX - 1,
+};
+
+/* Why there is no verdict: the rows of the failure table. */
+enum sockgate_reason {
+	SOCKGATE_REASON_UNSPEC,
+	SOCKGATE_REASON_NO_AGENT,	/* none is registered */
+	SOCKGATE_REASON_AGENT_GONE,	/* it closed its sockets while we waited */
+	SOCKGATE_REASON_AGENT_BUSY,	/* its socket took no more messages */
+	SOCKGATE_REASON_DEADLINE,	/* it did not answer in time */
+	SOCKGATE_REASON_TABLE_FULL,	/* MAX_PENDING requests are held */
+	SOCKGATE_REASON_NO_MEMORY,
+	SOCKGATE_REASON_CHANGED,	/* the executable changed while we waited */
+	SOCKGATE_REASON_UNLOAD,		/* the module is being removed */
+	SOCKGATE_REASON_UNVERIFIABLE,	/* agent: executable cannot be read */
+	SOCKGATE_REASON_SERVER_AWAY,	/* agent: no security server answers */
+	SOCKGATE_REASON_BAD_ANSWER,	/* server or agent: not understood */
+	__SOCKGATE_REASON_MAX,
+	SOCKGATE_REASON_MAX = __SOCKGATE_REASON_MAX - 1,
+};
+
+/* The fields of a request that a decision looked at: the mask of a verdict. */
+#define SOCKGATE_F_EVENT	(1U << 0)
+#define SOCKGATE_F_PROTOCOL	(1U << 1)
+#define SOCKGATE_F_FAMILY	(1U << 2)	/* implied by the addresses */
+#define SOCKGATE_F_LADDR	(1U << 3)	/* LPREFIX bits of it */
+#define SOCKGATE_F_LPORT	(1U << 4)
+#define SOCKGATE_F_RADDR	(1U << 5)	/* RPREFIX bits of it */
+#define SOCKGATE_F_RPORT	(1U << 6)
+#define SOCKGATE_F_EXE		(1U << 7)
+#define SOCKGATE_F_PROCESS	(1U << 8)
+#define SOCKGATE_F_UID		(1U << 9)
+#define SOCKGATE_F_CGROUP	(1U << 10)
+#define SOCKGATE_F_NETNS	(1U << 11)
+#define SOCKGATE_F_ALL		((1U << 12) - 1)
+
+/*
+ * An executable: the real inode, behind overlayfs if there is one.  A changed
+ * file is another key (ctime); so is a reused inode number (generation).
+ */
+struct sockgate_file {
+	__u64	ino;
+	__s64	ctime_ns;
+	__u64	size;
+	__u32	dev;		/* MAJOR << 20 | MINOR */
+	__u32	generation;
+};
+
+/* A process: an exec makes another of it (exec_id). */
+struct sockgate_process {
+	__u64	start_ns;	/* CLOCK_BOOTTIME */
+	__u64	exec_id;
+	__u32	pid;		/* thread group, initial pid namespace */
+	__u32	tid;		/* the first caller; no part of the identity */
+};
+
+/* One row of the failure table. */
+struct sockgate_failure {
+	__u8	reason;		/* enum sockgate_reason */
+	__u8	action;		/* ALLOW, DENY or FAILSAFE */
+	__u16	error;		/* what DENY and an unmatched FAILSAFE return */
+};
+
+/*
+ * What may talk while no verdict can be had.  Zero means any, except for uid,
+ * where SOCKGATE_UID_ANY does.  Ports are inclusive ranges in host order.
+ */
+#define SOCKGATE_UID_ANY	0xffffffffU
+
+struct sockgate_failsafe {
+	__u8	addr[16];	/* remote; for LISTEN local; 4 bytes if AF_INET */
+	struct sockgate_file exe;	/* ino 0: any; size is not compared */
+	__u32	events;		/* bit (1 << enum sockgate_event) */
+	__u32	uid;
+	__u16	rport_min;
+	__u16	rport_max;
+	__u16	lport_min;
+	__u16	lport_max;
+	__u8	family;
+	__u8	protocol;
+	__u8	prefix;		/* bits of addr to compare */
+	__u8	pad[5];
+};
+
+/* Counted by outcome; each caller ends in exactly one of the first group. */
+enum sockgate_counter {
+	SOCKGATE_N_HIT_ALLOW,		/* cached verdict, allowed */
+	SOCKGATE_N_HIT_DENY,		/* cached verdict, refused */
+	SOCKGATE_N_EXEMPT,		/* kernel, agent, not for us */
+	SOCKGATE_N_HELD_ALLOW,		/* waited, allowed */
+	SOCKGATE_N_HELD_DENY,		/* waited, refused */
+	SOCKGATE_N_FAIL_ALLOW,		/* failure table, allowed */
+	SOCKGATE_N_FAIL_DENY,		/* failure table, refused */
+	SOCKGATE_N_INTERRUPTED,		/* a signal ended the wait */
+
+	SOCKGATE_N_ASKED,		/* questions sent */
+	SOCKGATE_N_JOINED,		/* callers that waited on another's */
+	SOCKGATE_N_ANSWERED,		/* answers that completed a request */
+	SOCKGATE_N_LATE,		/* answers to none that is pending */
+	SOCKGATE_N_EVICTED,		/* verdicts dropped to make room */
+	SOCKGATE_N_STALE,		/* answers not cached: old generation */
+	SOCKGATE_N_REASON,		/* failures by reason start here */
+	SOCKGATE_N_MAX = SOCKGATE_N_REASON + __SOCKGATE_REASON_MAX,
+};
+
+enum sockgate_hook {
+	SOCKGATE_HOOK_CONNECT,
+	SOCKGATE_HOOK_LISTEN,
+	SOCKGATE_HOOK_SENDMSG,
+	__SOCKGATE_HOOK_MAX,
+};
+
+#endif /* _UAPI_LINUX_SOCKGATE_H */
