@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The verdict cache: tuple space search, as the megaflows of Open vSwitch have
+ * it.  A verdict is stored under the fields that the decision looked at and
+ * answers every event that agrees in those.  There are few distinct masks; a
+ * lookup tries each with one hash.  If more are asked for than there is room,
+ * the exact mask serves, which can only be too narrow, never too wide.
+ *
+ * Locking: lookups run under RCU alone.  cache_lock covers every change: the
+ * masks, the buckets, the age list, the generation and the size.  It is a plain
+ * spinlock: nothing here is called from interrupts.  Masks and entries are
+ * freed after a grace period.
+ */
+#include <linux/bitops.h>
+#include <linux/jhash.h>
+#include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/random.h>
+#include <linux/rculist.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "cache.h"
+#include "count.h"
+
+#define MAX_MASKS	16
+#define SLOT_EXACT		0	/* its mask is never given up */
+#define BUCKET_BITS	14
+#define EVICT_SCAN	16	/* entries given a second chance per eviction */
+#define DRAIN_BATCH	256	/* entries dropped under one hold of the lock */
+
+struct mask {
+	struct sg_key bits;
+	u32 entries;
+	struct rcu_head rcu;
+};
+
+struct entry {
+	struct hlist_node bucket;
+	struct list_head age;
+	struct sg_key key;		/* masked */
+	const struct mask *mask;
+	unsigned int slot;		/* of the mask */
+	struct sg_verdict verdict;
+	unsigned long expires;		/* jiffies */
+	u32 generation;
+	bool used;			/* since eviction last looked */
+	struct rcu_head rcu;
+};
+
+static struct hlist_head *buckets;
+static struct mask __rcu *masks[MAX_MASKS];
+static unsigned int mask_end = 1;	/* above the last slot in use */
+static LIST_HEAD(by_age);
+static DEFINE_SPINLOCK(cache_lock);
+static u32 hash_seed __read_mostly;
+static u32 generation;
+static u32 size;
+static u32 limit = SG_CACHE_DEFAULT;
+
+static void key_and(struct sg_key *out, const struct sg_key *key,
+		    const struct sg_key *bits)
+{
+	const u64 *k = (const u64 *)key, *b = (const u64 *)bits;
+	u64 *o = (u64 *)out;
+	size_t i;
+
+	for (i = 0; i < SG_KEY_WORDS; i++)
+		o[i] = k[i] & b[i];
+}
+
+static struct hlist_head *bucket_of(const struct sg_key *masked,
+				    unsigned int slot)
+{
+	u32 hash = jhash2((const u32 *)masked, sizeof(*masked) / sizeof(u32),
+			  hash_seed + slot);
+
+	return &buckets[hash >> (32 - BUCKET_BITS)];
+}
+
+static struct entry *find(const struct sg_key *masked, const struct mask *mask,
+			  unsigned int slot)
+{
+	struct entry *e;
+
+	hlist_for_each_entry_rcu(e, bucket_of(masked, slot), bucket,
+				 lockdep_is_held(&cache_lock))
+		if (e->mask == mask && !memcmp(&e->key, masked, sizeof(*masked)))
+			return e;
+	return NULL;
+}
+
+static bool good(const struct entry *e)
+{
+	return e->generation == READ_ONCE(generation) &&
+	       time_before(jiffies, e->expires);
+}
+
+static struct entry *find_any(const struct sg_key *key)
+{
+	const struct mask *mask;
+	struct sg_key masked;
+	struct entry *e;
+	unsigned int i, end = READ_ONCE(mask_end);
+
+	for (i = 0; i < end; i++) {
+		mask = rcu_dereference(masks[i]);
+		if (!mask || !READ_ONCE(mask->entries))
+			continue;
+		key_and(&masked, key, &mask->bits);
+		e = find(&masked, mask, i);
+		if (e && good(e))
+			return e;
+	}
+	return NULL;
+}
+
+/**
+ * sg_cache_lookup() - the verdict for an event, if one is remembered
+ * @key:     of the event
+ * @verdict: filled in if there is one
+ *
+ * Safe in the ftrace callback: RCU only.
+ *
+ * Return: whether there is one.
+ */
+bool sg_cache_lookup(const struct sg_key *key, struct sg_verdict *verdict)
+{
+	struct entry *e;
+
+	rcu_read_lock();
+	e = find_any(key);
+	if (e) {
+		*verdict = e->verdict;
+		if (!READ_ONCE(e->used))
+			WRITE_ONCE(e->used, true);
+	}
+	rcu_read_unlock();
+	return e;
+}
+
+static void prefix_bits(struct in6_addr *addr, unsigned int prefix)
+{
+	memset(addr->s6_addr, 0xff, prefix / 8);
+	if (prefix % 8)
+		addr->s6_addr[prefix / 8] = 0xff << (8 - prefix % 8);
+}
+
+static void mask_bits(struct sg_key *bits, const struct sg_fields *f)
+{
+	memset(bits, 0, sizeof(*bits));
+	if (f->fields & SOCKGATE_F_EVENT)
+		bits->event = 0xff;
+	if (f->fields & SOCKGATE_F_PROTOCOL)
+		bits->protocol = 0xff;
+	if (f->fields & (SOCKGATE_F_FAMILY | SOCKGATE_F_LADDR | SOCKGATE_F_RADDR))
+		bits->family = 0xff;
+	if (f->fields & SOCKGATE_F_LADDR)
+		prefix_bits(&bits->laddr, f->lprefix);
+	if (f->fields & SOCKGATE_F_RADDR)
+		prefix_bits(&bits->raddr, f->rprefix);
+	if (f->fields & SOCKGATE_F_LPORT)
+		bits->lport = htons(0xffff);
+	if (f->fields & SOCKGATE_F_RPORT)
+		bits->rport = htons(0xffff);
+	if (f->fields & SOCKGATE_F_UID)
+		bits->uid = ~0U;
+	if (f->fields & SOCKGATE_F_CGROUP)
+		bits->cgroup = ~0ULL;
+	if (f->fields & SOCKGATE_F_NETNS)
+		bits->netns = ~0ULL;
+	if (f->fields & SOCKGATE_F_EXE) {
+		bits->exe_ino = ~0ULL;
+		bits->exe_ctime = ~0LL;
+		bits->exe_dev = ~0U;
+		bits->exe_generation = ~0U;
+	}
+	if (f->fields & SOCKGATE_F_PROCESS) {
+		bits->pid = ~0U;
+		bits->start_ns = ~0ULL;
+		bits->exec_id = ~0ULL;
+	}
+}
+
+/* A slot whose mask is @bits, made if need be; SLOT_EXACT if there is no room. */
+static unsigned int mask_slot(const struct sg_key *bits)
+{
+	unsigned int i, empty = SLOT_EXACT;
+	struct mask *mask;
+
+	lockdep_assert_held(&cache_lock);
+	for (i = 0; i < MAX_MASKS; i++) {
+		mask = rcu_dereference_protected(masks[i], true);
+		if (mask && !memcmp(&mask->bits, bits, sizeof(*bits)))
+			return i;
+		if (!mask && empty == SLOT_EXACT)
+			empty = i;
+	}
+	if (empty == SLOT_EXACT)
+		return SLOT_EXACT;
+	mask = kzalloc(sizeof(*mask), GFP_ATOMIC | __GFP_NOWARN);
+	if (!mask)
+		return SLOT_EXACT;
+	mask->bits = *bits;
+	rcu_assign_pointer(masks[empty], mask);
+	if (empty >= mask_end)
+		WRITE_ONCE(mask_end, empty + 1);
+	return empty;
+}
+
+static void mask_put(unsigned int slot)
+{
+	struct mask *mask = rcu_dereference_protected(masks[slot], true);
+
+	lockdep_assert_held(&cache_lock);
+	WRITE_ONCE(mask->entries, mask->entries - 1);
+	if (mask->entries || slot == SLOT_EXACT)
+		return;
+	RCU_INIT_POINTER(masks[slot], NULL);
+	kfree_rcu(mask, rcu);
+	while (!rcu_access_pointer(masks[mask_end - 1]))
+		WRITE_ONCE(mask_end, mask_end - 1);
+}
+
+static void drop(struct entry *e)
+{
+	lockdep_assert_held(&cache_lock);
+	hlist_del_rcu(&e->bucket);
+	list_del(&e->age);
+	mask_put(e->slot);
+	WRITE_ONCE(size, size - 1);
+	kfree_rcu(e, rcu);
+}
+
+/* Everything that is cached now, a batch at a time. */
+static void drain(void)
+{
+	LIST_HEAD(old);
+	int i;
+
+	spin_lock(&cache_lock);
+	list_splice_init(&by_age, &old);
+	while (!list_empty(&old)) {
+		for (i = 0; i < DRAIN_BATCH && !list_empty(&old); i++)
+			drop(list_first_entry(&old, struct entry, age));
+		cond_resched_lock(&cache_lock);
+	}
+	spin_unlock(&cache_lock);
+}
+
+/*
+ * The oldest that nobody used lately, or the oldest of those looked at.  False
+ * if what is left is being drained already.
+ */
+static bool evict(void)
+{
+	struct entry *e;
+	int i;
+
+	lockdep_assert_held(&cache_lock);
+	if (list_empty(&by_age))
+		return false;
+	for (i = 0; i < EVICT_SCAN; i++) {
+		e = list_first_entry(&by_age, struct entry, age);
+		if (!e->used || !good(e))
+			break;
+		WRITE_ONCE(e->used, false);
+		list_move_tail(&e->age, &by_age);
+	}
+	drop(list_first_entry(&by_age, struct entry, age));
+	sg_count(SOCKGATE_N_EVICTED);
+	return true;
+}
+
+static bool add(struct entry *e, const struct sg_key *key,
+		const struct sg_key *bits)
+{
+	struct entry *old;
+	struct mask *mask;
+	int i;
+
+	lockdep_assert_held(&cache_lock);
+	/* More than a few only while a smaller limit is being reached. */
+	for (i = 0; size >= limit; i++)
+		if (i == EVICT_SCAN || !evict())
+			return false;
+	e->slot = mask_slot(bits);
+	mask = rcu_dereference_protected(masks[e->slot], true);
+	e->mask = mask;
+	key_and(&e->key, key, &mask->bits);
+	old = find(&e->key, mask, e->slot);
+	WRITE_ONCE(mask->entries, mask->entries + 1);
+	if (old)
+		drop(old);
+	hlist_add_head_rcu(&e->bucket, bucket_of(&e->key, e->slot));
+	list_add_tail(&e->age, &by_age);
+	WRITE_ONCE(size, size + 1);
+	return true;
+}
+
+/**
+ * sg_cache_add() - remember a verdict
+ * @key:         of the request it was given for
+ * @fields:      what the decision looked at
+ * @verdict:     ALLOW or DENY
+ * @lifetime_ms: for how long; 0 is not at all
+ * @from:        generation of the policy it comes from
+ *
+ * Best effort: without memory the question is asked again next time.
+ */
+void sg_cache_add(const struct sg_key *key, const struct sg_fields *fields,
+		  const struct sg_verdict *verdict, u32 lifetime_ms, u32 from)
+{
+	struct sg_key bits;
+	struct entry *e;
+	bool added;
+
+	if (!lifetime_ms || !READ_ONCE(limit))
+		return;
+	e = kzalloc(sizeof(*e), GFP_KERNEL | __GFP_NOWARN);
+	if (!e)
+		return;
+	mask_bits(&bits, fields);
+	e->verdict = *verdict;
+	e->generation = from;
+	e->expires = jiffies + msecs_to_jiffies(lifetime_ms);
+
+	spin_lock(&cache_lock);
+	added = from == generation && add(e, key, &bits);
+	spin_unlock(&cache_lock);
+	if (!added) {
+		sg_count(SOCKGATE_N_STALE);
+		kfree(e);
+	}
+}
+
+/**
+ * sg_cache_set_generation() - a new policy: forget what the old one said
+ * @to: its generation
+ *
+ * No lookup that begins after the return finds an older verdict.
+ */
+void sg_cache_set_generation(u32 to)
+{
+	bool changed;
+
+	spin_lock(&cache_lock);
+	changed = to != generation;
+	WRITE_ONCE(generation, to);
+	spin_unlock(&cache_lock);
+	if (changed)
+		drain();
+}
+
+/**
+ * sg_cache_generation() - the generation in force
+ *
+ * Return: what was last set, 0 at first.
+ */
+u32 sg_cache_generation(void)
+{
+	return READ_ONCE(generation);
+}
+
+/**
+ * sg_cache_set_limit() - how many verdicts are kept
+ * @to: at most SG_CACHE_LIMIT; 0 keeps none
+ */
+void sg_cache_set_limit(u32 to)
+{
+	spin_lock(&cache_lock);
+	WRITE_ONCE(limit, to);
+	while (size > limit && evict())
+		cond_resched_lock(&cache_lock);
+	spin_unlock(&cache_lock);
+}
+
+/**
+ * sg_cache_limit() - how many verdicts are kept at most
+ *
+ * Return: the number.
+ */
+u32 sg_cache_limit(void)
+{
+	return READ_ONCE(limit);
+}
+
+/**
+ * sg_cache_size() - how many verdicts are kept now, expired ones included
+ *
+ * Return: the number.
+ */
+u32 sg_cache_size(void)
+{
+	return READ_ONCE(size);
+}
+
+int __init sg_cache_init(void)
+{
+	struct mask *exact;
+
+	buckets = kvcalloc(1U << BUCKET_BITS, sizeof(*buckets), GFP_KERNEL);
+	if (!buckets)
+		return -ENOMEM;
+	exact = kzalloc(sizeof(*exact), GFP_KERNEL);
+	if (!exact) {
+		kvfree(buckets);
+		return -ENOMEM;
+	}
+	memset(&exact->bits, 0xff, sizeof(exact->bits));
+	RCU_INIT_POINTER(masks[SLOT_EXACT], exact);
+	hash_seed = get_random_u32();
+	return 0;
+}
+
+/* Nobody looks up any more: the hooks are gone. */
+void sg_cache_exit(void)
+{
+	drain();
+	kfree(rcu_dereference_protected(masks[SLOT_EXACT], true));
+	kvfree(buckets);
+}

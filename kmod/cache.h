@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Verdicts that are still good, by what they depended on. */
+#ifndef SOCKGATE_CACHE_H
+#define SOCKGATE_CACHE_H
+
+#include "event.h"
+#include "verdict.h"
+
+#define SG_CACHE_DEFAULT	65536U
+#define SG_CACHE_LIMIT		1048576U
+
+int sg_cache_init(void);
+void sg_cache_exit(void);
+
+bool sg_cache_lookup(const struct sg_key *key, struct sg_verdict *verdict);
+void sg_cache_add(const struct sg_key *key, const struct sg_fields *fields,
+		  const struct sg_verdict *verdict, u32 lifetime_ms,
+		  u32 generation);
+void sg_cache_set_generation(u32 generation);
+u32 sg_cache_generation(void);
+
+void sg_cache_set_limit(u32 limit);
+u32 sg_cache_limit(void);
+u32 sg_cache_size(void);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a caller wants to do, as a key to compare, hash and send. */
+#ifndef SOCKGATE_EVENT_H
+#define SOCKGATE_EVENT_H
+
+#include <linux/in6.h>
+#include <linux/sockgate.h>
+#include <linux/types.h>
+
+struct file;
+struct msghdr;
+struct sock;
+struct sockaddr;
+struct socket;
+
+/*
+ * One event of one process on one kind of socket.  No holes, unused bytes zero:
+ * it is masked, hashed and compared as a whole.  IPv4 addresses, mapped ones
+ * too, stand in the first four bytes.
+ */
+struct sg_key {
+	struct in6_addr laddr;
+	struct in6_addr raddr;
+	u64 cgroup;
+	u64 netns;
+	u64 exe_ino;
+	s64 exe_ctime;
+	u64 start_ns;
+	u64 exec_id;
+	u32 exe_dev;
+	u32 exe_generation;
+	u32 pid;
+	u32 uid;
+	__be16 lport;
+	__be16 rport;
+	u8 event;		/* enum sockgate_event */
+	u8 family;
+	u8 protocol;
+	u8 zero;
+};
+
+#define SG_KEY_WORDS (sizeof(struct sg_key) / sizeof(u64))
+
+bool sg_event_connect(struct sg_key *key, struct sock *sk,
+		      const struct sockaddr *addr, int addr_len);
+bool sg_event_listen(struct sg_key *key, struct sock *sk);
+bool sg_event_send(struct sg_key *key, struct sock *sk,
+		   const struct msghdr *msg);
+
+struct file *sg_event_exe(const struct sg_key *key);
+bool sg_event_same_exe(const struct sg_key *key);
+
+#endif

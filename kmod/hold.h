@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Callers that wait for a verdict. */
+#ifndef SOCKGATE_HOLD_H
+#define SOCKGATE_HOLD_H
+
+#include "event.h"
+#include "verdict.h"
+
+#define SG_DEADLINE_DEFAULT	10000U	/* milliseconds */
+#define SG_DEADLINE_LIMIT	100000U	/* below the hung-task detector's 120 s */
+#define SG_PENDING_DEFAULT	4096U
+#define SG_PENDING_LIMIT	65536U
+
+struct file;
+struct sk_buff;
+struct sock;
+struct sg_request;
+
+int sg_hold_init(void);
+void sg_hold_close(void);
+void sg_hold_exit(void);
+
+int sg_hold(const struct sg_key *key, const struct sock *sk,
+	    struct sg_verdict *verdict);
+
+bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
+		    const struct sg_fields *fields, u32 lifetime_ms,
+		    u32 generation);
+void sg_hold_fail_asked(u32 portid, enum sockgate_reason reason);
+struct file *sg_hold_exe(u64 id);
+
+void sg_hold_set_deadline(u32 ms);
+u32 sg_hold_deadline(void);
+void sg_hold_set_limit(u32 limit);
+u32 sg_hold_limit(void);
+u32 sg_hold_pending(void);
+
+#endif

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sockgate.ko: stops socket events before they reach the transport layer, until
+ * an agent has said whether this application may.
+ *
+ * The life of an event by file: hook.c (control) -> event.c (key) -> judge.c ->
+ * cache.c (known verdicts) -> hold.c (waiting) -> upcall.c (asking agent.c's
+ * process) -> failure.c (no verdict to be had).
+ */
+#include <linux/init.h>
+#include <linux/module.h>
+
+#include "agent.h"
+#include "cache.h"
+#include "failure.h"
+#include "hold.h"
+#include "hook.h"
+#include "upcall.h"
+
+static int __init sockgate_init(void)
+{
+	int err;
+
+	err = sg_failure_init();
+	if (err)
+		return err;
+	err = sg_cache_init();
+	if (err)
+		goto no_cache;
+	sg_hold_init();
+	err = sg_agent_init();
+	if (err)
+		goto no_agent;
+	err = sg_upcall_init();
+	if (err)
+		goto no_upcall;
+	err = sg_hook_init();
+	if (err)
+		goto no_hook;
+	pr_info("version %s, waiting for an agent\n", SOCKGATE_VERSION);
+	return 0;
+
+no_hook:
+	sg_upcall_exit();
+no_upcall:
+	sg_agent_exit();
+no_agent:
+	sg_hold_close();
+	sg_hold_exit();
+	sg_cache_exit();
+no_cache:
+	sg_failure_exit();
+	return err;
+}
+
+static void __exit sockgate_exit(void)
+{
+	sg_hook_close();
+	sg_hold_close();
+	sg_hook_exit();
+	sg_upcall_exit();
+	sg_agent_exit();
+	sg_hold_exit();
+	sg_cache_exit();
+	sg_failure_exit();
+}
+
+module_init(sockgate_init);
+module_exit(sockgate_exit);
+
+MODULE_DESCRIPTION("Application-aware firewall: holds socket events for a verdict");
+MODULE_VERSION(SOCKGATE_VERSION);
+MODULE_LICENSE("GPL");
