@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "conf_text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "why.h"
+
+#define FIRST_SIZE 8192
+
+static char *read_stream(FILE *stream, size_t limit, size_t *size)
+{
+	size_t room = FIRST_SIZE, used = 0, n;
+	char *text = malloc(room + 1), *bigger;
+
+	while (text) {
+		n = fread(text + used, 1, room - used, stream);
+		used += n;
+		if (!n)
+			break;
+		if (used > limit) {
+			free(text);
+			errno = EFBIG;
+			return NULL;
+		}
+		if (used < room)
+			continue;
+		bigger = realloc(text, 2 * room + 1);
+		if (!bigger)
+			free(text);
+		text = bigger;
+		room *= 2;
+	}
+	if (text && ferror(stream)) {
+		free(text);
+		return NULL;
+	}
+	if (text)
+		text[used] = '\0';
+	*size = used;
+	return text;
+}
+
+char *conf_text_read(const char *file, size_t limit, size_t *size, char *text,
+		     size_t text_size)
+{
+	struct why why = { text, text_size };
+	bool is_stdin = !strcmp(file, "-");
+	FILE *stream = is_stdin ? stdin : fopen(file, "re");
+	char *content = NULL;
+
+	if (stream)
+		content = read_stream(stream, limit, size);
+	if (!content)
+		why_set(&why, "cannot read %s: %s", is_stdin ? "standard input" : file,
+			strerror(errno));
+	if (stream && !is_stdin)
+		fclose(stream);
+	return content;
+}
+
+struct scan {
+	const char *at, *end;
+	unsigned int line;
+};
+
+static void skip(struct scan *s, size_t n)
+{
+	for (; n && s->at < s->end; n--, s->at++)
+		s->line += *s->at == '\n';
+}
+
+static bool starts_with(const struct scan *s, const char *word)
+{
+	size_t len = strlen(word);
+
+	return (size_t)(s->end - s->at) >= len && !memcmp(s->at, word, len);
+}
+
+/* To behind the next @word, or to the end. */
+static void skip_behind(struct scan *s, const char *word)
+{
+	while (s->at < s->end && !starts_with(s, word))
+		skip(s, 1);
+	skip(s, strlen(word));
+}
+
+static void skip_string(struct scan *s)
+{
+	skip(s, 1);
+	while (s->at < s->end && *s->at != '"')
+		skip(s, *s->at == '\\' ? 2 : 1);
+	skip(s, 1);
+}
+
+static bool is_name_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '*';
+}
+
+/* Digits and what sticks to them.  Returns false for an integer that is cut. */
+static bool scan_number(struct scan *s)
+{
+	bool negative = *s->at == '-';
+	const char *start = s->at;
+	int base = 10;
+	char *end;
+	unsigned long long value;
+
+	if (*start == '-' || *start == '+')
+		start++;
+	if (start[0] == '0' && (start[1] == 'x' || start[1] == 'X'))
+		base = 16;
+	errno = 0;
+	value = strtoull(start, &end, base);
+	skip(s, (size_t)(end - s->at));
+	if (*end == '.' || (base == 10 && (*end == 'e' || *end == 'E'))) {
+		while (s->at < s->end && (is_name_char(*s->at) || *s->at == '.' ||
+					  *s->at == '+'))
+			skip(s, 1);
+		return true;
+	}
+	if (*end == 'L') {
+		while (s->at < s->end && *s->at == 'L')
+			skip(s, 1);
+		return !errno && (base == 16 || value <= INT64_MAX);
+	}
+	if (base == 16)
+		return !errno && value <= UINT32_MAX;
+	return !errno && value <= (negative ? -(long long)INT32_MIN : INT32_MAX);
+}
+
+static bool at_number(const struct scan *s)
+{
+	const char *digit = s->at + (*s->at == '-' || *s->at == '+');
+
+	return digit < s->end && isdigit((unsigned char)*digit);
+}
+
+int conf_text_check(const char *text, size_t size, bool includes,
+		    unsigned int *line, char *sentence, size_t sentence_size)
+{
+	struct scan s = { .at = text, .end = text + size, .line = 1 };
+	struct why why = { sentence, sentence_size };
+
+	while (s.at < s.end) {
+		const char *start = s.at;
+
+		*line = s.line;
+		if (!*s.at)
+			return why_set(&why, "there is a NUL byte in the text");
+		if (*s.at == '#' || starts_with(&s, "//"))
+			skip_behind(&s, "\n");
+		else if (starts_with(&s, "/*"))
+			skip_behind(&s, "*/");
+		else if (*s.at == '"')
+			skip_string(&s);
+		else if (starts_with(&s, "@include") && !includes)
+			return why_set(&why, "@include is not possible here");
+		else if (at_number(&s) && !scan_number(&s))
+			return why_set(&why, "the number %.*s needs an L after it, or is "
+				       "too large", (int)(s.at - start), start);
+		else if (s.at == start && (isalpha((unsigned char)*s.at) || *s.at == '*'))
+			while (s.at < s.end && is_name_char(*s.at))
+				skip(&s, 1);
+		else if (s.at == start)
+			skip(&s, 1);
+	}
+	return 0;
+}

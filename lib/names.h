@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The words for the numbers of the contracts, in one place for all programs. */
+#ifndef SOCKGATE_NAMES_H
+#define SOCKGATE_NAMES_H
+
+#include <stdint.h>
+
+/*
+ * Each pair turns a number into its word and back.  name_*() returns a static
+ * string, "?" for a number it does not know.  *_from_name() returns -1 for a
+ * word it does not know; letter case does not matter.
+ *
+ * event:    enum sockgate_event <-> "connect", "listen", "send", ...;
+ *           "syn_sent" is read as connect, and name_event_state() gives
+ *           "SYN_SENT" for a TCP connect and the plain word for the rest.
+ * protocol: IPPROTO_* <-> "tcp", "udp", "udplite", "icmp", "icmpv6", "sctp",
+ *           "raw"; other numbers in decimal.
+ * reason:   enum sockgate_reason <-> "no_agent", "deadline", ...
+ * failure:  enum sockgate_action as a row of the failure table <->
+ *           "allow", "deny", "failsafe".
+ * error:    the three errnos that a verdict may carry <-> "EACCES",
+ *           "ECONNREFUSED", "EPERM".
+ * evidence: enum of the wire <-> "content", "unreadable", ...
+ * counter, hook: of the kernel's status.
+ */
+const char *name_event(unsigned int event);
+const char *name_event_state(unsigned int event, unsigned int protocol);
+int event_from_name(const char *name);
+const char *name_protocol(unsigned int protocol);
+int protocol_from_name(const char *name);
+const char *name_reason(unsigned int reason);
+int reason_from_name(const char *name);
+const char *name_failure(unsigned int action);
+int failure_from_name(const char *name);
+const char *name_error(unsigned int error);
+int error_from_name(const char *name);
+const char *name_evidence(unsigned int evidence);
+const char *name_counter(unsigned int counter);
+const char *name_hook(unsigned int hook);
+
+#endif
