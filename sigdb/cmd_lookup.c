@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "handle.h"
+#include "sha256.h"
+
+/* One question of the command line, and its answer. */
+struct question {
+	const char *asked;
+	const char *kind;		/* "file", "sha256" or "name" */
+	uint8_t sha256[SIGDB_HASH_SIZE];
+	const char *file_name;		/* NULL: none */
+	struct sigdb_answer answer;
+	enum sigdb_result result;
+};
+
+/* ---- asking -------------------------------------------------------------- */
+
+static int hash_file(struct question *q)
+{
+	struct stat st;
+	int fd, ret;
+
+	fd = open(q->asked, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -1;
+	ret = fstat(fd, &st);
+	if (!ret && !S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		ret = -1;
+	}
+	if (!ret)
+		ret = sha256_fd(fd, UINT64_MAX, NULL, q->sha256, NULL);
+	close(fd);
+	return ret;
+}
+
+/* Returns 0, or -1 after saying what is wrong. */
+static int ask(struct sigdb *db, const char *asked, struct question *q)
+{
+	const char *slash = strrchr(asked, '/');
+
+	memset(q, 0, sizeof(*q));
+	q->asked = asked;
+	if (slash) {
+		q->kind = "file";
+		q->file_name = slash + 1;
+		if (hash_file(q)) {
+			cli_fail("%s: %m", asked);
+			return -1;
+		}
+	} else if (!hex_decode(asked, q->sha256, sizeof(q->sha256))) {
+		q->kind = "sha256";
+	} else {
+		/* As for content that nothing is known of: no file has the hash 0. */
+		q->kind = "name";
+		q->file_name = asked;
+	}
+	q->result = sigdb_lookup(db, q->sha256, q->file_name, &q->answer);
+	if (q->result == SIGDB_ERROR) {
+		cli_fail("%s", sigdb_error(db));
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Which applications have a file of this name, known by its hash: people ask for
+ * "curl" and mean these.  Each row goes to @row; returns how many, -1 on failure.
+ */
+typedef int (*row_fn)(sqlite3_stmt *row, void *arg);
+
+static int known_by_hash(struct sigdb *db, const char *file_name, row_fn row, void *arg)
+{
+	static const char sql[] =
+		"SELECT DISTINCT a.name, a.version, a.category, a.vendor, h.sha256"
+		" FROM hash_signature h JOIN application a ON a.id = h.application"
+		" WHERE h.file_name = ?1 AND h.file_name IS NOT NULL"
+		" AND h.application IS NOT NULL ORDER BY 1, 2";
+	sqlite3_stmt *stmt;
+	int rc, count = 0;
+
+	if (sqlite3_prepare_v2(db->sql, sql, -1, &stmt, NULL) != SQLITE_OK)
+		return sigdb_fail(db, "looking up");
+	rc = sqlite3_bind_text(stmt, 1, file_name, -1, SQLITE_STATIC);
+	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+		rc = sqlite3_step(stmt);
+		if (rc != SQLITE_ROW)
+			break;
+		count++;
+		if (row(stmt, arg))
+			break;
+	}
+	if (rc != SQLITE_DONE)
+		count = sigdb_fail(db, "looking up");
+	sqlite3_finalize(stmt);
+	return count;
+}
+
+static const char *text(sqlite3_stmt *row, int column)
+{
+	const char *value = (const char *)sqlite3_column_text(row, column);
+
+	return value ? value : "";
+}
+
+/* ---- for people ---------------------------------------------------------- */
+
+static const char *or_none(const char *value)
+{
+	return *value ? value : "-";
+}
+
+static void print_answer(const struct question *q)
+{
+	const struct sigdb_answer *a = &q->answer;
+
+	if (q->result == SIGDB_UNKNOWN)
+		printf("%s: unknown\n", q->asked);
+	else if (a->source == SIGDB_HASH_ONLY)
+		printf("%s: %s, trust %u, threat %u (hash only)\n", q->asked,
+		       a->unsafe ? "unsafe" : "safe", a->trust, a->threat);
+	else
+		printf("%s: %s %s, category %s, vendor %s, trust %u, threat %u%s (by %s)\n",
+		       q->asked, a->name, or_none(a->version), or_none(a->category),
+		       or_none(a->vendor), a->trust, a->threat,
+		       a->unsafe ? ", unsafe" : "", sigdb_source_name(a->source));
+}
+
+static int print_row(sqlite3_stmt *row, void *arg)
+{
+	const uint8_t *sha256 = sqlite3_column_blob(row, 4);
+	char hex[SHA256_TEXT_SIZE] = "";
+	int *count = arg;
+
+	if (!(*count)++)
+		puts("  a file of this name is known by its content only, which may be:");
+	if (sqlite3_column_bytes(row, 4) == SIGDB_HASH_SIZE)
+		hex_encode(sha256, SIGDB_HASH_SIZE, hex);
+	printf("  %s %s, category %s, vendor %s, sha256 %s\n", text(row, 0),
+	       or_none(text(row, 1)), or_none(text(row, 2)), or_none(text(row, 3)), hex);
+	return 0;
+}
+
+/* ---- JSON ---------------------------------------------------------------- */
+
+static int add_row(sqlite3_stmt *row, void *arg)
+{
+	char hex[SHA256_TEXT_SIZE] = "";
+
+	if (sqlite3_column_bytes(row, 4) == SIGDB_HASH_SIZE)
+		hex_encode(sqlite3_column_blob(row, 4), SIGDB_HASH_SIZE, hex);
+	return json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s}",
+						    "name", text(row, 0),
+						    "version", text(row, 1),
+						    "category", text(row, 2),
+						    "vendor", text(row, 3),
+						    "sha256", hex));
+}
+
+static json_t *answer_json(const struct question *q)
+{
+	const struct sigdb_answer *a = &q->answer;
+	char hex[SHA256_TEXT_SIZE];
+	bool is_name = strcmp(q->kind, "name") == 0;
+	json_t *json;
+
+	hex_encode(q->sha256, sizeof(q->sha256), hex);
+	json = json_pack("{s:s, s:s, s:b, s:s, s:s*}", "asked", q->asked, "kind", q->kind,
+			 "known", q->result == SIGDB_KNOWN,
+			 "source", sigdb_source_name(a->source),
+			 "sha256", is_name ? NULL : hex);
+	if (!json || q->result != SIGDB_KNOWN)
+		return json;
+	if (json_object_update_new(json, json_pack("{s:i, s:i, s:b}", "trust", a->trust,
+						   "threat", a->threat, "unsafe",
+						   a->unsafe)) ||
+	    (*a->name &&
+	     json_object_update_new(json, json_pack("{s:s, s:s, s:s, s:s}",
+						    "name", a->name,
+						    "version", a->version,
+						    "category", a->category,
+						    "vendor", a->vendor)))) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}
+
+/* ---- all questions ------------------------------------------------------- */
+
+static int show_json(struct sigdb *db, const struct question *q, json_t *list)
+{
+	json_t *json = answer_json(q);
+	json_t *rows = json_array();
+
+	if (strcmp(q->kind, "name") == 0 &&
+	    known_by_hash(db, q->file_name, add_row, rows) > 0)
+		json_object_set(json, "known_by_hash", rows);
+	json_decref(rows);
+	return json_array_append_new(list, json) ? cli_fail("out of memory") : CLI_OK;
+}
+
+static int show_text(struct sigdb *db, const struct question *q)
+{
+	int printed = 0;
+
+	print_answer(q);
+	if (strcmp(q->kind, "name") == 0 && q->result == SIGDB_UNKNOWN &&
+	    known_by_hash(db, q->file_name, print_row, &printed) < 0)
+		return cli_fail("%s", sigdb_error(db));
+	return CLI_OK;
+}
+
+static int lookup_all(struct sigdb *db, char **asked, int count, json_t *list)
+{
+	int ret = CLI_OK;
+
+	for (int i = 0; i < count; i++) {
+		struct question q;
+
+		if (ask(db, asked[i], &q) ||
+		    (list ? show_json(db, &q, list) : show_text(db, &q)) ||
+		    q.result != SIGDB_KNOWN)
+			ret = CLI_FAILED;
+	}
+	return ret;
+}
+
+int cmd_lookup(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
+	};
+	json_t *list = NULL;
+	struct sigdb *db;
+	int c, ret;
+
+	while ((c = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+		if (c != 'j')
+			return cli_usage("lookup: wrong option");
+		if (!list)
+			list = json_array();
+	}
+	if (optind == argc) {
+		json_decref(list);
+		return cli_usage("lookup: expected a file, a SHA-256 or a file name");
+	}
+	db = cli_open(cli, false);
+	ret = db ? lookup_all(db, argv + optind, argc - optind, list) : CLI_FAILED;
+	if (db && list)
+		ret |= cli_print(list);
+	else
+		json_decref(list);
+	sigdb_close(db);
+	return ret;
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void words_add(struct words *w, const char *fmt, ...)
+{
+	va_list args;
+	int len;
+
+	if (w->failed)
+		return;
+	if (w->count + 1 >= w->room) {
+		size_t room = w->room ? w->room * 2 : 16;
+		char **grown = reallocarray(w->word, room, sizeof(*grown));
+
+		if (!grown) {
+			w->failed = 1;
+			return;
+		}
+		w->word = grown;
+		w->room = room;
+	}
+	va_start(args, fmt);
+	len = vasprintf(&w->word[w->count], fmt, args);
+	va_end(args);
+	if (len < 0)
+		w->failed = 1;
+	else
+		w->count++;
+	w->word[w->count] = NULL;
+}
+
+void words_free(struct words *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		free(w->word[i]);
+	free(w->word);
+	memset(w, 0, sizeof(*w));
+}
+
+/* Our environment, but with the one locale whose output we understand. */
+static char **make_environment(void)
+{
+	static char locale[] = "LC_ALL=C.UTF-8";
+	size_t count = 0, used = 0;
+	char **env;
+
+	while (environ[count])
+		count++;
+	env = calloc(count + 2, sizeof(*env));
+	if (!env)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(environ[i], "LC_ALL=", 7) != 0 &&
+		    strncmp(environ[i], "LANGUAGE=", 9) != 0)
+			env[used++] = environ[i];
+	env[used] = locale;
+	return env;
+}
+
+/* Returns 0 or an errno. */
+static int spawn(pid_t *pid, char **argv, int out, bool quiet)
+{
+	posix_spawn_file_actions_t actions;
+	char **env = make_environment();
+	int rc;
+
+	if (!env)
+		return ENOMEM;
+	rc = posix_spawn_file_actions_init(&actions);
+	if (rc)
+		goto free_env;
+	rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+					      O_RDONLY, 0);
+	if (!rc)
+		rc = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	if (!rc && quiet)
+		rc = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO,
+						      "/dev/null", O_WRONLY, 0);
+	if (!rc)
+		rc = posix_spawnp(pid, argv[0], &actions, NULL, argv, env);
+	posix_spawn_file_actions_destroy(&actions);
+free_env:
+	free(env);
+	return rc;
+}
+
+int command_open(struct command *cmd, const struct words *w, bool quiet)
+{
+	int fds[2], rc;
+
+	if (w->failed) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (pipe2(fds, O_CLOEXEC))
+		return -1;
+	cmd->name = w->word[0];
+	cmd->out = fdopen(fds[0], "r");
+	rc = cmd->out ? spawn(&cmd->pid, w->word, fds[1], quiet) : errno;
+	close(fds[1]);
+	if (!rc)
+		return 0;
+	if (cmd->out)
+		fclose(cmd->out);
+	else
+		close(fds[0]);
+	errno = rc;
+	return -1;
+}
+
+int command_close(struct command *cmd)
+{
+	int status;
+
+	fclose(cmd->out);
+	while (waitpid(cmd->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 127;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * libcsv cuts the file into fields.  It is fed line by line, so that a message can
+ * name the line on which a row begins.
+ */
+#include "csv_file.h"
+
+#include <csv.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "handle.h"
+#include "progress.h"
+#include "sha256.h"
+#include "text.h"
+
+enum column {
+	SHA256,
+	FILE_NAME,
+	NAME,
+	VERSION,
+	CATEGORY,
+	VENDOR,
+	TRUST,
+	THREAT,
+	VERDICT,
+	COLUMNS,
+};
+
+static const char *const column_name[COLUMNS] = {
+	"sha256", "file_name", "name", "version", "category", "vendor", "trust",
+	"threat", "verdict",
+};
+
+/* Bytes with the final NUL; 0: checked otherwise. */
+static const size_t column_size[COLUMNS] = {
+	[FILE_NAME] = 256,
+	[NAME] = sizeof(((struct sigdb_answer *)0)->name),
+	[VERSION] = sizeof(((struct sigdb_answer *)0)->version),
+	[CATEGORY] = sizeof(((struct sigdb_answer *)0)->category),
+	[VENDOR] = sizeof(((struct sigdb_answer *)0)->vendor),
+};
+
+#define FIELDS_MAX 32
+
+struct reader {
+	struct sigdb *db;
+	struct store *store;
+	const char *name;
+	unsigned long line;		/* the one that is being read */
+	unsigned long row_line;		/* on which the row began */
+	size_t row_bytes;
+	bool have_header;
+	int order[FIELDS_MAX];		/* which column each field is */
+	int columns;			/* fields of the header */
+	int fields;			/* of this row so far */
+	char *field[FIELDS_MAX];
+	uint64_t rows;
+	bool failed;
+	char *why;
+	size_t why_size;
+};
+
+/* ---- errors -------------------------------------------------------------- */
+
+static void bad(struct reader *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Only the first is told. */
+static void bad(struct reader *r, const char *fmt, ...)
+{
+	va_list args;
+	int used;
+
+	if (r->failed)
+		return;
+	r->failed = true;
+	used = snprintf(r->why, r->why_size, "%s:%lu: ", r->name, r->row_line);
+	if (used < 0 || (size_t)used >= r->why_size)
+		return;
+	va_start(args, fmt);
+	vsnprintf(r->why + used, r->why_size - (size_t)used, fmt, args);
+	va_end(args);
+}
+
+/* ---- the header ---------------------------------------------------------- */
+
+static int column_of(const char *word)
+{
+	for (int i = 0; i < COLUMNS; i++)
+		if (strcmp(column_name[i], word) == 0)
+			return i;
+	return -1;
+}
+
+static void take_header(struct reader *r)
+{
+	bool seen[COLUMNS] = { false };
+
+	for (int i = 0; i < r->fields; i++) {
+		int column = column_of(r->field[i]);
+
+		if (column < 0) {
+			bad(r, "column \"%.64s\" is unknown; expected a header with some of "
+			    "sha256,file_name,name,version,category,vendor,trust,threat,"
+			    "verdict", r->field[i]);
+			return;
+		}
+		if (seen[column]) {
+			bad(r, "column %s is there twice", column_name[column]);
+			return;
+		}
+		seen[column] = true;
+		r->order[i] = column;
+	}
+	if (!seen[SHA256] && !seen[FILE_NAME])
+		bad(r, "the header names neither sha256 nor file_name");
+	r->columns = r->fields;
+	r->have_header = true;
+}
+
+/* ---- a row --------------------------------------------------------------- */
+
+struct row {
+	const char *value[COLUMNS];	/* "" if not given */
+	uint8_t sha256[SIGDB_HASH_SIZE];
+	bool have_hash;
+	struct store_signature sig;
+};
+
+static int check_text(struct reader *r, const struct row *row, enum column c)
+{
+	const char *value = row->value[c];
+
+	if (!sigdb_text_valid(value)) {
+		bad(r, "column %s: expected UTF-8 text without control characters",
+		    column_name[c]);
+		return -1;
+	}
+	if (column_size[c] && strlen(value) >= column_size[c]) {
+		bad(r, "column %s: expected at most %zu bytes, not %zu", column_name[c],
+		    column_size[c] - 1, strlen(value));
+		return -1;
+	}
+	return 0;
+}
+
+static int take_hash(struct reader *r, struct row *row)
+{
+	const char *value = row->value[SHA256];
+
+	if (!*value)
+		return 0;
+	if (hex_decode(value, row->sha256, sizeof(row->sha256))) {
+		bad(r, "column sha256: expected 64 hexadecimal digits, not \"%.80s\"",
+		    value);
+		return -1;
+	}
+	row->have_hash = true;
+	return 0;
+}
+
+static int take_verdict(struct reader *r, struct row *row)
+{
+	const char *value = row->value[VERDICT];
+
+	if (!*value)
+		row->sig.verdict = STORE_NO_VERDICT;
+	else if (strcmp(value, "safe") == 0)
+		row->sig.verdict = STORE_SAFE;
+	else if (strcmp(value, "unsafe") == 0)
+		row->sig.verdict = STORE_UNSAFE;
+	else {
+		bad(r, "column verdict: expected safe or unsafe, not \"%.64s\"", value);
+		return -1;
+	}
+	return 0;
+}
+
+static int take_level(struct reader *r, const struct row *row, enum column c, int max,
+		      int otherwise, int *level)
+{
+	const char *value = row->value[c];
+
+	*level = otherwise;
+	if (!*value)
+		return 0;
+	if (value[1] || *value < '0' || *value > '0' + max) {
+		bad(r, "column %s: expected a number 0 to %d%s, not \"%.64s\"",
+		    column_name[c], max, max == SIGDB_NAME_TRUST_MAX ?
+		    " (without a hash: anybody can choose a file name)" : "", value);
+		return -1;
+	}
+	*level = *value - '0';
+	return 0;
+}
+
+static int take_levels(struct reader *r, struct row *row)
+{
+	bool unsafe = row->sig.verdict == STORE_UNSAFE;
+	int most = row->have_hash ? SIGDB_LEVEL_MAX : SIGDB_NAME_TRUST_MAX;
+
+	if (take_level(r, row, TRUST, most, unsafe ? 0 : most, &row->sig.trust) ||
+	    take_level(r, row, THREAT, SIGDB_LEVEL_MAX, unsafe ? SIGDB_LEVEL_MAX : 0,
+		       &row->sig.threat))
+		return -1;
+	return 0;
+}
+
+/* What is given must make a signature together. */
+static int check_together(struct reader *r, const struct row *row)
+{
+	const char *const *value = row->value;
+
+	if (!row->have_hash && !*value[FILE_NAME])
+		bad(r, "expected a value in column sha256 or file_name");
+	else if (strchr(value[FILE_NAME], '/'))
+		bad(r, "column file_name: expected a name without a path, not \"%.128s\"",
+		    value[FILE_NAME]);
+	else if (!row->have_hash && *value[VERDICT])
+		bad(r, "column verdict: a file name alone cannot be safe or unsafe; "
+		    "expected a sha256 with it");
+	else if (!*value[NAME] && (*value[VERSION] || *value[CATEGORY] || *value[VENDOR]))
+		bad(r, "column name: expected the application's name, as version, "
+		    "category or vendor is given");
+	else if (!*value[NAME] && !*value[VERDICT])
+		bad(r, "expected a value in column name or verdict");
+	return r->failed ? -1 : 0;
+}
+
+static int read_row(struct reader *r, struct row *row)
+{
+	memset(row, 0, sizeof(*row));
+	for (int i = 0; i < COLUMNS; i++)
+		row->value[i] = "";
+	for (int i = 0; i < r->fields; i++)
+		row->value[r->order[i]] = r->field[i];
+	for (int i = 0; i < COLUMNS; i++)
+		if (check_text(r, row, (enum column)i))
+			return -1;
+	if (take_hash(r, row) || check_together(r, row) || take_verdict(r, row) ||
+	    take_levels(r, row))
+		return -1;
+	row->sig.file_name = *row->value[FILE_NAME] ? row->value[FILE_NAME] : NULL;
+	return 0;
+}
+
+static void store_failed(struct reader *r)
+{
+	r->failed = true;
+	snprintf(r->why, r->why_size, "%s", sigdb_error(r->db));
+}
+
+static void store_row(struct reader *r, struct row *row)
+{
+	const struct store_identity identity = {
+		.name = row->value[NAME],
+		.version = row->value[VERSION],
+		.category = row->value[CATEGORY],
+		.vendor = row->value[VENDOR],
+		.origin = "",
+	};
+	enum store_result result;
+
+	if (*identity.name) {
+		row->sig.application = store_application(r->store, &identity);
+		if (row->sig.application < 0) {
+			store_failed(r);
+			return;
+		}
+	}
+	result = row->have_hash ? store_hash(r->store, row->sha256, &row->sig)
+				: store_name(r->store, &row->sig);
+	if (result == STORE_ERROR)
+		store_failed(r);
+	else if (result == STORE_TWICE)
+		bad(r, "column %s: the same value is on an earlier line; which one is "
+		    "meant?", row->have_hash ? "sha256" : "file_name");
+	else
+		r->rows++;
+}
+
+static void take_row(struct reader *r)
+{
+	struct row row;
+
+	if (!r->have_header) {
+		take_header(r);
+		return;
+	}
+	if (r->fields != r->columns) {
+		bad(r, "expected %d fields as in the header, not %d", r->columns, r->fields);
+		return;
+	}
+	if (!read_row(r, &row))
+		store_row(r, &row);
+}
+
+/* ---- the file ------------------------------------------------------------ */
+
+static void on_field(void *data, size_t len, void *arg)
+{
+	struct reader *r = arg;
+	char *copy;
+
+	if (r->failed)
+		return;
+	if (r->fields == FIELDS_MAX) {
+		bad(r, "more than %d fields", FIELDS_MAX);
+		return;
+	}
+	copy = strndup(data ? data : "", len);
+	if (!copy)
+		bad(r, "out of memory");
+	else
+		r->field[r->fields++] = copy;
+}
+
+static void free_fields(struct reader *r)
+{
+	for (int i = 0; i < r->fields; i++)
+		free(r->field[i]);
+	r->fields = 0;
+}
+
+static void on_row(int end, void *arg)
+{
+	struct reader *r = arg;
+
+	(void)end;
+	if (!r->failed)
+		take_row(r);
+	free_fields(r);
+	r->row_bytes = 0;
+}
+
+static void feed(struct reader *r, struct csv_parser *parser, const char *text,
+		 size_t len)
+{
+	r->line++;
+	if (!r->row_bytes)
+		r->row_line = r->line;
+	r->row_bytes += len;
+	if (r->row_bytes > CSV_ROW_MAX)
+		bad(r, "a row of more than %u bytes; is a closing quote missing?",
+		    CSV_ROW_MAX);
+	else if (memchr(text, '\0', len))
+		bad(r, "a NUL byte; expected text");
+	else if (csv_parse(parser, text, len, on_field, on_row, r) != len)
+		bad(r, "%s", csv_error(parser) == CSV_ENOMEM ? "out of memory" :
+		    "expected a quote only around a field, and twice within it");
+	/* A blank line makes no row. */
+	if (strspn(text, " \t\r\n") == len && !r->fields)
+		r->row_bytes = 0;
+}
+
+static uint64_t size_of(FILE *in)
+{
+	struct stat st;
+
+	if (fstat(fileno(in), &st) || !S_ISREG(st.st_mode))
+		return 0;
+	return (uint64_t)st.st_size;
+}
+
+static int read_lines(struct reader *r, struct csv_parser *parser, FILE *in)
+{
+	static const char mark[] = "\357\273\277";
+	char *line = NULL;
+	size_t room = 0;
+	uint64_t done = 0;
+	ssize_t len;
+
+	errno = 0;
+	while (!r->failed && !interrupted() && (len = getline(&line, &room, in)) > 0) {
+		/* Some programs begin UTF-8 text with a byte order mark. */
+		size_t skip = !done && strncmp(line, mark, 3) == 0 ? 3 : 0;
+
+		feed(r, parser, line + skip, (size_t)len - skip);
+		done += (uint64_t)len;
+		progress_set(done);
+	}
+	free(line);
+	if (interrupted() && !r->failed) {
+		r->failed = true;
+		snprintf(r->why, r->why_size, "interrupted; nothing was changed");
+	} else if (ferror(in)) {
+		bad(r, "%s", strerror(errno));
+	}
+	return r->failed ? -1 : 0;
+}
+
+static int read_file(struct reader *r, FILE *in)
+{
+	struct csv_parser parser;
+
+	if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL)) {
+		bad(r, "out of memory");
+		return -1;
+	}
+	progress_begin("bytes", size_of(in));
+	if (!read_lines(r, &parser, in) && csv_fini(&parser, on_field, on_row, r))
+		bad(r, "the file ends within quotes");
+	progress_end();
+	csv_free(&parser);
+	free_fields(r);
+	if (!r->failed && !r->have_header)
+		bad(r, "empty; expected a header line and rows");
+	return r->failed ? -1 : 0;
+}
+
+int csv_import(struct sigdb *db, FILE *in, const char *name, bool replace,
+	       struct csv_report *report, char *why, size_t why_size)
+{
+	struct reader r = {
+		.db = db,
+		.name = name,
+		.row_line = 1,
+		.why = why,
+		.why_size = why_size,
+	};
+
+	memset(report, 0, sizeof(*report));
+	r.store = store_begin(db, "csv", STORE_RANK_CSV);
+	if (!r.store) {
+		store_failed(&r);
+		return -1;
+	}
+	if (read_file(&r, in)) {
+		store_rollback(r.store);
+		return -1;
+	}
+	if (replace && store_sweep(r.store, NULL)) {
+		store_failed(&r);
+		store_rollback(r.store);
+		return -1;
+	}
+	if (store_commit(r.store, &report->counts)) {
+		store_failed(&r);
+		return -1;
+	}
+	report->rows = r.rows;
+	return 0;
+}
+
+/* ---- export -------------------------------------------------------------- */
+
+/* One row for each hash: of two sources what a lookup takes, see sigdb.c. */
+static const char hashes_sql[] =
+	"SELECT DISTINCT h.sha256,"
+	"  (SELECT i.file_name FROM hash_signature i JOIN source s ON s.id = i.source"
+	"    WHERE i.sha256 = h.sha256 AND i.file_name IS NOT NULL"
+	"    ORDER BY s.rank, s.id LIMIT 1),"
+	"  (SELECT i.verdict FROM hash_signature i JOIN source s ON s.id = i.source"
+	"    WHERE i.sha256 = h.sha256 ORDER BY s.rank, s.id LIMIT 1)"
+	" FROM hash_signature h ORDER BY h.sha256";
+
+/* Only CSV files bring these, so each name is there once. */
+static const char names_sql[] =
+	"SELECT n.file_name, a.name, a.version, a.category, a.vendor, n.trust, n.threat"
+	" FROM name_signature n JOIN application a ON a.id = n.application"
+	" ORDER BY n.file_name";
+
+static void write_field(FILE *out, const char *text, char end)
+{
+	if (text)
+		csv_fwrite(out, text, strlen(text));
+	fputc(end, out);
+}
+
+static int write_hash(struct sigdb *db, FILE *out, sqlite3_stmt *row)
+{
+	const uint8_t *sha256 = sqlite3_column_blob(row, 0);
+	struct sigdb_answer a;
+	char hex[SHA256_TEXT_SIZE];
+
+	if (sqlite3_column_bytes(row, 0) != SIGDB_HASH_SIZE)
+		return sigdb_failf(db, "damaged: a hash has the wrong length");
+	if (sigdb_lookup(db, sha256, NULL, &a) != SIGDB_KNOWN)
+		return -1;
+	hex_encode(sha256, SIGDB_HASH_SIZE, hex);
+	fprintf(out, "%s,", hex);
+	write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
+	write_field(out, *a.name ? a.name : NULL, ',');
+	write_field(out, *a.version ? a.version : NULL, ',');
+	write_field(out, *a.category ? a.category : NULL, ',');
+	write_field(out, *a.vendor ? a.vendor : NULL, ',');
+	fprintf(out, "%u,%u,", a.trust, a.threat);
+	write_field(out, (const char *)sqlite3_column_text(row, 2), '\n');
+	return 0;
+}
+
+static int write_name(struct sigdb *db, FILE *out, sqlite3_stmt *row)
+{
+	(void)db;
+	fputc(',', out);
+	for (int i = 0; i < 5; i++)
+		write_field(out, (const char *)sqlite3_column_text(row, i), ',');
+	fprintf(out, "%d,%d,\n", sqlite3_column_int(row, 5), sqlite3_column_int(row, 6));
+	return 0;
+}
+
+typedef int (*write_fn)(struct sigdb *db, FILE *out, sqlite3_stmt *row);
+
+static int write_rows(struct sigdb *db, FILE *out, const char *sql, write_fn write)
+{
+	sqlite3_stmt *stmt;
+	int rc, ret = 0;
+
+	if (sqlite3_prepare_v2(db->sql, sql, -1, &stmt, NULL) != SQLITE_OK)
+		return sigdb_fail(db, "exporting");
+	while (!ret && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		ret = write(db, out, stmt);
+	if (!ret && rc != SQLITE_DONE)
+		ret = sigdb_fail(db, "exporting");
+	sqlite3_finalize(stmt);
+	return ret;
+}
+
+int csv_export(struct sigdb *db, FILE *out, char *why, size_t why_size)
+{
+	int ret;
+
+	fputs("sha256,file_name,name,version,category,vendor,trust,threat,verdict\n", out);
+	/* One transaction, so that the rows are of one state. */
+	if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+		ret = sigdb_fail(db, "exporting");
+	else
+		ret = write_rows(db, out, hashes_sql, write_hash);
+	if (!ret)
+		ret = write_rows(db, out, names_sql, write_name);
+	sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+	if (ret)
+		snprintf(why, why_size, "%s", sigdb_error(db));
+	else if (fflush(out) || ferror(out))
+		snprintf(why, why_size, "writing: %m");
+	else
+		return 0;
+	return -1;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* sigdb: fill the signature database and ask it. */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct {
+	const char *name;
+	int (*run)(const struct cli *cli, int argc, char **argv);
+} commands[] = {
+	{ "import", cmd_import },
+	{ "lookup", cmd_lookup },
+	{ "stats", cmd_stats },
+	{ "export", cmd_export },
+};
+
+static const char help[] =
+	"usage: sigdb [-d DB] import dpkg [--root DIR] [--admindir DIR] [--map FILE]\n"
+	"                                 [--keep] [-j] [PACKAGE...]\n"
+	"       sigdb [-d DB] import csv [--replace] [-j] FILE|-\n"
+	"       sigdb [-d DB] lookup [-j] FILE|SHA256|NAME...\n"
+	"       sigdb [-d DB] stats [-j]\n"
+	"       sigdb [-d DB] export csv\n"
+	"\n"
+	"  -d, --database DB   default " SIGDB_DEFAULT_PATH "\n"
+	"  -j, --json          print JSON\n"
+	"  -V, --version\n"
+	"\n"
+	"  --root DIR          the packages installed below DIR, not on this machine\n"
+	"  --admindir DIR      dpkg's database, if not /var/lib/dpkg\n"
+	"  --map FILE          another mapping from tags to categories and vendors\n"
+	"  --keep              keep the signatures of what is no longer installed\n"
+	"  --replace           remove what earlier CSV files brought and this does not\n"
+	"\n"
+	"A FILE has a slash in it; 64 hexadecimal digits are a SHA256; all else is a NAME.\n"
+	"Exit status: 0 done, or all known; 1 failed, or something unknown; 2 wrong usage.\n"
+	"\n"
+	"examples:\n"
+	"  sigdb import dpkg                  what is installed on this machine\n"
+	"  sigdb import dpkg aria2 curl       only these packages\n"
+	"  sigdb import dpkg --root /srv/image\n"
+	"  sigdb import csv --replace blocklist.csv\n"
+	"  sigdb lookup /usr/bin/curl ./download\n"
+	"  sigdb lookup -j curl\n"
+	"\n"
+	"See sigdb(8), sigdb(5), categories.conf(5).\n";
+
+static void complain(const char *fmt, va_list args)
+{
+	fputs("sigdb: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+int cli_fail(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	complain(fmt, args);
+	va_end(args);
+	return CLI_FAILED;
+}
+
+int cli_usage(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	complain(fmt, args);
+	va_end(args);
+	fputs("Try \"sigdb --help\".\n", stderr);
+	return CLI_USAGE;
+}
+
+struct sigdb *cli_open(const struct cli *cli, bool write)
+{
+	char why[1024];
+	struct sigdb *db = sigdb_open(cli->database, write, why, sizeof(why));
+
+	if (!db)
+		cli_fail("%s", why);
+	return db;
+}
+
+int cli_print(json_t *json)
+{
+	int ret;
+
+	if (!json)
+		return cli_fail("out of memory");
+	ret = json_dumpf(json, stdout, JSON_INDENT(2));
+	json_decref(json);
+	putchar('\n');
+	if (ret || fflush(stdout))
+		return cli_fail("writing: %m");
+	return CLI_OK;
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	if (!argc)
+		return cli_usage("expected import, lookup, stats or export");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[0], commands[i].name) == 0) {
+			optind = 0;
+			return commands[i].run(cli, argc, argv);
+		}
+	return cli_usage("\"%s\" is unknown; expected import, lookup, stats or export",
+			 argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "database", required_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct cli cli = { .database = SIGDB_DEFAULT_PATH };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+d:hV", options, NULL)) != -1) {
+		switch (c) {
+		case 'd':
+			cli.database = optarg;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return CLI_OK;
+		case 'V':
+			puts("sigdb " SOCKGATE_VERSION);
+			return CLI_OK;
+		default:
+			fputs("Try \"sigdb --help\".\n", stderr);
+			return CLI_USAGE;
+		}
+	}
+	/* "sigdb import --help" helps as well. */
+	for (int i = optind; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0) {
+			fputs(help, stdout);
+			return CLI_OK;
+		}
+	return run(&cli, argc - optind, argv + optind);
+}

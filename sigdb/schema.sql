@@ -1,0 +1,118 @@
+-- SPDX-License-Identifier: GPL-2.0-only
+--
+-- The signature database of sockgate, schema version 1.
+--
+-- A signature leads from the content of an executable (SHA-256), or from its file
+-- name, to the application that it is.  How a question is answered:
+--
+--  1. A hash signature always wins, whatever the file is called.  A copy of curl
+--     under the name `ls` is curl; a copy of aria2c under the name `curl` is aria2.
+--  2. A file-name signature counts only for content that was verified and has no
+--     hash signature, and only if no hash signature leads to an application of
+--     the name that it gives (in any letter case), nor was made of a file of
+--     that file name.  What is
+--     known by its hashes can never be claimed by a name: an unknown executable
+--     that is called `curl` stays unknown.
+--  3. A hash may be known only as safe or unsafe, without an application.
+--
+-- trust, how far the identity can be relied upon:
+--   0  not at all
+--   1  by file name only
+--   2  an installed package whose origin is not known, or which brings no
+--      checksums to compare the file with
+--   3  an installed package of a known origin that is not the distribution, or a
+--      version that the origin no longer offers
+--   4  an installed package of the distribution, in a version that it offers, the
+--      file as the package brought it
+--   5  vouched for by the administrator
+--
+-- threat, how dangerous the application is:
+--   0  nothing known        1  could be misused       2  unwanted in many places
+--   3  suspicious           4  very probably harmful  5  known to be malicious
+--
+-- application_id is 'sgsd'; user_version is the schema version.  A program refuses
+-- a database of a version that it does not know.
+
+-- Where signatures come from.  If two sources know one hash, each thing that is
+-- asked for (identity; trust and threat) comes from the source of the lowest rank
+-- that has it.
+CREATE TABLE source (
+    id    INTEGER PRIMARY KEY,
+    label TEXT NOT NULL UNIQUE,    -- 'csv', 'dpkg', 'dpkg:ROOT' for another root
+    rank  INTEGER NOT NULL         -- 1 administrator (csv), 2 packages (dpkg)
+) STRICT;
+
+-- What an executable may turn out to be.  Lengths are in bytes, so that an answer
+-- fits the fixed fields of struct sigdb_answer.
+CREATE TABLE application (
+    id       INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL,        -- for dpkg the name of the package
+    version  TEXT NOT NULL,        -- these three: '' if not known
+    category TEXT NOT NULL,
+    vendor   TEXT NOT NULL,        -- who makes it
+    origin   TEXT NOT NULL,        -- who distributes it, e.g. 'Debian'; for people
+    CHECK (length(CAST(name     AS BLOB)) BETWEEN 1 AND 127),
+    CHECK (length(CAST(version  AS BLOB)) < 128),
+    CHECK (length(CAST(category AS BLOB)) < 64),
+    CHECK (length(CAST(vendor   AS BLOB)) < 128),
+    UNIQUE (name, version, category, vendor, origin)
+) STRICT;
+CREATE INDEX application_name ON application (name COLLATE NOCASE);
+
+CREATE TABLE hash_signature (
+    sha256      BLOB NOT NULL CHECK (length(sha256) = 32),
+    source      INTEGER NOT NULL REFERENCES source (id),
+    application INTEGER REFERENCES application (id),  -- NULL: known by verdict only
+    verdict     TEXT CHECK (verdict IN ('safe', 'unsafe')),  -- NULL: none given
+    trust       INTEGER NOT NULL CHECK (trust  BETWEEN 0 AND 5),
+    threat      INTEGER NOT NULL CHECK (threat BETWEEN 0 AND 5),
+    file_name   TEXT,              -- what the file was called; see 2. above
+    seen        INTEGER NOT NULL,  -- number of the import that last found it
+    PRIMARY KEY (sha256, source),
+    CHECK (application IS NOT NULL OR verdict IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+
+-- For rule 2: is an application, or a file name, known by any hash?
+CREATE INDEX hash_signature_application ON hash_signature (application)
+    WHERE application IS NOT NULL;
+CREATE INDEX hash_signature_file_name ON hash_signature (file_name)
+    WHERE application IS NOT NULL AND file_name IS NOT NULL;
+
+CREATE TABLE name_signature (
+    file_name   TEXT NOT NULL CHECK (length(CAST(file_name AS BLOB)) BETWEEN 1 AND 255),
+    source      INTEGER NOT NULL REFERENCES source (id),
+    application INTEGER NOT NULL REFERENCES application (id),
+    trust       INTEGER NOT NULL CHECK (trust  BETWEEN 0 AND 1),
+    threat      INTEGER NOT NULL CHECK (threat BETWEEN 0 AND 5),
+    seen        INTEGER NOT NULL,
+    PRIMARY KEY (file_name, source),
+    CHECK (instr(file_name, '/') = 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX name_signature_application ON name_signature (application);
+
+-- Files that were hashed, so that the next import reads only what has changed.
+-- No part of an answer: it may be emptied at any time.
+CREATE TABLE hashed_file (
+    source   INTEGER NOT NULL REFERENCES source (id),
+    path     TEXT NOT NULL,
+    device   INTEGER NOT NULL,
+    inode    INTEGER NOT NULL,
+    size     INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    sha256   BLOB NOT NULL CHECK (length(sha256) = 32),
+    md5      BLOB NOT NULL CHECK (length(md5) = 16),
+    seen     INTEGER NOT NULL,
+    PRIMARY KEY (source, path)
+) STRICT, WITHOUT ROWID;
+
+-- One row: the number of the last import.
+CREATE TABLE import (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    last INTEGER NOT NULL
+) STRICT;
+INSERT INTO import VALUES (1, 0);
+
+PRAGMA application_id = 0x73677364;
+PRAGMA user_version = 1;

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "store.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "handle.h"
+
+enum {
+	FIND_APPLICATION,
+	ADD_APPLICATION,
+	FIND_HASH,
+	PUT_HASH,
+	FIND_NAME,
+	PUT_NAME,
+	FIND_FILE,
+	PUT_FILE,
+	STATEMENTS,
+};
+
+static const char *const statements[STATEMENTS] = {
+	[FIND_APPLICATION] =
+		"SELECT id FROM application WHERE name = ?1 AND version = ?2"
+		" AND category = ?3 AND vendor = ?4 AND origin = ?5",
+	[ADD_APPLICATION] =
+		"INSERT INTO application (name, version, category, vendor, origin)"
+		" VALUES (?1, ?2, ?3, ?4, ?5)",
+	[FIND_HASH] =
+		"SELECT seen FROM hash_signature WHERE sha256 = ?1 AND source = ?2",
+	[PUT_HASH] =
+		"REPLACE INTO hash_signature (sha256, source, application, verdict,"
+		" trust, threat, file_name, seen)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[FIND_NAME] =
+		"SELECT seen FROM name_signature WHERE file_name = ?1 AND source = ?2",
+	[PUT_NAME] =
+		"REPLACE INTO name_signature (file_name, source, application, trust,"
+		" threat, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[FIND_FILE] =
+		"SELECT device, inode, size, mtime_ns, ctime_ns, sha256, md5"
+		" FROM hashed_file WHERE source = ?1 AND path = ?2",
+	[PUT_FILE] =
+		"REPLACE INTO hashed_file (source, path, device, inode, size, mtime_ns,"
+		" ctime_ns, sha256, md5, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+		" ?9, ?10)",
+};
+
+struct store {
+	struct sigdb *db;
+	sqlite3_stmt *stmt[STATEMENTS];
+	int64_t source;
+	int64_t run;		/* number of this import */
+	struct store_counts counts;
+};
+
+/* ---- helpers ------------------------------------------------------------- */
+
+static int fail(struct store *st)
+{
+	return sigdb_fail(st->db, "importing");
+}
+
+static int exec(struct sigdb *db, const char *sql)
+{
+	if (sqlite3_exec(db->sql, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return sigdb_fail(db, "importing");
+}
+
+/*
+ * Bind the arguments by the letters of @types (i: int64_t, t: text or NULL, h:
+ * SHA-256, m: MD5, 0: NULL) and make the first step.
+ */
+static int step(struct store *st, int which, const char *types, ...)
+{
+	sqlite3_stmt *stmt = st->stmt[which];
+	va_list args;
+	int rc = SQLITE_OK;
+
+	va_start(args, types);
+	for (int i = 1; types[i - 1] && rc == SQLITE_OK; i++) {
+		switch (types[i - 1]) {
+		case 'i':
+			rc = sqlite3_bind_int64(stmt, i, va_arg(args, int64_t));
+			break;
+		case 't':
+			rc = sqlite3_bind_text(stmt, i, va_arg(args, const char *), -1,
+					       SQLITE_STATIC);
+			break;
+		case 'h':
+			rc = sqlite3_bind_blob(stmt, i, va_arg(args, const uint8_t *),
+					       SIGDB_HASH_SIZE, SQLITE_STATIC);
+			break;
+		case 'm':
+			rc = sqlite3_bind_blob(stmt, i, va_arg(args, const uint8_t *), 16,
+					       SQLITE_STATIC);
+			break;
+		default:
+			rc = sqlite3_bind_null(stmt, i);
+		}
+	}
+	va_end(args);
+	return rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+}
+
+static void reset(struct store *st, int which)
+{
+	sqlite3_reset(st->stmt[which]);
+	sqlite3_clear_bindings(st->stmt[which]);
+}
+
+/* For statements that return no row. */
+static int finish(struct store *st, int which, int rc)
+{
+	int ret = rc == SQLITE_DONE ? 0 : fail(st);
+
+	reset(st, which);
+	return ret;
+}
+
+/* ---- beginning and ending ------------------------------------------------ */
+
+static void free_store(struct store *st)
+{
+	for (int i = 0; i < STATEMENTS; i++)
+		sqlite3_finalize(st->stmt[i]);
+	free(st);
+}
+
+/* The first column of the first row; @text and @rank are bound if there is a text. */
+static int number(struct store *st, const char *sql, const char *text, int64_t rank,
+		  int64_t *value)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (sqlite3_prepare_v2(st->db->sql, sql, -1, &stmt, NULL) != SQLITE_OK)
+		return fail(st);
+	rc = text ? sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC) : SQLITE_OK;
+	if (rc == SQLITE_OK && text)
+		rc = sqlite3_bind_int64(stmt, 2, rank);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*value = sqlite3_column_int64(stmt, 0);
+	else
+		fail(st);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? 0 : -1;
+}
+
+static int prepare_all(struct store *st, const char *label, int rank)
+{
+	if (number(st, "UPDATE import SET last = last + 1 RETURNING last", NULL, 0,
+		   &st->run) ||
+	    number(st, "INSERT INTO source (label, rank) VALUES (?1, ?2)"
+		   " ON CONFLICT (label) DO UPDATE SET rank = excluded.rank"
+		   " RETURNING id", label, rank, &st->source))
+		return -1;
+	for (int i = 0; i < STATEMENTS; i++)
+		if (sqlite3_prepare_v3(st->db->sql, statements[i], -1,
+				       SQLITE_PREPARE_PERSISTENT, &st->stmt[i],
+				       NULL) != SQLITE_OK)
+			return fail(st);
+	return 0;
+}
+
+struct store *store_begin(struct sigdb *db, const char *label, int rank)
+{
+	struct store *st = calloc(1, sizeof(*st));
+
+	if (!st) {
+		sigdb_failf(db, "out of memory");
+		return NULL;
+	}
+	st->db = db;
+	if (exec(db, "BEGIN IMMEDIATE")) {
+		free(st);
+		return NULL;
+	}
+	if (prepare_all(st, label, rank)) {
+		store_rollback(st);
+		return NULL;
+	}
+	return st;
+}
+
+int store_commit(struct store *st, struct store_counts *counts)
+{
+	*counts = st->counts;
+	if (exec(st->db, "DELETE FROM application WHERE"
+		 " NOT EXISTS (SELECT 1 FROM hash_signature h"
+		 "              WHERE h.application = application.id"
+		 "                AND h.application IS NOT NULL)"
+		 " AND NOT EXISTS (SELECT 1 FROM name_signature n"
+		 "                  WHERE n.application = application.id)") ||
+	    exec(st->db, "COMMIT")) {
+		store_rollback(st);
+		return -1;
+	}
+	free_store(st);
+	return 0;
+}
+
+void store_rollback(struct store *st)
+{
+	struct sigdb *db = st->db;
+
+	free_store(st);
+	/* It may have been rolled back by SQLite already: not an error then. */
+	sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- signatures ---------------------------------------------------------- */
+
+int64_t store_application(struct store *st, const struct store_identity *id)
+{
+	int64_t found = 0;
+	int rc;
+
+	rc = step(st, FIND_APPLICATION, "ttttt", id->name, id->version, id->category,
+		  id->vendor, id->origin);
+	if (rc == SQLITE_ROW) {
+		found = sqlite3_column_int64(st->stmt[FIND_APPLICATION], 0);
+		rc = SQLITE_DONE;
+	}
+	if (finish(st, FIND_APPLICATION, rc))
+		return -1;
+	if (found)
+		return found;
+	rc = step(st, ADD_APPLICATION, "ttttt", id->name, id->version, id->category,
+		  id->vendor, id->origin);
+	if (finish(st, ADD_APPLICATION, rc))
+		return -1;
+	return sqlite3_last_insert_rowid(st->db->sql);
+}
+
+/* What FIND_HASH or FIND_NAME found out. */
+static enum store_result known(struct store *st, int which, int rc)
+{
+	enum store_result result = STORE_NEW;
+
+	if (rc == SQLITE_ROW) {
+		result = sqlite3_column_int64(st->stmt[which], 0) == st->run ?
+			 STORE_TWICE : STORE_AGAIN;
+		rc = SQLITE_DONE;
+	}
+	return finish(st, which, rc) ? STORE_ERROR : result;
+}
+
+static void count(struct store *st, enum store_result result)
+{
+	st->counts.found++;
+	if (result == STORE_NEW)
+		st->counts.added++;
+}
+
+enum store_result store_hash(struct store *st, const uint8_t *sha256,
+			     const struct store_signature *sig)
+{
+	static const char *const verdicts[] = { NULL, "safe", "unsafe" };
+	enum store_result result;
+	int rc;
+
+	result = known(st, FIND_HASH, step(st, FIND_HASH, "hi", sha256, st->source));
+	if (result == STORE_ERROR || result == STORE_TWICE)
+		return result;
+	if (sig->application)
+		rc = step(st, PUT_HASH, "hiitiiti", sha256, st->source, sig->application,
+			  verdicts[sig->verdict], (int64_t)sig->trust,
+			  (int64_t)sig->threat, sig->file_name, st->run);
+	else
+		rc = step(st, PUT_HASH, "hi0tiiti", sha256, st->source,
+			  verdicts[sig->verdict], (int64_t)sig->trust,
+			  (int64_t)sig->threat, sig->file_name, st->run);
+	if (finish(st, PUT_HASH, rc))
+		return STORE_ERROR;
+	count(st, result);
+	return result;
+}
+
+enum store_result store_name(struct store *st, const struct store_signature *sig)
+{
+	enum store_result result;
+
+	result = known(st, FIND_NAME,
+		       step(st, FIND_NAME, "ti", sig->file_name, st->source));
+	if (result == STORE_ERROR || result == STORE_TWICE)
+		return result;
+	if (finish(st, PUT_NAME,
+		   step(st, PUT_NAME, "tiiiii", sig->file_name, st->source,
+			sig->application, (int64_t)sig->trust, (int64_t)sig->threat,
+			st->run)))
+		return STORE_ERROR;
+	count(st, result);
+	return result;
+}
+
+/* ---- files --------------------------------------------------------------- */
+
+static int take_file(struct store *st, sqlite3_stmt *row, struct store_file *file)
+{
+	if (sqlite3_column_bytes(row, 5) != sizeof(file->sha256) ||
+	    sqlite3_column_bytes(row, 6) != sizeof(file->md5))
+		return sigdb_failf(st->db, "damaged: a hash has the wrong length");
+	file->device = (uint64_t)sqlite3_column_int64(row, 0);
+	file->inode = (uint64_t)sqlite3_column_int64(row, 1);
+	file->size = (uint64_t)sqlite3_column_int64(row, 2);
+	file->mtime_ns = sqlite3_column_int64(row, 3);
+	file->ctime_ns = sqlite3_column_int64(row, 4);
+	memcpy(file->sha256, sqlite3_column_blob(row, 5), sizeof(file->sha256));
+	memcpy(file->md5, sqlite3_column_blob(row, 6), sizeof(file->md5));
+	return 1;
+}
+
+int store_file_get(struct store *st, const char *path, struct store_file *file)
+{
+	int rc = step(st, FIND_FILE, "it", st->source, path);
+	int ret = 0;
+
+	if (rc == SQLITE_ROW)
+		ret = take_file(st, st->stmt[FIND_FILE], file);
+	else if (rc != SQLITE_DONE)
+		ret = fail(st);
+	reset(st, FIND_FILE);
+	return ret;
+}
+
+int store_file_put(struct store *st, const char *path, const struct store_file *file)
+{
+	int rc = step(st, PUT_FILE, "itiiiiihmi", st->source, path, (int64_t)file->device,
+		      (int64_t)file->inode, (int64_t)file->size, file->mtime_ns,
+		      file->ctime_ns, file->sha256, file->md5, st->run);
+
+	return finish(st, PUT_FILE, rc);
+}
+
+/* ---- sweeping ------------------------------------------------------------ */
+
+static int sweep(struct store *st, const char *sql, const char *application)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (sqlite3_prepare_v2(st->db->sql, sql, -1, &stmt, NULL) != SQLITE_OK)
+		return fail(st);
+	rc = sqlite3_bind_int64(stmt, 1, st->source);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_int64(stmt, 2, st->run);
+	if (rc == SQLITE_OK && application)
+		rc = sqlite3_bind_text(stmt, 3, application, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	sqlite3_finalize(stmt);
+	if (rc != SQLITE_DONE)
+		return fail(st);
+	return 0;
+}
+
+int store_sweep(struct store *st, const char *application)
+{
+	static const char *const all[] = {
+		"DELETE FROM hash_signature WHERE source = ?1 AND seen <> ?2",
+		"DELETE FROM name_signature WHERE source = ?1 AND seen <> ?2",
+	};
+	static const char *const one[] = {
+		"DELETE FROM hash_signature WHERE source = ?1 AND seen <> ?2"
+		" AND application IN (SELECT id FROM application WHERE name = ?3)",
+		"DELETE FROM name_signature WHERE source = ?1 AND seen <> ?2"
+		" AND application IN (SELECT id FROM application WHERE name = ?3)",
+	};
+	const char *const *sql = application ? one : all;
+
+	for (int i = 0; i < 2; i++) {
+		if (sweep(st, sql[i], application))
+			return -1;
+		st->counts.removed += (uint64_t)sqlite3_changes64(st->db->sql);
+	}
+	if (application)
+		return 0;
+	return sweep(st, "DELETE FROM hashed_file WHERE source = ?1 AND seen <> ?2", NULL);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Filling the signature database: one transaction per import. */
+#ifndef SOCKGATE_SIGDB_STORE_H
+#define SOCKGATE_SIGDB_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sigdb.h"
+
+struct store;
+
+/* The ranks of source.rank; the lower one wins. */
+#define STORE_RANK_CSV	1
+#define STORE_RANK_DPKG	2
+
+struct store_identity {
+	const char *name;	/* of the application; the rest may be "" */
+	const char *version;
+	const char *category;
+	const char *vendor;
+	const char *origin;
+};
+
+enum store_verdict {
+	STORE_NO_VERDICT,
+	STORE_SAFE,
+	STORE_UNSAFE,
+};
+
+struct store_signature {
+	int64_t application;	/* from store_application(); 0: none */
+	enum store_verdict verdict;
+	int trust;
+	int threat;
+	const char *file_name;	/* for a hash it may be NULL */
+};
+
+enum store_result {
+	STORE_ERROR = -1,	/* sigdb_error() says why */
+	STORE_NEW,
+	STORE_AGAIN,		/* was there before this import */
+	STORE_TWICE,		/* this import has it already: nothing was changed */
+};
+
+struct store_counts {
+	uint64_t found;		/* different signatures in this import */
+	uint64_t added;		/* of these, not there before */
+	uint64_t removed;	/* by store_sweep() */
+};
+
+/*
+ * store_begin - begin an import
+ * @label: names where the signatures come from; an import replaces, or sweeps
+ *         away, signatures of its own label only
+ * Readers see nothing of it before store_commit().  Returns NULL on failure, with
+ * the reason in sigdb_error().
+ */
+struct store *store_begin(struct sigdb *db, const char *label, int rank);
+
+/* The application's number, made if it is not there; -1 on failure. */
+int64_t store_application(struct store *st, const struct store_identity *id);
+
+enum store_result store_hash(struct store *st, const uint8_t *sha256,
+			     const struct store_signature *sig);
+enum store_result store_name(struct store *st, const struct store_signature *sig);
+
+/* A file that was hashed, as it was then. */
+struct store_file {
+	uint64_t device, inode, size;
+	int64_t mtime_ns, ctime_ns;
+	uint8_t sha256[SIGDB_HASH_SIZE];
+	uint8_t md5[16];
+};
+
+/* Returns 1 if the path was hashed before, 0 if not, -1 on failure. */
+int store_file_get(struct store *st, const char *path, struct store_file *file);
+int store_file_put(struct store *st, const char *path, const struct store_file *file);
+
+/*
+ * store_sweep - remove what this label had and this import did not bring
+ * @application: only signatures of applications of this name; NULL: all
+ * Returns 0 or -1.
+ */
+int store_sweep(struct store *st, const char *application);
+
+/* Both end the import and free @st.  store_commit() returns 0 or -1. */
+int store_commit(struct store *st, struct store_counts *counts);
+void store_rollback(struct store *st);
+
+#endif
