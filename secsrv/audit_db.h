@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The tables of the audit log (SQLite).  Used by one thread at a time. */
+#ifndef SECSRV_AUDIT_DB_H
+#define SECSRV_AUDIT_DB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sockgate.pb-c.h"
+
+struct audit_db;
+
+#define AUDIT_INSTANCE_SIZE 16
+
+/* What an agent's spool of records is called: nobody can use another host's. */
+struct audit_source {
+	char host[256];
+	uint8_t instance[AUDIT_INSTANCE_SIZE];
+};
+
+/*
+ * audit_db_open - open the log, which is made if there is none
+ * @why: on failure a sentence that names the file
+ */
+struct audit_db *audit_db_open(const char *path, char *why, size_t why_size);
+void audit_db_close(struct audit_db *db);
+
+/*
+ * Changes go between begin and commit; nothing is in the log before commit has
+ * returned 0, and then it has reached the disk.  Each returns 0 or -1; after
+ * -1, audit_db_error() says why and audit_db_rollback() is due.
+ */
+int audit_db_begin(struct audit_db *db);
+int audit_db_commit(struct audit_db *db);
+void audit_db_rollback(struct audit_db *db);
+const char *audit_db_error(const struct audit_db *db);
+
+/*
+ * audit_db_put_records - add records; those that are there already are skipped
+ * @now_us: wall clock, kept with each record
+ * @added:  raised by the number that was new
+ */
+int audit_db_put_records(struct audit_db *db, const struct audit_source *source,
+			 const Sockgate__Records *records, int64_t now_us,
+			 uint64_t *added);
+
+/* Keep the text of a policy under its generation. */
+int audit_db_put_policy(struct audit_db *db, uint64_t generation,
+			int64_t now_us, const char *text);
+
+/*
+ * audit_db_prune - delete the oldest, no more than @limit at a time
+ * @before_us: what was received before
+ */
+int audit_db_prune(struct audit_db *db, int64_t before_us, unsigned int limit);
+
+/* The generation of the last policy kept, 0 if there is none; -1 on failure. */
+int audit_db_last_generation(struct audit_db *db, uint64_t *generation);
+
+/*
+ * audit_db_policy - the text that was in force
+ * Returns a string for free(), or NULL if it is not there or cannot be read.
+ */
+char *audit_db_policy(struct audit_db *db, uint64_t generation);
+
+/*
+ * audit_db_find - the record of the decision itself, not of its later uses
+ * Returns a record for sockgate__record__free_unpacked(), or NULL.
+ */
+Sockgate__Record *audit_db_find(struct audit_db *db, const char *decision_id);
+
+#define AUDIT_QUERY_DEFAULT 50
+
+/*
+ * audit_db_query - the last records that pass the filters, oldest first
+ * @query: action, if given, is "allow" or else "deny"
+ * @take:  gets each one, and owns it; returns -1 if it is out of memory
+ */
+int audit_db_query(struct audit_db *db, const Sockgate__EventsQuery *query,
+		   int (*take)(Sockgate__Record *record, void *arg), void *arg);
+
+#endif

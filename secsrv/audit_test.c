@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The log as the server uses it: through the event loop, on real files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <event2/event.h>
+#include <sqlite3.h>
+
+#include "audit.h"
+
+static char dir[] = "/tmp/audit-test-XXXXXX";
+static char path[128];
+static struct event_base *base;
+static struct audit *audit;
+static uint64_t generation;
+
+/* What came back. */
+static uint64_t stored_upto, stored_calls, committed_records, found_records;
+static bool found_end;
+static char found_why[512];
+static Sockgate__Explanation *explanation;
+static char explained_why[512];
+static bool explained;
+
+static void on_stored(uint64_t owner, uint64_t sequence, size_t size, void *arg)
+{
+	(void)arg, (void)size;
+	assert_int_equal(owner, 7);
+	assert_true(sequence > stored_upto);
+	stored_upto = sequence;
+	stored_calls++;
+}
+
+static void on_committed(const Sockgate__Records *records, void *arg)
+{
+	(void)arg;
+	committed_records += records->n_record;
+}
+
+static void on_found(uint64_t owner, uint64_t id, Sockgate__Records *part,
+		     const char *why, void *arg)
+{
+	(void)arg;
+	assert_int_equal(owner, 7);
+	assert_int_equal(id, 99);
+	found_end = !part || part->end;
+	if (!part) {
+		snprintf(found_why, sizeof(found_why), "%s", why);
+		return;
+	}
+	found_records += part->n_record;
+	sockgate__records__free_unpacked(part, NULL);
+}
+
+static void on_explained(uint64_t owner, uint64_t id, Sockgate__Explanation *e,
+			 const char *why, void *arg)
+{
+	(void)arg, (void)owner;
+	assert_int_equal(id, 98);
+	explanation = e;
+	explained = true;
+	snprintf(explained_why, sizeof(explained_why), "%s", why);
+}
+
+static const struct audit_ops ops = {
+	.stored = on_stored,
+	.committed = on_committed,
+	.found = on_found,
+	.explained = on_explained,
+};
+
+static void open_audit(unsigned int keep_days)
+{
+	char why[512];
+
+	stored_upto = stored_calls = committed_records = 0;
+	audit = audit_open(base, path, keep_days, &ops, NULL, &generation, why,
+			   sizeof(why));
+	if (!audit)
+		fail_msg("%s", why);
+}
+
+static void set_text(char **field, const char *text)
+{
+	*field = strdup(text);
+	assert_non_null(*field);
+}
+
+static Sockgate__Record *new_record(uint64_t sequence)
+{
+	Sockgate__Record *r = malloc(sizeof(*r));
+	Sockgate__Event *e = malloc(sizeof(*e));
+	Sockgate__Process *p = malloc(sizeof(*p));
+	Sockgate__User *u = malloc(sizeof(*u));
+	Sockgate__Decision *d = malloc(sizeof(*d));
+	Sockgate__Identity *id = malloc(sizeof(*id));
+	char text[32];
+
+	assert_true(r && e && p && u && d && id);
+	sockgate__record__init(r);
+	sockgate__event__init(e);
+	sockgate__process__init(p);
+	sockgate__user__init(u);
+	sockgate__decision__init(d);
+	sockgate__identity__init(id);
+	r->event = e;
+	r->process = p;
+	r->user = u;
+	r->decision = d;
+	d->identity = id;
+	r->sequence = sequence;
+	r->latency_us = 1234;
+	r->outcome = SOCKGATE__OUTCOME__OUTCOME_SERVER;
+	set_text(&r->host, "web1");
+	e->kind = SOCKGATE__EVENT_KIND__EVENT_CONNECT;
+	e->protocol = 6;
+	e->remote_address.data = malloc(4);
+	assert_non_null(e->remote_address.data);
+	memcpy(e->remote_address.data, (uint8_t[]){ 10, 1, 2, 3 }, 4);
+	e->remote_address.len = 4;
+	e->remote_port = 443;
+	set_text(&p->path, "/usr/bin/curl");
+	p->evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	p->sha256.data = calloc(1, 32);
+	p->sha256.len = 32;
+	set_text(&u->name, "root");
+	set_text(&u->domain, "EXAMPLE");
+	set_text(&id->name, sequence % 2 ? "curl" : "wget");
+	id->source = SOCKGATE__IDENTITY__SOURCE__HASH;
+	d->action = sequence % 2 ? SOCKGATE__ACTION__ACTION_ALLOW :
+				   SOCKGATE__ACTION__ACTION_DENY;
+	d->error = sequence % 2 ? 0 : EACCES;
+	d->generation = 42;
+	snprintf(text, sizeof(text), "decision-%llu", (unsigned long long)sequence);
+	set_text(&d->decision_id, text);
+	set_text(&d->rule, "some-rule");
+	return r;
+}
+
+static Sockgate__Records *new_records(uint64_t first, unsigned int n)
+{
+	Sockgate__Records *records = malloc(sizeof(*records));
+
+	assert_non_null(records);
+	sockgate__records__init(records);
+	records->record = calloc(n, sizeof(Sockgate__Record *));
+	assert_non_null(records->record);
+	for (unsigned int i = 0; i < n; i++)
+		records->record[records->n_record++] = new_record(first + i);
+	return records;
+}
+
+static struct audit_source source = { .host = "web1", .instance = "0123456789abcde" };
+
+/* @size may be more than it is, to fill a batch. */
+static void submit_sized(uint64_t first, unsigned int n, size_t size)
+{
+	Sockgate__Records *records = new_records(first, n);
+
+	assert_int_equal(audit_submit(audit, 7, &source, records, size), 0);
+}
+
+static void submit(uint64_t first, unsigned int n)
+{
+	submit_sized(first, n, 1000);
+}
+
+static void on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	unsigned int *turns = arg;
+
+	(void)fd, (void)what;
+	++*turns;
+}
+
+/* The status changes without an event, so look at it now and then too. */
+static void until_(bool (*holds)(void), const char *what)
+{
+	struct timeval interval = { .tv_usec = 5000 };
+	unsigned int turns = 0;
+	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
+
+	assert_non_null(poll);
+	event_add(poll, &interval);
+	while (!holds() && turns < 4000)
+		event_base_loop(base, EVLOOP_ONCE);
+	event_free(poll);
+	if (!holds())
+		fail_msg("never: %s", what);
+}
+#define until(f) until_(f, #f)
+
+static uint64_t expected;
+static bool all_stored(void) { return stored_upto == expected; }
+static bool query_ended(void) { return found_end; }
+static bool explanation_came(void) { return explained; }
+static bool error_shown(void)
+{
+	struct audit_status status;
+
+	audit_status(audit, &status);
+	return *status.error;
+}
+
+static long count_rows(const char *sql)
+{
+	sqlite3_stmt *st;
+	sqlite3 *db;
+	long n;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return n;
+}
+
+static void test_stored_after_commit_and_once(void **state)
+{
+	struct audit_status status;
+
+	(void)state;
+	open_audit(0);
+	submit(1, 10);
+	submit(11, 10);
+	expected = 20;
+	until(all_stored);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 20);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE host = "
+		"'web1' AND event = 'connect' AND protocol = 'tcp' AND remote = "
+		"'10.1.2.3:443' AND application = 'curl' AND user = 'root' AND "
+		"domain = 'EXAMPLE' AND rule = 'some-rule' AND action = 'allow' "
+		"AND latency_us = 1234 AND decision_id = 'decision-' || sequence"),
+		10);
+	/* The agent did not get the answer and sends them again, and more. */
+	stored_upto = 0;
+	submit(5, 20);
+	expected = 24;
+	until(all_stored);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 24);
+	audit_status(audit, &status);
+	assert_int_equal(status.n_stored, 24);
+	assert_int_equal(status.n_repeated, 16);
+	assert_int_equal(status.waiting, 0);
+	assert_int_equal(committed_records, 40);
+	/* Another host with the same instance is another spool. */
+	source.host[3] = '2';
+	stored_upto = 0;
+	submit(1, 1);
+	expected = 1;
+	until(all_stored);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 25);
+	source.host[3] = '1';
+	audit_close(audit);
+}
+
+static void query(const char *application, const char *id,
+		  Sockgate__Action action, uint32_t last, uint64_t want)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+
+	q.application = (char *)application;
+	q.decision_id = (char *)id;
+	q.action = action;
+	q.last = last;
+	found_records = 0;
+	found_end = false;
+	assert_int_equal(audit_query(audit, 7, 99, &q), 0);
+	until(query_ended);
+	assert_int_equal(found_records, want);
+}
+
+static void test_queries(void **state)
+{
+	(void)state;
+	open_audit(0);
+	submit(1, 2000);
+	expected = 2000;
+	until(all_stored);
+	query("", "", 0, 0, 50);
+	query("", "", 0, 1999, 1999);
+	query("CURL", "", 0, 5000, 1000);
+	query("", "", SOCKGATE__ACTION__ACTION_DENY, 5000, 1000);
+	query("curl", "", SOCKGATE__ACTION__ACTION_DENY, 5000, 0);
+	query("", "decision-77", 0, 5000, 1);
+	audit_close(audit);
+}
+
+static void test_explain_with_the_policy_of_that_time(void **state)
+{
+	(void)state;
+	open_audit(0);
+	assert_int_equal(audit_policy(audit, 40, "rules = ("
+		"{ name = \"udp\"; protocol = \"udp\"; action = \"deny\"; },"
+		"{ name = \"old\"; application = \"curl\"; action = \"allow\"; });"),
+		0);
+	/* Not kept twice, but found under both. */
+	assert_int_equal(audit_policy(audit, 42, "rules = ("
+		"{ name = \"udp\"; protocol = \"udp\"; action = \"deny\"; },"
+		"{ name = \"old\"; application = \"curl\"; action = \"allow\"; });"),
+		0);
+	assert_int_equal(audit_policy(audit, 43, "rules = ();"), 0);
+	submit(1, 1);
+	expected = 1;
+	until(all_stored);
+	assert_int_equal(count_rows("SELECT count(*) FROM policy WHERE text IS "
+				    "NULL"), 1);
+	explained = false;
+	assert_int_equal(audit_explain(audit, 7, 98, "decision-1"), 0);
+	until(explanation_came);
+	assert_non_null(explanation);
+	assert_int_equal(explanation->n_step, 2);
+	assert_string_equal(explanation->step[0]->why,
+			    "does not match: protocol is tcp, not \"udp\"");
+	assert_string_equal(explanation->step[1]->rule, "old");
+	assert_string_equal(explanation->step[1]->why, "matches");
+	assert_non_null(strstr(explanation->rule_text, "application = \"curl\""));
+	sockgate__explanation__free_unpacked(explanation, NULL);
+	explained = false;
+	assert_int_equal(audit_explain(audit, 7, 98, "nonsense"), 0);
+	until(explanation_came);
+	assert_null(explanation);
+	assert_non_null(strstr(explained_why, "nonsense"));
+	audit_close(audit);
+	/* The next start goes on from the last generation. */
+	open_audit(0);
+	assert_int_equal(generation, 43);
+	audit_close(audit);
+}
+
+/* ---- a full disk ---- */
+
+static void fill_disk(const char *file)
+{
+	static const char zeros[4096];
+	int fd = open(file, O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		continue;
+	assert_int_equal(errno, ENOSPC);
+	close(fd);
+}
+
+static void test_full_disk_loses_nothing(void **state)
+{
+	char disk[64], filler[96], saved[128];
+	struct audit_status status;
+
+	(void)state;
+	snprintf(disk, sizeof(disk), "%s/disk", dir);
+	assert_int_equal(mkdir(disk, 0700), 0);
+	if (mount("tmpfs", disk, "tmpfs", 0, "size=2m")) {
+		print_message("needs to mount a tmpfs: %s\n", strerror(errno));
+		rmdir(disk);
+		skip();
+	}
+	snprintf(saved, sizeof(saved), "%s", path);
+	snprintf(path, sizeof(path), "%s/a.sqlite", disk);
+	snprintf(filler, sizeof(filler), "%s/filler", disk);
+	open_audit(0);
+	submit(1, 10);
+	expected = 10;
+	until(all_stored);
+
+	fill_disk(filler);
+	/* Two batches: the second is in the queue while the first one fails. */
+	submit_sized(11, 2000, 9U << 20);
+	submit(2011, 5);
+	until(error_shown);
+	assert_int_equal(stored_upto, 10);
+	audit_status(audit, &status);
+	print_message("%s\n", status.error);
+	assert_non_null(strstr(status.error, path));
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 10);
+	/* Questions are answered meanwhile, and more records are taken. */
+	query("", "", 0, 100, 10);
+	submit(2016, 5);
+	audit_retry(audit);
+	query("", "", 0, 100, 10);
+	assert_int_equal(stored_upto, 10);
+
+	assert_int_equal(unlink(filler), 0);
+	audit_retry(audit);
+	expected = 2020;
+	until(all_stored);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 2020);
+	audit_status(audit, &status);
+	assert_string_equal(status.error, "");
+	assert_int_equal(status.waiting, 0);
+
+	/* Full when the server ends: what was acknowledged is there. */
+	fill_disk(filler);
+	submit(2021, 2000);
+	audit_close(audit);
+	assert_int_equal(unlink(filler), 0);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 2020);
+	assert_int_equal(umount2(disk, MNT_DETACH), 0);
+	rmdir(disk);
+	snprintf(path, sizeof(path), "%s", saved);
+}
+
+static void test_backlog_has_a_limit(void **state)
+{
+	Sockgate__Records *records = new_records(1, 1);
+
+	(void)state;
+	open_audit(0);
+	assert_int_equal(audit_submit(audit, 7, &source, records,
+				      AUDIT_BACKLOG_MAX + 1), -1);
+	assert_int_equal(errno, ENOBUFS);
+	sockgate__records__free_unpacked(records, NULL);
+	audit_close(audit);
+}
+
+static void test_not_our_file(void **state)
+{
+	char why[512];
+	sqlite3 *db;
+	int fd;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TABLE x (y)", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+			       sizeof(why)));
+	assert_non_null(strstr(why, "is not an audit log"));
+	assert_int_equal(count_rows("SELECT count(*) FROM sqlite_master"), 1);
+	fd = open(path, O_WRONLY | O_TRUNC);
+	assert_int_equal(write(fd, "this is no database at all, is it?", 34), 34);
+	close(fd);
+	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+			       sizeof(why)));
+	assert_non_null(strstr(why, path));
+	assert_null(audit_open(base, "/nonexistent/a.sqlite", 0, &ops, NULL,
+			       &generation, why, sizeof(why)));
+	assert_non_null(strstr(why, "/nonexistent/a.sqlite"));
+}
+
+static void test_old_records_go(void **state)
+{
+	struct audit_db *db;
+	uint64_t added = 0;
+	Sockgate__Records *old = new_records(1, 3), *recent = new_records(4, 3);
+	char why[512];
+
+	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): they are freed below */
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	assert_int_equal(audit_db_begin(db), 0);
+	assert_int_equal(audit_db_put_records(db, &source, old, 1000, &added), 0);
+	assert_int_equal(audit_db_put_records(db, &source, recent, 2000, &added),
+			 0);
+	assert_int_equal(audit_db_commit(db), 0);
+	assert_int_equal(added, 6);
+	assert_int_equal(audit_db_prune(db, 1500, 2), 0);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 4);
+	assert_int_equal(audit_db_prune(db, 1500, 100), 0);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 3);
+	assert_int_equal(count_rows("SELECT min(sequence) FROM record"), 4);
+	/* What is not committed is not there. */
+	sockgate__records__free_unpacked(old, NULL);
+	old = new_records(100, 5);
+	assert_int_equal(audit_db_begin(db), 0);
+	assert_int_equal(audit_db_put_records(db, &source, old, 3000, &added), 0);
+	audit_db_rollback(db);
+	assert_int_equal(count_rows("SELECT count(*) FROM record"), 3);
+	audit_db_close(db);
+	sockgate__records__free_unpacked(old, NULL);
+	sockgate__records__free_unpacked(recent, NULL);
+}
+/* NOLINTEND(clang-analyzer-unix.Malloc) */
+
+static int remove_log(void **state)
+{
+	char name[160];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s%s", path,
+			 i == 0 ? "" : i == 1 ? "-wal" : "-shm");
+		unlink(name);
+	}
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	base = event_base_new();
+	if (!base || !mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/audit.sqlite", dir);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	event_base_free(base);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_stored_after_commit_and_once,
+					  remove_log),
+		cmocka_unit_test_teardown(test_queries, remove_log),
+		cmocka_unit_test_teardown(
+			test_explain_with_the_policy_of_that_time, remove_log),
+		cmocka_unit_test_teardown(test_full_disk_loses_nothing, remove_log),
+		cmocka_unit_test_teardown(test_backlog_has_a_limit, remove_log),
+		cmocka_unit_test_teardown(test_not_our_file, remove_log),
+		cmocka_unit_test_teardown(test_old_records_go, remove_log),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

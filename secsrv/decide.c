@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <netinet/in.h>
+#include <string.h>
+
+#include "decide.h"
+
+#define F(name) SOCKGATE__FIELD__FIELD_##name
+
+/* How one condition stands: like enum match, for a single one. */
+static enum match holds(bool yes)
+{
+	return yes ? MATCH_YES : MATCH_DIFFERS;
+}
+
+static bool has_content(const struct subject *s)
+{
+	return s->process->evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT &&
+	       s->process->sha256.len == RULE_HASH_SIZE;
+}
+
+static enum match match_hash(const struct rule *rule, const struct subject *s,
+			     struct looked *looked)
+{
+	looked->fields |= F(CONTENT);
+	if (!has_content(s)) {
+		looked->fields |= F(PROCESS);
+		return MATCH_LACKS;
+	}
+	for (size_t i = 0; i < rule->hashes; i++) {
+		if (!memcmp(rule->hash[i], s->process->sha256.data,
+			    RULE_HASH_SIZE))
+			return MATCH_YES;
+	}
+	return MATCH_DIFFERS;
+}
+
+/*
+ * An identity that no hash gave could be another one under another name, so
+ * what follows from it is good for this process only.
+ */
+static bool get_identity(const struct subject *s, struct looked *looked)
+{
+	bool known = has_content(s) && s->identity;
+
+	looked->fields |= F(CONTENT);
+	if (!known ||
+	    s->identity->source == SOCKGATE__IDENTITY__SOURCE__NONE ||
+	    s->identity->source == SOCKGATE__IDENTITY__SOURCE__FILE_NAME)
+		looked->fields |= F(PROCESS);
+	return known;
+}
+
+static enum match match_identity(const struct rule *rule,
+				 const struct subject *s, enum condition c,
+				 struct looked *looked)
+{
+	const Sockgate__Identity *id = s->identity;
+
+	if (!get_identity(s, looked))
+		return MATCH_LACKS;
+	switch (c) {
+	case COND_KNOWN:
+		return holds(rule->known ==
+			     (id->source != SOCKGATE__IDENTITY__SOURCE__NONE));
+	case COND_APPLICATION:
+		return holds(pattern_match(&rule->application, id->name));
+	case COND_VENDOR:
+		return holds(pattern_match(&rule->vendor, id->vendor));
+	case COND_CATEGORY:
+		return holds(pattern_match(&rule->category, id->category));
+	case COND_VERSION:
+		return holds(pattern_match(&rule->version, id->version));
+	case COND_TRUST:
+		return holds(range_match(&rule->trust, id->trust));
+	case COND_THREAT:
+		return holds(range_match(&rule->threat, id->threat));
+	default:
+		return MATCH_DIFFERS;
+	}
+}
+
+static enum match match_event(const struct rule *rule, const struct subject *s,
+			      struct looked *looked)
+{
+	unsigned int kind = s->event->kind;
+
+	looked->fields |= F(EVENT);
+	return holds(kind < 32 && (rule->events & (1U << kind)));
+}
+
+static enum match match_protocol(const struct rule *rule,
+				 const struct subject *s, struct looked *looked)
+{
+	unsigned int n = s->event->protocol;
+
+	looked->fields |= F(PROTOCOL);
+	return holds(n < 256 &&
+		     (rule->protocols[n / 64] & (UINT64_C(1) << (n % 64))));
+}
+
+static enum match match_user(const struct rule *rule, const struct subject *s,
+			     struct looked *looked)
+{
+	looked->fields |= F(USER);
+	for (size_t i = 0; i < rule->uids; i++) {
+		if (rule->uid[i] == s->user->uid)
+			return MATCH_YES;
+	}
+	if (rule->user.count && !*s->user->name)
+		return MATCH_LACKS;
+	return holds(pattern_match(&rule->user, s->user->name));
+}
+
+static enum match match_domain(const struct rule *rule, const struct subject *s,
+			       struct looked *looked)
+{
+	looked->fields |= F(USER);
+	if (!*s->user->domain)
+		return MATCH_LACKS;
+	return holds(pattern_match(&rule->domain, s->user->domain));
+}
+
+static enum match match_file(const struct rule *rule, const struct subject *s,
+			     struct looked *looked)
+{
+	looked->fields |= F(PROCESS) | F(CONTENT);
+	if (!*s->process->path)
+		return MATCH_LACKS;
+	return holds(pattern_match(&rule->file, s->process->path));
+}
+
+uint32_t subject_port(const struct subject *subject)
+{
+	return subject->event->kind == SOCKGATE__EVENT_KIND__EVENT_LISTEN ?
+	       subject->event->local_port : subject->event->remote_port;
+}
+
+static enum match match_port(const struct rule *rule, const struct subject *s,
+			     struct looked *looked)
+{
+	bool listens = s->event->kind == SOCKGATE__EVENT_KIND__EVENT_LISTEN;
+
+	looked->fields |= F(EVENT) | (listens ? F(LOCAL_PORT) : F(REMOTE_PORT));
+	return holds(range_match(&rule->port, subject_port(s)));
+}
+
+/*
+ * Some events have no remote address.  The event is part of what was looked
+ * at, so that a verdict for one of those never serves one that has.
+ */
+static enum match match_remote(const struct rule *rule, const struct subject *s,
+			       struct looked *looked)
+{
+	const uint8_t *addr = s->event->remote_address.data;
+	size_t size = s->event->remote_address.len;
+
+	looked->fields |= F(REMOTE_ADDRESS) | F(EVENT);
+	if (size == 16 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr)) {
+		addr += 12;
+		size = 4;
+	}
+	return holds(prefix_match(&rule->remote, addr, size,
+				  &looked->remote_prefix));
+}
+
+static enum match match_condition(const struct rule *rule,
+				  const struct subject *s, enum condition c,
+				  struct looked *looked)
+{
+	switch (c) {
+	case COND_HOST:
+		return holds(pattern_match(&rule->host, s->host));
+	case COND_HOST_GROUP:
+		return holds(pattern_match(&rule->host_group, s->host));
+	case COND_HASH:
+		return match_hash(rule, s, looked);
+	case COND_EVENT:
+		return match_event(rule, s, looked);
+	case COND_PROTOCOL:
+		return match_protocol(rule, s, looked);
+	case COND_USER:
+		return match_user(rule, s, looked);
+	case COND_DOMAIN:
+		return match_domain(rule, s, looked);
+	case COND_FILE:
+		return match_file(rule, s, looked);
+	case COND_PORT:
+		return match_port(rule, s, looked);
+	case COND_REMOTE:
+		return match_remote(rule, s, looked);
+	default:
+		return match_identity(rule, s, c, looked);
+	}
+}
+
+enum match match_rule(const struct rule *rule, const struct subject *subject,
+		      struct looked *looked, enum condition *at)
+{
+	enum match result = MATCH_YES;
+	uint32_t left = rule->conditions;
+
+	while (left) {
+		enum condition c = (enum condition)__builtin_ctz(left);
+		enum match m = match_condition(rule, subject, c, looked);
+
+		left &= left - 1;
+		if (m == MATCH_DIFFERS) {
+			*at = c;
+			return MATCH_DIFFERS;
+		}
+		if (m == MATCH_LACKS && result == MATCH_YES) {
+			*at = c;
+			result = MATCH_LACKS;
+		}
+	}
+	return result;
+}
+
+void decide(const struct policy *policy, const struct subject *subject,
+	    struct decision *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned int i = 0; i < policy->rules; i++) {
+		const struct rule *rule = &policy->rule[i];
+		enum match m = match_rule(rule, subject, &out->looked,
+					  &out->missing);
+
+		if (m == MATCH_DIFFERS)
+			continue;
+		out->rule = rule;
+		out->failed = m == MATCH_LACKS;
+		out->verdict = out->failed ? rule->failure : rule->action;
+		out->lifetime_ms = out->failed ? 0 : rule->lifetime_ms;
+		return;
+	}
+	out->rule = &policy->otherwise;
+	out->verdict = policy->otherwise.action;
+	out->lifetime_ms = policy->otherwise.lifetime_ms;
+}

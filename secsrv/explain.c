@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+#include "decide.h"
+#include "explain.h"
+#include "names.h"
+
+#define WHY_SIZE 512
+
+void explain_subject(const Sockgate__Record *record,
+		     struct explain_empty *empty, struct subject *subject)
+{
+	sockgate__event__init(&empty->event);
+	sockgate__process__init(&empty->process);
+	sockgate__user__init(&empty->user);
+	subject->host = record->host;
+	subject->event = record->event ? record->event : &empty->event;
+	subject->process = record->process ? record->process : &empty->process;
+	subject->user = record->user ? record->user : &empty->user;
+	subject->identity = record->decision ? record->decision->identity : NULL;
+}
+
+/* What the question says of the thing that a condition is about. */
+static void value_of(const struct subject *s, enum condition c, char *buf,
+		     size_t size)
+{
+	const Sockgate__Identity *id = s->identity;
+	char addr[ADDR_TEXT_SIZE];
+	const char *text = NULL;
+
+	switch (c) {
+	case COND_HOST:
+	case COND_HOST_GROUP:
+		text = s->host;
+		break;
+	case COND_APPLICATION:
+		text = id ? id->name : NULL;
+		break;
+	case COND_VENDOR:
+		text = id ? id->vendor : NULL;
+		break;
+	case COND_CATEGORY:
+		text = id ? id->category : NULL;
+		break;
+	case COND_VERSION:
+		text = id ? id->version : NULL;
+		break;
+	case COND_USER:
+		snprintf(buf, size, "\"%s\" (%u)", s->user->name, s->user->uid);
+		return;
+	case COND_DOMAIN:
+		text = s->user->domain;
+		break;
+	case COND_FILE:
+		text = s->process->path;
+		break;
+	case COND_EVENT:
+		snprintf(buf, size, "%s", name_event(s->event->kind));
+		return;
+	case COND_PROTOCOL:
+		snprintf(buf, size, "%s", name_protocol(s->event->protocol));
+		return;
+	case COND_PORT:
+		snprintf(buf, size, "%u", subject_port(s));
+		return;
+	case COND_TRUST:
+		snprintf(buf, size, "%u", id ? id->trust : 0);
+		return;
+	case COND_THREAT:
+		snprintf(buf, size, "%u", id ? id->threat : 0);
+		return;
+	case COND_KNOWN:
+		snprintf(buf, size, "%s", id && id->source ? "true" : "false");
+		return;
+	case COND_REMOTE:
+		addr_format_bytes(s->event->remote_address.data,
+				  s->event->remote_address.len, 0, addr);
+		snprintf(buf, size, "%s", addr);
+		return;
+	default:
+		snprintf(buf, size, "another one");
+		return;
+	}
+	snprintf(buf, size, "\"%s\"", text ? text : "");
+}
+
+/* "hash = ...;" out of the rule's text, without the key. */
+static void wanted_by(const struct rule *rule, enum condition c, char *buf,
+		      size_t size)
+{
+	char key[32];
+	const char *at, *end;
+	bool quoted = false;
+
+	snprintf(key, sizeof(key), " %s = ", condition_name(c));
+	at = rule->text ? strstr(rule->text, key) : NULL;
+	at = at ? at + strlen(key) : "?;";
+	for (end = at; *end && (quoted || *end != ';'); end++) {
+		if (*end == '"' && end[-1] != '\\')
+			quoted = !quoted;
+	}
+	snprintf(buf, size, "%.*s", (int)(end - at), at);
+}
+
+const char *explain_match(const struct rule *rule, const struct subject *subject,
+			  char *buf, size_t size)
+{
+	char is[160], wanted[160];
+	struct looked looked = { 0 };
+	enum condition at = COND_COUNT;
+
+	switch (match_rule(rule, subject, &looked, &at)) {
+	case MATCH_YES:
+		snprintf(buf, size, "matches");
+		break;
+	case MATCH_LACKS:
+		snprintf(buf, size, "cannot be judged: %s is not known; failure "
+			 "action: %s", condition_name(at),
+			 rule->failure == VERDICT_ALLOW ? "allow" : "deny");
+		break;
+	case MATCH_DIFFERS:
+		value_of(subject, at, is, sizeof(is));
+		wanted_by(rule, at, wanted, sizeof(wanted));
+		snprintf(buf, size, "does not match: %s is %s, not %s",
+			 condition_name(at), is, wanted);
+		break;
+	}
+	return buf;
+}
+
+static Sockgate__Step *new_step(const char *rule, unsigned int line,
+				const char *why)
+{
+	Sockgate__Step *step = malloc(sizeof(*step));
+
+	if (!step)
+		return NULL;
+	sockgate__step__init(step);
+	step->line = line;
+	step->rule = strdup(rule);
+	step->why = strdup(why);
+	if (step->rule && step->why)
+		return step;
+	free(step->rule);
+	free(step->why);
+	free(step);
+	return NULL;
+}
+
+static int add_step(Sockgate__Explanation *e, const char *rule,
+		    unsigned int line, const char *why)
+{
+	e->step[e->n_step] = new_step(rule, line, why);
+	if (!e->step[e->n_step])
+		return -1;
+	e->n_step++;
+	return 0;
+}
+
+static int add_steps(Sockgate__Explanation *e, const struct policy *policy,
+		     const struct subject *subject, const struct rule *end)
+{
+	char why[WHY_SIZE];
+	unsigned int i;
+
+	for (i = 0; i < policy->rules && i < EXPLAIN_STEPS_MAX; i++) {
+		const struct rule *r = &policy->rule[i];
+
+		explain_match(r, subject, why, sizeof(why));
+		if (add_step(e, r->name, r->line, why))
+			return -1;
+		if (r == end)
+			return 0;
+	}
+	if (i < policy->rules) {
+		snprintf(why, sizeof(why), "steps after the first %u are not "
+			 "told; this rule decided", i);
+		return add_step(e, end->name, end->line, why);
+	}
+	return add_step(e, end->name, end->line, "no rule matched");
+}
+
+static int replay(Sockgate__Explanation *e, const struct policy *policy)
+{
+	struct explain_empty empty;
+	struct subject subject;
+	struct decision d;
+	unsigned int max = policy->rules < EXPLAIN_STEPS_MAX ? policy->rules :
+							       EXPLAIN_STEPS_MAX;
+
+	explain_subject(e->record, &empty, &subject);
+	decide(policy, &subject, &d);
+	e->rule_text = strdup(d.rule->text);
+	e->step = calloc(max + 1U, sizeof(Sockgate__Step *));
+	if (!e->rule_text || !e->step)
+		return -1;
+	return add_steps(e, policy, &subject, d.rule);
+}
+
+Sockgate__Explanation *explain_record(Sockgate__Record *record,
+				      const struct policy *policy)
+{
+	Sockgate__Explanation *e = malloc(sizeof(*e));
+
+	if (!e) {
+		sockgate__record__free_unpacked(record, NULL);
+		return NULL;
+	}
+	sockgate__explanation__init(e);
+	e->record = record;
+	if (policy && replay(e, policy)) {
+		sockgate__explanation__free_unpacked(e, NULL);
+		return NULL; /* NOLINT(clang-analyzer-unix.Malloc): it was freed */
+	}
+	return e;
+}

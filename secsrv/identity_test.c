@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "identity.h"
+
+static char dir[] = "/tmp/identity-test-XXXXXX";
+static char path[64];
+static struct identity_cache *cache;
+
+static void run_sql(const char *sql)
+{
+	char *why = NULL;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s", why);
+	sqlite3_close(db);
+}
+
+/* Content 0x01 0x01 ... is curl; nothing else is known. */
+static const char signature[] =
+	"INSERT INTO source VALUES (1, 'csv', 1);"
+	"INSERT INTO application VALUES (1, 'curl', '8', 'Web', 'Debian', '');"
+	"INSERT INTO hash_signature VALUES (x'01010101010101010101010101010101"
+	"01010101010101010101010101010101', 1, 1, NULL, 4, 1, 'curl', 1);";
+
+static int look_up(uint8_t content, const char *name, Sockgate__Identity *out)
+{
+	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
+	uint8_t hash[32];
+
+	memset(hash, content, sizeof(hash));
+	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	p.sha256.data = hash;
+	p.sha256.len = sizeof(hash);
+	p.name = (char *)name;
+	return identity_lookup(cache, &p, out);
+}
+
+static void test_answers_are_remembered_until_signatures_change(void **state)
+{
+	const struct identity_counters *n = identity_counters(cache);
+	Sockgate__Identity id;
+
+	(void)state;
+	assert_int_equal(look_up(1, "x", &id), 0);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
+	assert_string_equal(id.name, "");
+	assert_int_equal(look_up(1, "x", &id), 0);
+	assert_int_equal(n->n_looked_up, 1);
+	assert_int_equal(n->n_hit, 1);
+	assert_false(identity_refresh(cache));
+	run_sql(signature);
+	assert_true(identity_refresh(cache));
+	assert_false(identity_refresh(cache));
+	assert_int_equal(look_up(1, "x", &id), 0);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__HASH);
+	assert_string_equal(id.name, "curl");
+	assert_string_equal(id.vendor, "Debian");
+	assert_int_equal(id.trust, 4);
+	/* The name is a part of the question. */
+	assert_int_equal(look_up(1, "y", &id), 0);
+	assert_int_equal(n->n_looked_up, 3);
+}
+
+static void test_the_least_recently_used_makes_room(void **state)
+{
+	const struct identity_counters *n = identity_counters(cache);
+	Sockgate__Identity id;
+
+	(void)state;
+	for (uint8_t i = 10; i < 14; i++)
+		look_up(i, "", &id);
+	look_up(10, "", &id);		/* used again */
+	look_up(20, "", &id);		/* evicts 11 */
+	assert_int_equal(n->n_evicted, 1);
+	assert_int_equal(n->n_looked_up, 5);
+	look_up(10, "", &id);
+	assert_int_equal(n->n_looked_up, 5);
+	look_up(11, "", &id);
+	assert_int_equal(n->n_looked_up, 6);
+}
+
+static void test_unverified_content_is_nobody(void **state)
+{
+	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
+	Sockgate__Identity id;
+
+	(void)state;
+	p.name = (char *)"curl";
+	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
+	assert_int_equal(identity_lookup(cache, &p, &id), -1);
+}
+
+static void test_a_broken_database_is_an_error_not_unknown(void **state)
+{
+	const struct identity_counters *n = identity_counters(cache);
+	Sockgate__Identity id;
+
+	(void)state;
+	run_sql("DROP TABLE hash_signature");
+	assert_int_equal(look_up(1, "", &id), -1);
+	assert_int_equal(n->n_failed, 1);
+}
+
+static int open_cache(void **state)
+{
+	char why[512];
+
+	(void)state;
+	cache = identity_open(path, 4, why, sizeof(why));
+	if (!cache)
+		fail_msg("%s", why);
+	return 0;
+}
+
+static int close_cache(void **state)
+{
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	char name[80];
+
+	(void)state;
+	identity_close(cache);
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+		unlink(name);
+	}
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/sig.sqlite", dir);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return rmdir(dir);
+}
+
+#define cache_test(f) cmocka_unit_test_setup_teardown(f, open_cache, close_cache)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cache_test(test_answers_are_remembered_until_signatures_change),
+		cache_test(test_the_least_recently_used_makes_room),
+		cache_test(test_unverified_content_is_nobody),
+		cache_test(test_a_broken_database_is_an_error_not_unknown),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "decide.h"
+#include "judge.h"
+#include "log.h"
+
+struct judge {
+	char *file;
+	struct policy *policy;
+	struct identity_cache *identities;
+	uint64_t generation;
+	struct serial serial;
+	struct judge_counters n;
+	char error[1024];
+	/* What the last decision points to. */
+	char decision_id[SERIAL_TEXT_SIZE];
+	Sockgate__Identity identity;
+};
+
+static void log_warnings(const struct policy *policy, const char *name)
+{
+	for (unsigned int i = 0; i < policy->warnings; i++)
+		log_warnx("%s:%u: %s", name, policy->warning[i].line,
+			  policy->warning[i].text);
+}
+
+/* Takes over the caller's reference. */
+static void put_in_force(struct judge *j, struct policy *policy,
+			 const char *name, uint64_t now_s)
+{
+	policy_put(j->policy);
+	j->policy = policy;
+	j->generation = generation_next(j->generation, now_s);
+	j->n.n_loaded++;
+	j->error[0] = '\0';
+	log_warnings(policy, name);
+	log_info("policy %s: %u rules in force, generation %llu", name,
+		 policy->rules, (unsigned long long)j->generation);
+}
+
+static int reject(struct judge *j, const struct policy_error *err)
+{
+	j->n.n_rejected++;
+	settings_error_text(err, j->error, sizeof(j->error));
+	log_warnx("policy refused, the one in force stays: %s", j->error);
+	return -1;
+}
+
+struct judge *judge_open(const char *policy_file, const char *signatures,
+			 uint64_t generation, uint64_t now_s, char *why,
+			 size_t why_size)
+{
+	struct judge *j = calloc(1, sizeof(*j));
+	struct policy_error err;
+	struct policy *policy;
+
+	if (!j) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	j->generation = generation;
+	j->file = strdup(policy_file);
+	policy = policy_load(policy_file, &err);
+	if (!j->file || !policy) {
+		if (policy)
+			snprintf(why, why_size, "out of memory");
+		else
+			settings_error_text(&err, why, why_size);
+		goto fail;
+	}
+	j->identities = identity_open(signatures, IDENTITY_CACHE_MAX, why,
+				      why_size);
+	if (!j->identities)
+		goto fail;
+	put_in_force(j, policy, policy_file, now_s);
+	return j;
+fail:
+	policy_put(policy);
+	judge_close(j);
+	return NULL;
+}
+
+void judge_close(struct judge *judge)
+{
+	if (!judge)
+		return;
+	policy_put(judge->policy);
+	identity_close(judge->identities);
+	free(judge->file);
+	free(judge);
+}
+
+int judge_reload(struct judge *judge, uint64_t now_s, struct policy_error *err)
+{
+	struct policy *policy = policy_load(judge->file, err);
+
+	if (!policy)
+		return reject(judge, err);
+	put_in_force(judge, policy, judge->file, now_s);
+	return 0;
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int sync_directory(const char *file)
+{
+	char *copy = strdup(file);
+	int fd, rc;
+
+	if (!copy)
+		return -1;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(copy);
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
+/* The file keeps its mode; who may write it is the directory's affair. */
+static int write_temp(const char *temp, const char *file, const char *text,
+		      size_t len)
+{
+	struct stat st;
+	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		      0640);
+
+	if (fd < 0)
+		return -1;
+	if (!stat(file, &st) && fchmod(fd, st.st_mode & 0777))
+		goto fail;
+	if (write_all(fd, text, len) || fsync(fd))
+		goto fail;
+	return close(fd);
+fail:
+	close(fd);
+	return -1;
+}
+
+static int replace_file(const char *file, const char *text, size_t len,
+			struct policy_error *err)
+{
+	char temp[4096];
+	int saved;
+
+	if ((size_t)snprintf(temp, sizeof(temp), "%s.new", file) >= sizeof(temp)) {
+		errno = ENAMETOOLONG;
+	} else if (!write_temp(temp, file, text, len)) {
+		if (!rename(temp, file) && !sync_directory(file))
+			return 0;
+	}
+	saved = errno;
+	unlink(temp);
+	snprintf(err->file, sizeof(err->file), "%s", file);
+	return settings_fail(err, NULL, "cannot be written: %s", strerror(saved));
+}
+
+int judge_load(struct judge *judge, const char *text, const char *name,
+	       uint64_t now_s, struct policy_error *err)
+{
+	size_t len = strlen(text);
+	struct policy *policy = policy_parse(text, len, name, err);
+
+	if (!policy)
+		return reject(judge, err);
+	if (replace_file(judge->file, text, len, err)) {
+		policy_put(policy);
+		return reject(judge, err);
+	}
+	put_in_force(judge, policy, name, now_s);
+	return 0;
+}
+
+bool judge_refresh(struct judge *judge, uint64_t now_s)
+{
+	if (!identity_refresh(judge->identities))
+		return false;
+	judge->generation = generation_next(judge->generation, now_s);
+	log_info("signatures have changed: generation %llu",
+		 (unsigned long long)judge->generation);
+	return true;
+}
+
+static void count(struct judge_counters *n, const struct decision *d)
+{
+	if (d->failed && d->verdict == VERDICT_ALLOW)
+		n->n_failed_allow++;
+	else if (d->failed)
+		n->n_failed_deny++;
+	else if (d->verdict == VERDICT_ALLOW)
+		n->n_allowed++;
+	else if (d->verdict == VERDICT_AUDIT)
+		n->n_audited++;
+	else
+		n->n_denied++;
+}
+
+/* Names come from the policy and outlive the sending; nothing is copied. */
+static void fill_in(const struct decision *d, Sockgate__Decision *out)
+{
+	bool deny = d->verdict == VERDICT_DENY;
+
+	out->action = deny ? SOCKGATE__ACTION__ACTION_DENY :
+			     SOCKGATE__ACTION__ACTION_ALLOW;
+	out->error = deny ? d->rule->error : 0;
+	out->rule = d->rule->name;
+	out->rule_line = d->rule->line;
+	out->tag = d->rule->tag;
+	out->lifetime_ms = d->lifetime_ms;
+	out->fields = d->looked.fields;
+	out->remote_prefix = d->looked.remote_prefix;
+	out->failed = d->failed;
+	out->audit = d->verdict == VERDICT_AUDIT;
+	if (d->failed)
+		out->missing = (char *)condition_name(d->missing);
+}
+
+void judge_question(struct judge *judge, const char *host,
+		    const Sockgate__Question *question, uint64_t now_us,
+		    Sockgate__Decision *out)
+{
+	struct subject subject = {
+		.host = host,
+		.event = question->event,
+		.process = question->process,
+		.user = question->user,
+	};
+	struct decision d;
+
+	sockgate__decision__init(out);
+	if (!identity_lookup(judge->identities, question->process,
+			     &judge->identity))
+		subject.identity = out->identity = &judge->identity;
+	decide(judge->policy, &subject, &d);
+	fill_in(&d, out);
+	serial_next(&judge->serial, now_us, judge->decision_id);
+	out->decision_id = judge->decision_id;
+	out->generation = judge->generation;
+	count(&judge->n, &d);
+}
+
+const struct policy *judge_policy(const struct judge *judge)
+{
+	return judge->policy;
+}
+
+const char *judge_policy_file(const struct judge *judge)
+{
+	return judge->file;
+}
+
+uint64_t judge_generation(const struct judge *judge)
+{
+	return judge->generation;
+}
+
+const char *judge_error(const struct judge *judge)
+{
+	return judge->error;
+}
+
+const struct judge_counters *judge_counters(const struct judge *judge)
+{
+	return &judge->n;
+}
+
+const struct identity_counters *judge_identities(const struct judge *judge)
+{
+	return identity_counters(judge->identities);
+}

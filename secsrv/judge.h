@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is in force: the policy, its generation, and the signatures. */
+#ifndef SECSRV_JUDGE_H
+#define SECSRV_JUDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "identity.h"
+#include "policy.h"
+#include "serial.h"
+#include "sockgate.pb-c.h"
+
+struct judge;
+
+/* Counted by outcome; each question ends in exactly one of the first group. */
+struct judge_counters {
+	uint64_t n_allowed;
+	uint64_t n_denied;
+	uint64_t n_audited;	/* allowed, to be noticed */
+	uint64_t n_failed_allow;	/* a field was missing: failure action */
+	uint64_t n_failed_deny;
+
+	uint64_t n_loaded;	/* policies put in force */
+	uint64_t n_rejected;	/* policies refused */
+};
+
+/*
+ * judge_open - load the policy and open the signature database
+ * @generation: the last one that was in force, 0 if none
+ * @now_s:      wall clock, seconds since 1970
+ * @why:        on failure a sentence
+ */
+struct judge *judge_open(const char *policy_file, const char *signatures,
+			 uint64_t generation, uint64_t now_s, char *why,
+			 size_t why_size);
+void judge_close(struct judge *judge);
+
+/*
+ * judge_reload - put the policy file in force, whole
+ * Returns 0; or -1 with @err filled in and nothing changed.
+ */
+int judge_reload(struct judge *judge, uint64_t now_s, struct policy_error *err);
+
+/*
+ * judge_load - put a text in force, and in the place of the policy file
+ * @name: of the text, for messages
+ * The file is replaced at once or not at all.  Returns as above.
+ */
+int judge_load(struct judge *judge, const char *text, const char *name,
+	       uint64_t now_s, struct policy_error *err);
+
+/*
+ * judge_refresh - look whether the signatures have changed
+ * Returns true if so; then the generation is a new one, since decisions may
+ * come out differently now.
+ */
+bool judge_refresh(struct judge *judge, uint64_t now_s);
+
+/*
+ * judge_question - decide
+ * @question: complete, as question_check() has found it
+ * @now_us:   wall clock, microseconds since 1970
+ * @out:      set up; what it points to is good until the next call
+ */
+void judge_question(struct judge *judge, const char *host,
+		    const Sockgate__Question *question, uint64_t now_us,
+		    Sockgate__Decision *out);
+
+const struct policy *judge_policy(const struct judge *judge);
+const char *judge_policy_file(const struct judge *judge);
+uint64_t judge_generation(const struct judge *judge);
+/* Why the last load was refused; empty if it was not. */
+const char *judge_error(const struct judge *judge);
+const struct judge_counters *judge_counters(const struct judge *judge);
+const struct identity_counters *judge_identities(const struct judge *judge);
+
+#endif

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <event2/event.h>
+#include <systemd/sd-daemon.h>
+
+#include "log.h"
+#include "policy.h"
+#include "server.h"
+
+struct program {
+	struct event_base *base;
+	struct server *server;
+	struct event *hup, *term, *interrupt;
+};
+
+static const char usage_text[] =
+	"usage: secsrv [-d] [-n] [-c FILE]\n"
+	"Decides, for the agents that ask, which application may use the network.\n"
+	"\n"
+	"  -c FILE  configuration (" SERVER_CONF_DEFAULT ")\n"
+	"  -n       check configuration, certificates and policy, then exit\n"
+	"  -d       say more\n"
+	"  -V       show the version\n"
+	"  -h       show this help\n"
+	"\n"
+	"Stays in the foreground.  SIGHUP loads the policy again; a broken one\n"
+	"changes nothing.  SIGTERM ends it.\n"
+	"\n"
+	"  secsrv -n -c /etc/sockgate/secsrv.conf && systemctl restart secsrv\n"
+	"\n"
+	"Exit status: 0 fine, 1 failed, 2 wrong usage.  See secsrv(8).\n";
+
+/* Every agent is a descriptor. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_warn("cannot raise the limit of open files");
+}
+
+static int check(const struct server_conf *conf)
+{
+	struct policy_error err;
+	struct policy *policy = policy_load(conf->policy, &err);
+	char why[1024];
+	SSL_CTX *tls;
+
+	if (!policy) {
+		log_warnx("%s", settings_error_text(&err, why, sizeof(why)));
+		return 1;
+	}
+	for (unsigned int i = 0; i < policy->warnings; i++)
+		log_warnx("%s:%u: %s", conf->policy, policy->warning[i].line,
+			  policy->warning[i].text);
+	policy_put(policy);
+	tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, sizeof(why));
+	if (!tls) {
+		log_warnx("%s", why);
+		return 1;
+	}
+	SSL_CTX_free(tls);
+	return 0;
+}
+
+static void on_hup(evutil_socket_t number, short what, void *arg)
+{
+	struct program *p = arg;
+
+	(void)number, (void)what;
+	server_reload(p->server);
+}
+
+static void on_term(evutil_socket_t number, short what, void *arg)
+{
+	struct program *p = arg;
+
+	(void)what;
+	log_info("ending: %s", strsignal((int)number));
+	event_base_loopbreak(p->base);
+}
+
+static bool watch(struct program *p, int number, event_callback_fn fn,
+		  struct event **event)
+{
+	*event = evsignal_new(p->base, number, fn, p);
+	return *event && !event_add(*event, NULL);
+}
+
+static int run(const struct server_conf *conf)
+{
+	struct program p = { .base = event_base_new() };
+	char why[1024] = "out of memory";
+	int rc = 1;
+
+	if (p.base && watch(&p, SIGHUP, on_hup, &p.hup) &&
+	    watch(&p, SIGTERM, on_term, &p.term) &&
+	    watch(&p, SIGINT, on_term, &p.interrupt))
+		p.server = server_new(p.base, conf, why, sizeof(why));
+	if (p.server) {
+		sd_notify(0, "READY=1");
+		rc = event_base_dispatch(p.base) < 0;
+		sd_notify(0, "STOPPING=1");
+		server_free(p.server);
+	} else {
+		log_warnx("%s", why);
+	}
+	if (p.interrupt)
+		event_free(p.interrupt);
+	if (p.term)
+		event_free(p.term);
+	if (p.hup)
+		event_free(p.hup);
+	if (p.base)
+		event_base_free(p.base);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	const char *file = SERVER_CONF_DEFAULT;
+	bool debug = false, only_check = false;
+	struct server_conf conf;
+	char why[1024];
+	int opt, rc;
+
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		fputs(usage_text, stdout);
+		return 0;
+	}
+	while ((opt = getopt(argc, argv, "c:dnVh")) != -1) {
+		switch (opt) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'd':
+			debug = true;
+			break;
+		case 'n':
+			only_check = true;
+			break;
+		case 'V':
+			puts("secsrv " SOCKGATE_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage_text, stdout);
+			return 0;
+		default:
+			fputs(usage_text, stderr);
+			return 2;
+		}
+	}
+	if (optind != argc) {
+		fputs(usage_text, stderr);
+		return 2;
+	}
+	log_open("secsrv", debug);
+	if (server_conf_load(&conf, file, why, sizeof(why)))
+		fatalx("%s", why);
+	signal(SIGPIPE, SIG_IGN);
+	raise_limit();
+	rc = only_check ? check(&conf) : run(&conf);
+	server_conf_free(&conf);
+	return rc;
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* As in session.c, functions that may end the connection do so last. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "audit.h"
+#include "channel.h"
+#include "log.h"
+#include "operator.h"
+
+/* Bytes of records in one message; the limit of a frame is twice that. */
+#define PART_BYTES (512U << 10)
+
+struct operator {
+	const struct operator_env *env;
+	struct channel *ch;
+	uint64_t id;
+	/* Filters of the query that follows, and its id. */
+	char *host, *application, *decision_id;
+	Sockgate__Action action;
+	uint64_t follow_id;
+	bool wants_follow;		/* past records are still coming */
+	bool follows;
+};
+
+static void end(struct operator *o)
+{
+	o->env->gone(o, o->env->arg);
+	operator_free(o);
+}
+
+/* Returns -1 if the connection has ended. */
+static int send_message(struct operator *o, uint64_t id, Sockgate__Message *msg)
+{
+	msg->id = id;
+	if (!channel_send(o->ch, msg) || errno == ENOTCONN)
+		return 0;
+	log_warn("control socket: cannot answer");
+	end(o);
+	return -1;
+}
+
+static void send_error(struct operator *o, uint64_t id, const char *text)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__Error error = SOCKGATE__ERROR__INIT;
+
+	error.text = (char *)text;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_ERROR;
+	msg.error = &error;
+	send_message(o, id, &msg);
+}
+
+static void send_status(struct operator *o, uint64_t id)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__Status status = SOCKGATE__STATUS__INIT;
+
+	o->env->status(&status, o->env->arg);
+	msg.body_case = SOCKGATE__MESSAGE__BODY_STATUS;
+	msg.status = &status;
+	send_message(o, id, &msg);
+}
+
+static void load_policy(struct operator *o, uint64_t id,
+			const Sockgate__PolicyLoad *load)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
+	Sockgate__Error error = SOCKGATE__ERROR__INIT;
+
+	if (o->env->load(load, &loaded, &error, o->env->arg)) {
+		msg.body_case = SOCKGATE__MESSAGE__BODY_ERROR;
+		msg.error = &error;
+	} else {
+		msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOADED;
+		msg.policy_loaded = &loaded;
+	}
+	send_message(o, id, &msg);
+}
+
+static void send_policy(struct operator *o, uint64_t id)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__PolicyText policy = SOCKGATE__POLICY_TEXT__INIT;
+
+	o->env->policy(&policy, o->env->arg);
+	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_TEXT;
+	msg.policy_text = &policy;
+	send_message(o, id, &msg);
+}
+
+/* ---- events ---- */
+
+static void forget_filters(struct operator *o)
+{
+	free(o->host);
+	free(o->application);
+	free(o->decision_id);
+	o->host = o->application = o->decision_id = NULL;
+}
+
+static int keep_filters(struct operator *o, const Sockgate__EventsQuery *q)
+{
+	forget_filters(o);
+	o->host = strdup(q->host);
+	o->application = strdup(q->application);
+	o->decision_id = strdup(q->decision_id);
+	o->action = q->action;
+	return o->host && o->application && o->decision_id ? 0 : -1;
+}
+
+static void query_events(struct operator *o, uint64_t id,
+			 const Sockgate__EventsQuery *q)
+{
+	if (q->follow && (o->follows || o->wants_follow)) {
+		send_error(o, id, "this connection follows events already");
+		return;
+	}
+	if ((q->follow && keep_filters(o, q)) ||
+	    audit_query(o->env->audit, o->id, id, q)) {
+		send_error(o, id, "out of memory");
+		return;
+	}
+	if (q->follow) {
+		o->wants_follow = true;
+		o->follow_id = id;
+	}
+}
+
+static int send_records(struct operator *o, uint64_t id,
+			Sockgate__Records *records)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+
+	msg.body_case = SOCKGATE__MESSAGE__BODY_RECORDS;
+	msg.records = records;
+	return send_message(o, id, &msg);
+}
+
+void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
+		    const char *why)
+{
+	if (!part) {
+		send_error(o, id, why);
+		return;
+	}
+	/* What is committed from now on comes after this in the same order. */
+	if (part->end && o->wants_follow && id == o->follow_id) {
+		o->wants_follow = false;
+		o->follows = true;
+		part->end = false;
+	}
+	send_records(o, id, part);
+	sockgate__records__free_unpacked(part, NULL);
+}
+
+static bool wanted(const struct operator *o, const Sockgate__Record *r)
+{
+	const Sockgate__Decision *d = r->decision;
+	const char *name = d && d->identity ? d->identity->name : "";
+
+	if (*o->host && strcmp(o->host, r->host))
+		return false;
+	if (*o->application && strcasecmp(o->application, name))
+		return false;
+	if (*o->decision_id && (!d || strcmp(o->decision_id, d->decision_id)))
+		return false;
+	/* What says nothing denies, here as in audit_db.c. */
+	return !o->action ||
+	       (o->action == SOCKGATE__ACTION__ACTION_ALLOW) ==
+	       (d && d->action == SOCKGATE__ACTION__ACTION_ALLOW);
+}
+
+void operator_committed(struct operator *o, const Sockgate__Records *records)
+{
+	Sockgate__Records part = SOCKGATE__RECORDS__INIT;
+	size_t size = 0;
+
+	if (!o->follows || !records->n_record)
+		return;
+	part.record = calloc(records->n_record, sizeof(Sockgate__Record *));
+	if (!part.record) {
+		send_error(o, o->follow_id, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < records->n_record; i++) {
+		Sockgate__Record *r = records->record[i];
+
+		if (!wanted(o, r))
+			continue;
+		part.record[part.n_record++] = r;
+		size += sockgate__record__get_packed_size(r);
+		if (size < PART_BYTES)
+			continue;
+		if (send_records(o, o->follow_id, &part))
+			goto out;
+		part.n_record = size = 0;
+	}
+	if (part.n_record)
+		send_records(o, o->follow_id, &part);
+out:
+	free(part.record);
+}
+
+/* ---- explain ---- */
+
+void operator_explained(struct operator *o, uint64_t id,
+			Sockgate__Explanation *e, const char *why)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+
+	if (!e) {
+		send_error(o, id, why);
+		return;
+	}
+	msg.body_case = SOCKGATE__MESSAGE__BODY_EXPLANATION;
+	msg.explanation = e;
+	send_message(o, id, &msg);
+	sockgate__explanation__free_unpacked(e, NULL);
+}
+
+/* ---- the channel ---- */
+
+static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
+{
+	(void)ch, (void)peer, (void)arg;
+}
+
+static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
+{
+	struct operator *o = arg;
+
+	(void)ch;
+	switch (msg->body_case) {
+	case SOCKGATE__MESSAGE__BODY_STATUS_QUERY:
+		send_status(o, msg->id);
+		break;
+	case SOCKGATE__MESSAGE__BODY_EVENTS_QUERY:
+		query_events(o, msg->id, msg->events_query);
+		break;
+	case SOCKGATE__MESSAGE__BODY_EXPLAIN_QUERY:
+		if (audit_explain(o->env->audit, o->id, msg->id,
+				  msg->explain_query->decision_id))
+			send_error(o, msg->id, "out of memory");
+		break;
+	case SOCKGATE__MESSAGE__BODY_POLICY_LOAD:
+		load_policy(o, msg->id, msg->policy_load);
+		break;
+	case SOCKGATE__MESSAGE__BODY_POLICY_QUERY:
+		send_policy(o, msg->id);
+		break;
+	default:
+		send_error(o, msg->id, "secsrv does not answer this message on "
+			   "its control socket");
+		break;
+	}
+}
+
+static void on_down(struct channel *ch, const char *why, void *arg)
+{
+	(void)ch, (void)why;
+	end(arg);
+}
+
+static const struct channel_ops ops = {
+	.up = on_up,
+	.message = on_message,
+	.down = on_down,
+};
+
+struct operator *operator_new(const struct operator_env *env, int fd,
+			      uint64_t id)
+{
+	struct operator *o = calloc(1, sizeof(*o));
+
+	if (!o) {
+		close(fd);
+		return NULL;
+	}
+	o->env = env;
+	o->id = id;
+	o->ch = channel_local(env->base, fd, &ops, o);
+	if (o->ch)
+		return o;
+	free(o);
+	return NULL;
+}
+
+void operator_free(struct operator *o)
+{
+	channel_free(o->ch);
+	forget_filters(o);
+	free(o);
+}
+
+uint64_t operator_id(const struct operator *o)
+{
+	return o->id;
+}

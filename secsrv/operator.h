@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The connection of the `sockgate` command, through the local socket. */
+#ifndef SECSRV_OPERATOR_H
+#define SECSRV_OPERATOR_H
+
+#include <stdint.h>
+
+#include "sockgate.pb-c.h"
+
+struct audit;
+struct event_base;
+struct operator;
+
+/* What operators share; it outlives them. */
+struct operator_env {
+	struct event_base *base;
+	struct audit *audit;
+	/*
+	 * status:  fill in @out, whose pointers are good until the callback is
+	 *          called again
+	 * policy:  the same for the policy in force
+	 * load:    put a policy in force; 0, or -1 with @error filled in
+	 * gone:    the connection is over; it is freed after this returns
+	 */
+	void (*status)(Sockgate__Status *out, void *arg);
+	void (*policy)(Sockgate__PolicyText *out, void *arg);
+	int (*load)(const Sockgate__PolicyLoad *load, Sockgate__PolicyLoaded *out,
+		    Sockgate__Error *error, void *arg);
+	void (*gone)(struct operator *o, void *arg);
+	void *arg;
+};
+
+/* Owns @fd, on failure too.  Returns NULL if out of memory. */
+struct operator *operator_new(const struct operator_env *env, int fd,
+			      uint64_t id);
+void operator_free(struct operator *o);
+uint64_t operator_id(const struct operator *o);
+
+/* The audit log's answers, see audit.h; both take over what they are given. */
+void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
+		    const char *why);
+void operator_explained(struct operator *o, uint64_t id,
+			Sockgate__Explanation *e, const char *why);
+
+/* What has just been committed, for those who follow. */
+void operator_committed(struct operator *o, const Sockgate__Records *records);
+
+#endif

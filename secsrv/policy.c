@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy.h"
+
+/* Comparing every rule with every other is for policies that people write. */
+#define SHADOW_PAIRS_MAX 4000000
+
+struct policy *policy_get(struct policy *policy)
+{
+	policy->refs++;
+	return policy;
+}
+
+void policy_put(struct policy *policy)
+{
+	if (!policy || --policy->refs)
+		return;
+	for (unsigned int i = 0; i < policy->rules; i++)
+		rule_free(&policy->rule[i]);
+	rule_free(&policy->otherwise);
+	free(policy->rule);
+	free(policy->warning);
+	free(policy->text);
+	free(policy);
+}
+
+static int check_groups(const config_setting_t *groups, struct policy_error *err)
+{
+	if (!groups)
+		return 0;
+	if (!config_setting_is_group(groups))
+		return settings_fail(err, groups,
+				     "host_groups must be a group { ... }");
+	for (int i = 0; i < config_setting_length(groups); i++) {
+		if (settings_count(config_setting_get_elem(groups,
+							   (unsigned int)i),
+				   err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Names by which qsort() brings equal ones together, the first line first. */
+static int by_name(const void *a, const void *b)
+{
+	const struct rule *x = *(const struct rule *const *)a;
+	const struct rule *y = *(const struct rule *const *)b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int check_names(const struct policy *p, struct policy_error *err)
+{
+	const struct rule **sorted = calloc(p->rules + 1U,
+					    sizeof(struct rule *));
+	int rc = 0;
+
+	if (!sorted)
+		return settings_fail(err, NULL, "out of memory");
+	for (unsigned int i = 0; i < p->rules; i++)
+		sorted[i] = &p->rule[i];
+	qsort(sorted, p->rules, sizeof(struct rule *), by_name);
+	for (unsigned int i = 0; i < p->rules && !rc; i++) {
+		bool twice = i && !strcmp(sorted[i - 1]->name, sorted[i]->name);
+
+		if (!twice && strcmp(sorted[i]->name, "default"))
+			continue;
+		rc = settings_fail(err, NULL, twice ?
+				   "rule name \"%s\" is used already" :
+				   "rule name \"%s\" is reserved for the group of "
+				   "this name", sorted[i]->name);
+		err->line = sorted[i]->line;
+	}
+	free(sorted);
+	return rc;
+}
+
+static int parse_rules(struct policy *p, const config_setting_t *rules,
+		       const config_setting_t *groups, uint32_t lifetime_ms,
+		       struct policy_error *err)
+{
+	int n;
+
+	if (!rules)
+		return settings_fail(err, NULL, "has no rules = ( ... )");
+	if (!config_setting_is_list(rules))
+		return settings_fail(err, rules, "rules must be a list "
+				     "( { ... }, { ... } )");
+	n = config_setting_length(rules);
+	p->rule = calloc((size_t)n + 1, sizeof(*p->rule));
+	if (!p->rule)
+		return settings_fail(err, rules, "out of memory");
+	for (int i = 0; i < n; i++) {
+		p->rules++;
+		if (rule_parse(&p->rule[i],
+			       config_setting_get_elem(rules, (unsigned int)i),
+			       groups, lifetime_ms, err))
+			return -1;
+	}
+	return check_names(p, err);
+}
+
+static int parse_default(struct policy *p, const config_setting_t *s,
+			 uint32_t lifetime_ms, struct policy_error *err)
+{
+	if (s)
+		return rule_parse_default(&p->otherwise, s, lifetime_ms, err);
+	p->otherwise.name = strdup("default");
+	p->otherwise.text = strdup("{ action = \"deny\"; error = \"EACCES\"; }");
+	p->otherwise.error = EACCES;
+	p->otherwise.lifetime_ms = lifetime_ms;
+	if (p->otherwise.name && p->otherwise.text)
+		return 0;
+	return settings_fail(err, NULL, "out of memory");
+}
+
+static int parse_root(struct policy *p, const config_t *cfg,
+		      struct policy_error *err)
+{
+	static const char *const known[] = {
+		"default", "lifetime", "host_groups", "rules", NULL,
+	};
+	const config_setting_t *root = config_root_setting(cfg);
+	const config_setting_t *groups =
+		config_setting_get_member(root, "host_groups");
+	unsigned int lifetime = POLICY_LIFETIME_MS / 1000;
+
+	if (settings_known(root, known, "the policy", err) ||
+	    settings_uint(root, "lifetime", 0, 86400, &lifetime, err) ||
+	    check_groups(groups, err) ||
+	    parse_default(p, config_setting_get_member(root, "default"),
+			  lifetime * 1000, err))
+		return -1;
+	return parse_rules(p, config_setting_get_member(root, "rules"), groups,
+			   lifetime * 1000, err);
+}
+
+static int warn_shadowed(struct policy *p, const struct rule *earlier,
+			 const struct rule *later, struct policy_error *err)
+{
+	struct policy_warning *w = reallocarray(p->warning, p->warnings + 1U,
+						sizeof(*w));
+
+	if (!w)
+		return settings_fail(err, NULL, "out of memory");
+	p->warning = w;
+	w += p->warnings++;
+	w->line = later->line;
+	snprintf(w->text, sizeof(w->text),
+		 "rule \"%s\" can never match: \"%s\" (line %u) takes everything "
+		 "that it asks for%s", later->name, earlier->name, earlier->line,
+		 earlier->conditions ? "" : ", since it has no condition");
+	return 0;
+}
+
+/* Warn of each rule that an earlier one leaves nothing for. */
+static int find_shadowed(struct policy *p, struct policy_error *err)
+{
+	bool all = (size_t)p->rules * p->rules <= SHADOW_PAIRS_MAX;
+	const struct rule *catch_all = NULL;
+
+	for (unsigned int i = 0; i < p->rules; i++) {
+		const struct rule *by = catch_all;
+
+		for (unsigned int j = 0; all && !by && j < i; j++) {
+			if (rule_covers(&p->rule[j], &p->rule[i]))
+				by = &p->rule[j];
+		}
+		if (by && warn_shadowed(p, by, &p->rule[i], err))
+			return -1;
+		if (!catch_all && !p->rule[i].conditions)
+			catch_all = &p->rule[i];
+	}
+	return 0;
+}
+
+static struct policy *policy_new(const char *text, size_t len,
+				 struct policy_error *err)
+{
+	struct policy *p = calloc(1, sizeof(*p));
+
+	if (p)
+		p->text = malloc(len + 1);
+	if (!p || !p->text) {
+		free(p);
+		settings_fail(err, NULL, "out of memory");
+		return NULL;
+	}
+	memcpy(p->text, text, len);
+	p->text[len] = '\0';
+	p->text_len = len;
+	p->refs = 1;
+	return p;
+}
+
+struct policy *policy_parse(const char *text, size_t len, const char *name,
+			    struct policy_error *err)
+{
+	struct policy *p;
+	config_t cfg;
+	int rc;
+
+	snprintf(err->file, sizeof(err->file), "%s", name);
+	if (len > POLICY_SIZE_MAX) {
+		settings_fail(err, NULL, "is larger than %d bytes",
+			      POLICY_SIZE_MAX);
+		return NULL;
+	}
+	p = policy_new(text, len, err);
+	if (!p)
+		return NULL;
+	config_init(&cfg);
+	rc = settings_parse(&cfg, p->text, len, name, err);
+	if (!rc)
+		rc = parse_root(p, &cfg, err);
+	if (!rc)
+		rc = find_shadowed(p, err);
+	config_destroy(&cfg);
+	if (!rc)
+		return p;
+	policy_put(p);
+	return NULL;
+}
+
+struct policy *policy_load(const char *file, struct policy_error *err)
+{
+	size_t len;
+	char *text = settings_read_file(file, POLICY_SIZE_MAX, &len, err);
+	struct policy *p;
+
+	if (!text)
+		return NULL;
+	p = policy_parse(text, len, file, err);
+	free(text);
+	return p;
+}

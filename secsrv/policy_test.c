@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "policy.h"
+
+static void test_example_is_good(void **state)
+{
+	struct policy_error err;
+	struct policy *p = policy_load("secsrv/policy.example.conf", &err);
+
+	(void)state;
+	if (!p) {
+		fail_msg("%s:%u: %s", err.file, err.line, err.reason);
+		return;
+	}
+	assert_int_equal(p->rules, 10);
+	assert_int_equal(p->warnings, 0);
+	assert_string_equal(p->rule[0].text, "{ name = \"loopback\"; "
+			    "remote = \"loopback\"; action = \"allow\"; }");
+	policy_put(p);
+}
+
+/* Each wrong text, the line at fault, and a part of the reason. */
+static const struct {
+	const char *text;
+	unsigned int line;
+	const char *reason;
+} bad[] = {
+	{ "rules = (\n{ name = \"a\" action }\n);", 2, "syntax error" },
+	{ "rulez = ();", 1, "unknown key \"rulez\" in the policy (known: default" },
+	{ "", 0, "has no rules" },
+	{ "rules = 5;", 1, "must be a list" },
+	{ "rules = ( 5 );", 1, "must be a group" },
+	{ "rules = (\n{ name = \"a\";\napplications = \"x\"; action = \"deny\"; } );",
+	  3, "unknown key \"applications\" in a rule (known: name, application" },
+	{ "rules = (\n\n{ action = \"deny\"; } );", 3, "has no name" },
+	{ "rules = ( { name = \"\"; action = \"deny\"; } );", 1, "name must be" },
+	{ "rules = ( { name = 5; action = \"deny\"; } );", 1, "name must be" },
+	{ "rules = ( { name = \"a\"; } );", 1, "has no action" },
+	{ "rules = ( { name = \"a\";\naction = \"block\"; } );", 2,
+	  "allow, deny or audit, not \"block\"" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nfailure = \"audit\"; } );",
+	  2, "failure must be allow or deny" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nerror = \"EIO\"; } );", 2,
+	  "ECONNREFUSED" },
+	{ "rules = ( { name = \"a\"; action = \"allow\"; failure = \"allow\";\n"
+	  "error = \"EPERM\"; } );", 2, "has no meaning" },
+	{ "rules = ( { name = \"a\"; action = \"deny\"; },\n"
+	  "{ name = \"a\"; action = \"deny\"; } );", 2, "used already" },
+	{ "rules = ( { name = \"default\"; action = \"deny\"; } );", 1, "reserved" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = \"80-70\"; } );", 2,
+	  "ends before it begins" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = 0; } );", 2,
+	  "from 1 to 65535" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = \"65536\"; } );", 2,
+	  "out of range" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = \"80;81\"; } );", 2,
+	  "comma" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = -1; } );", 2,
+	  "out of range" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\ntrust = \">5\"; } );", 2,
+	  "nothing is more" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\ntrust = \"<0\"; } );", 2,
+	  "nothing is less" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nthreat = 6; } );", 2,
+	  "from 0 to 5" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\n"
+	  "remote = \"10.0.0.1/8\"; } );", 2, "bits set outside" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\n"
+	  "remote = \"10.0.0.0/33\"; } );", 2, "longer than the address" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\n"
+	  "remote = \"example.org\"; } );", 2, "not an IPv4 or IPv6 address" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nremote = []; } );", 2,
+	  "not empty" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nhash = \"abc\"; } );", 2,
+	  "64 hexadecimal digits" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nevent = \"connects\"; } );",
+	  2, "unknown event \"connects\"" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nprotocol = \"tcpp\"; } );",
+	  2, "unknown protocol \"tcpp\"" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nprotocol = 256; } );", 2,
+	  "unknown protocol" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = -1; } );", 2,
+	  "user must be" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = ( \"x\", [1] ); } );",
+	  2, "plain values only" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nvendor = 5; } );", 2,
+	  "vendor must be a string" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\n"
+	  "known = 1; } );", 2,
+	  "true or false" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nhost_group = \"x\"; } );",
+	  2, "not defined in host_groups" },
+	{ "host_groups = {\nweb = []; };\nrules = ();", 2, "not empty" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nlifetime = 90000; } );", 2,
+	  "from 0 to 86400" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\ntag = -1; } );", 2,
+	  "tag must be" },
+	{ "lifetime = \"x\";\nrules = ();", 1, "whole number" },
+	{ "default = {\nuser = \"x\"; action = \"deny\"; };\nrules = ();", 2,
+	  "unknown key \"user\" in default" },
+	{ "rules = ();\ndefault = \"no\";", 2, "allow, deny or audit" },
+	{ "rules = ();\ndefault = 5;", 2, "must be a group" },
+	{ "rules = ();\n  @include \"other.conf\"\n", 2, "@include" },
+};
+
+static void test_bad_policies(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct policy_error err;
+		struct policy *p = policy_parse(bad[i].text, strlen(bad[i].text),
+						"some.conf", &err);
+
+		print_message("%s -> %u: %s\n", bad[i].text, err.line,
+			      err.reason);
+		assert_null(p);
+		assert_string_equal(err.file, "some.conf");
+		assert_int_equal(err.line, bad[i].line);
+		assert_non_null(strstr(err.reason, bad[i].reason));
+	}
+}
+
+static void test_bad_files(void **state)
+{
+	struct policy_error err;
+	char big[] = "/tmp/policy-test-XXXXXX";
+	int fd;
+
+	(void)state;
+	assert_null(policy_load("/nonexistent/policy.conf", &err));
+	assert_string_equal(err.file, "/nonexistent/policy.conf");
+	assert_non_null(strstr(err.reason, "No such file"));
+	assert_null(policy_load("/dev/zero", &err));
+	assert_non_null(strstr(err.reason, "regular file"));
+	fd = mkstemp(big);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, POLICY_SIZE_MAX + 1L), 0);
+	assert_null(policy_load(big, &err));
+	assert_non_null(strstr(err.reason, "too large"));
+	assert_int_equal(ftruncate(fd, 10), 0);
+	assert_null(policy_load(big, &err));
+	assert_non_null(strstr(err.reason, "NUL"));
+	close(fd);
+	unlink(big);
+}
+
+static void check_warnings(const char *rules, unsigned int count,
+			   const char *part)
+{
+	struct policy_error err;
+	struct policy *p;
+	char text[1024];
+
+	snprintf(text, sizeof(text), "host_groups = { g = [ \"a\", \"b\" ]; };\n"
+		 "rules = (\n%s\n);", rules);
+	p = policy_parse(text, strlen(text), "t", &err);
+	if (!p) {
+		fail_msg("line %u: %s", err.line, err.reason);
+		return;
+	}
+	print_message("%s: %u warnings\n", rules, p->warnings);
+	assert_int_equal(p->warnings, count);
+	if (count)
+		assert_non_null(strstr(p->warning[0].text, part));
+	policy_put(p);
+}
+
+#define RULE(n, c) "{ name = \"" n "\"; " c " action = \"deny\"; }"
+
+static void test_shadow_warnings(void **state)
+{
+	(void)state;
+	check_warnings(RULE("a", "") "," RULE("b", "port = 1;"), 1,
+		       "\"b\" can never match: \"a\" (line 3)");
+	check_warnings(RULE("a", "port = 1;") "," RULE("b", ""), 0, "");
+	check_warnings(RULE("a", "port = \"1-9\";") ","
+		       RULE("b", "port = \"2-3\"; user = \"x\";"), 1, "\"b\"");
+	check_warnings(RULE("a", "port = \"1-9\";") ","
+		       RULE("b", "port = \"2-10\";"), 0, "");
+	check_warnings(RULE("a", "application = \"x*\";") ","
+		       RULE("b", "application = \"XY\";"), 1, "\"b\"");
+	check_warnings(RULE("a", "application = \"xy\";") ","
+		       RULE("b", "application = \"x*\";"), 0, "");
+	check_warnings(RULE("a", "file = \"/usr/*/\";") ","
+		       RULE("b", "file = \"/usr/*\";"), 0, "");
+	check_warnings(RULE("a", "remote = \"10.0.0.0/8\";") ","
+		       RULE("b", "remote = [ \"10.1.0.0/16\", \"10.0.0.0/8\" ];"),
+		       1, "\"b\"");
+	check_warnings(RULE("a", "remote = \"10.0.0.0/8\";") ","
+		       RULE("b", "remote = \"::/0\";"), 0, "");
+	check_warnings(RULE("a", "protocol = [ \"tcp\", \"udp\" ];") ","
+		       RULE("b", "protocol = \"tcp\"; event = \"send\";"), 1,
+		       "\"b\"");
+	check_warnings(RULE("a", "host = [ \"a\", \"b\" ];") ","
+		       RULE("b", "host_group = \"g\";"), 0, "");
+	check_warnings(RULE("a", "user = 0;") "," RULE("b", "user = \"root\";"), 0,
+		       "");
+	check_warnings(RULE("a", "known = true;") "," RULE("b", "known = false;"),
+		       0, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_example_is_good),
+		cmocka_unit_test(test_bad_policies),
+		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_shadow_warnings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdlib.h>
+#include <string.h>
+
+#include "rule.h"
+
+static const char *const names[] = {
+	[COND_HOST] = "host",
+	[COND_HOST_GROUP] = "host_group",
+	[COND_KNOWN] = "known",
+	[COND_HASH] = "hash",
+	[COND_APPLICATION] = "application",
+	[COND_VENDOR] = "vendor",
+	[COND_CATEGORY] = "category",
+	[COND_VERSION] = "version",
+	[COND_TRUST] = "trust",
+	[COND_THREAT] = "threat",
+	[COND_EVENT] = "event",
+	[COND_PROTOCOL] = "protocol",
+	[COND_USER] = "user",
+	[COND_DOMAIN] = "domain",
+	[COND_FILE] = "file",
+	[COND_PORT] = "port",
+	[COND_REMOTE] = "remote",
+};
+_Static_assert(sizeof(names) / sizeof(names[0]) == COND_COUNT,
+	       "a condition has no name");
+
+const char *condition_name(enum condition c)
+{
+	return c < COND_COUNT ? names[c] : "?";
+}
+
+void rule_free(struct rule *rule)
+{
+	free(rule->name);
+	free(rule->text);
+	pattern_free(&rule->application);
+	pattern_free(&rule->vendor);
+	pattern_free(&rule->category);
+	pattern_free(&rule->version);
+	pattern_free(&rule->user);
+	pattern_free(&rule->domain);
+	pattern_free(&rule->file);
+	pattern_free(&rule->host);
+	pattern_free(&rule->host_group);
+	free(rule->uid);
+	free(rule->hash);
+	range_free(&rule->trust);
+	range_free(&rule->threat);
+	range_free(&rule->port);
+	prefix_free(&rule->remote);
+	memset(rule, 0, sizeof(*rule));
+}
+
+static bool protocols_cover(const struct rule *a, const struct rule *b)
+{
+	for (int i = 0; i < 4; i++) {
+		if (b->protocols[i] & ~a->protocols[i])
+			return false;
+	}
+	return true;
+}
+
+static bool hashes_cover(const struct rule *a, const struct rule *b)
+{
+	for (size_t i = 0; i < b->hashes; i++) {
+		size_t j = 0;
+
+		while (j < a->hashes &&
+		       memcmp(a->hash[j], b->hash[i], RULE_HASH_SIZE))
+			j++;
+		if (j == a->hashes)
+			return false;
+	}
+	return true;
+}
+
+static bool users_cover(const struct rule *a, const struct rule *b)
+{
+	for (size_t i = 0; i < b->uids; i++) {
+		size_t j = 0;
+
+		while (j < a->uids && a->uid[j] != b->uid[i])
+			j++;
+		if (j == a->uids)
+			return false;
+	}
+	return pattern_covers(&a->user, &b->user);
+}
+
+static bool covers(const struct rule *a, const struct rule *b, enum condition c)
+{
+	switch (c) {
+	case COND_HOST:
+		return pattern_covers(&a->host, &b->host);
+	case COND_HOST_GROUP:
+		return pattern_covers(&a->host_group, &b->host_group);
+	case COND_KNOWN:
+		return a->known == b->known;
+	case COND_HASH:
+		return hashes_cover(a, b);
+	case COND_APPLICATION:
+		return pattern_covers(&a->application, &b->application);
+	case COND_VENDOR:
+		return pattern_covers(&a->vendor, &b->vendor);
+	case COND_CATEGORY:
+		return pattern_covers(&a->category, &b->category);
+	case COND_VERSION:
+		return pattern_covers(&a->version, &b->version);
+	case COND_TRUST:
+		return range_covers(&a->trust, &b->trust);
+	case COND_THREAT:
+		return range_covers(&a->threat, &b->threat);
+	case COND_EVENT:
+		return !(b->events & ~a->events);
+	case COND_PROTOCOL:
+		return protocols_cover(a, b);
+	case COND_USER:
+		return users_cover(a, b);
+	case COND_DOMAIN:
+		return pattern_covers(&a->domain, &b->domain);
+	case COND_FILE:
+		return pattern_covers(&a->file, &b->file);
+	case COND_PORT:
+		return range_covers(&a->port, &b->port);
+	case COND_REMOTE:
+		return prefix_covers(&a->remote, &b->remote);
+	case COND_COUNT:
+		break;
+	}
+	return false;
+}
+
+bool rule_covers(const struct rule *earlier, const struct rule *later)
+{
+	if (earlier->conditions & ~later->conditions)
+		return false;
+	for (enum condition c = 0; c < COND_COUNT; c++) {
+		if (rule_has(earlier, c) && !covers(earlier, later, c))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One rule of the policy: its conditions, and what it says if they hold. */
+#ifndef SECSRV_RULE_H
+#define SECSRV_RULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pattern.h"
+#include "prefix.h"
+#include "range.h"
+#include "settings.h"
+
+/*
+ * What a rule can ask for, in the order in which it is looked at.  The order
+ * decides nothing but the mask: what most rules ask for comes first (the
+ * content of the executable), what differs most between two connections of
+ * one application comes last, so that one verdict serves many connections.
+ */
+enum condition {
+	COND_HOST,		/* no field: constant for the agent that asks */
+	COND_HOST_GROUP,
+	COND_KNOWN,		/* what the content leads to */
+	COND_HASH,
+	COND_APPLICATION,
+	COND_VENDOR,
+	COND_CATEGORY,
+	COND_VERSION,
+	COND_TRUST,
+	COND_THREAT,
+	COND_EVENT,
+	COND_PROTOCOL,
+	COND_USER,
+	COND_DOMAIN,
+	COND_FILE,
+	COND_PORT,
+	COND_REMOTE,
+	COND_COUNT,
+};
+
+enum verdict {
+	VERDICT_DENY,		/* first, so that zeroed memory denies */
+	VERDICT_ALLOW,
+	VERDICT_AUDIT,		/* allow, and have it noticed */
+};
+
+#define RULE_HASH_SIZE 32
+
+struct rule {
+	char *name;
+	char *text;		/* as one line of libconfig, for people */
+	unsigned int line;
+	uint32_t conditions;	/* bit (1 << enum condition) */
+
+	bool known;
+	uint32_t events;	/* bit (1 << enum sockgate_event) */
+	uint64_t protocols[4];	/* bit by IPPROTO number */
+	struct pattern_list application, vendor, category, version;
+	struct pattern_list user, domain, file;
+	struct pattern_list host, host_group;	/* members, resolved */
+	uint32_t *uid;		/* numbers given as user */
+	size_t uids;
+	uint8_t (*hash)[RULE_HASH_SIZE];
+	size_t hashes;
+	struct range_list trust, threat, port;
+	struct prefix_list remote;
+
+	enum verdict action;
+	enum verdict failure;	/* when a field that it needs is missing */
+	uint32_t error;		/* errno of deny */
+	uint32_t lifetime_ms;
+	uint32_t tag;
+};
+
+/*
+ * rule_parse - read a rule
+ * @s:        its group
+ * @groups:   the policy's host_groups, or NULL
+ * @lifetime_ms: what it gets if it does not say
+ * Returns 0; or -1 with @err filled in.  rule_free() is due either way.
+ */
+int rule_parse(struct rule *rule, const config_setting_t *s,
+	       const config_setting_t *groups, uint32_t lifetime_ms,
+	       struct policy_error *err);
+
+/* The same for `default`: a group without conditions, or just an action. */
+int rule_parse_default(struct rule *rule, const config_setting_t *s,
+		       uint32_t lifetime_ms, struct policy_error *err);
+
+void rule_free(struct rule *rule);
+
+static inline bool rule_has(const struct rule *rule, enum condition c)
+{
+	return rule->conditions & (1U << c);
+}
+
+/*
+ * True if @earlier certainly takes every question that @later would match, so
+ * that @later never gets one.  It errs on the side of false.
+ */
+bool rule_covers(const struct rule *earlier, const struct rule *later);
+
+/* The key of a condition in the policy language. */
+const char *condition_name(enum condition c);
+
+#endif

@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Everything here runs in one thread, the one of the event loop. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+
+/* Out of memory costs a connection, not the server. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "addr.h"
+#include "audit.h"
+#include "control.h"
+#include "judge.h"
+#include "log.h"
+#include "operator.h"
+#include "server.h"
+#include "session.h"
+
+#define MAX_OPERATORS 64
+/* An agent that connects again may not have noticed that the old one is dead. */
+#define MAX_PER_HOST 4
+#define PING_INTERVAL_S 30
+#define BACKLOG 1024
+
+/* A session or an operator: answers of the audit log find it by number. */
+struct link {
+	uint64_t id;
+	struct session *session;
+	struct operator *operator;
+	UT_hash_handle hh;
+};
+
+/* The body may end the connection of @l, but no other. */
+#define for_each_link(s, l, next)					\
+	for ((l) = (s)->links; (l) && ((next) = (l)->hh.next, 1); (l) = (next))
+
+#define COUNTERS_MAX 32
+
+struct server {
+	struct event_base *base;
+	const struct server_conf *conf;
+	SSL_CTX *tls;
+	struct judge *judge;
+	struct audit *audit;
+	struct session_env session_env;
+	struct operator_env operator_env;
+	struct evconnlistener *listener[SERVER_LISTEN_MAX];
+	int control_fd;
+	struct event *control;
+	struct event *tick;		/* every second */
+	struct link *links;		/* in the order of connection */
+	unsigned int sessions, operators;
+	uint64_t last_id;
+	time_t started;
+	unsigned int seconds;
+	bool listening;
+	struct session_counters n;
+	uint64_t n_accepted, n_full, n_replaced;
+	char host[sizeof(((struct utsname *)0)->nodename)];
+	/* What the last status points to. */
+	struct audit_status audit_status;
+	Sockgate__Counter counter[COUNTERS_MAX];
+	Sockgate__Counter *counters[COUNTERS_MAX];
+	Sockgate__Peer *peer;
+	Sockgate__Peer **peers;
+	struct policy_error policy_error;
+};
+
+static uint64_t wall_s(void)
+{
+	return (uint64_t)time(NULL);
+}
+
+/* ---- links ---- */
+
+static struct link *find(struct server *s, uint64_t id)
+{
+	struct link *l;
+
+	HASH_FIND(hh, s->links, &id, sizeof(id), l);
+	return l;
+}
+
+static struct link *new_link(struct server *s)
+{
+	struct link *l = calloc(1, sizeof(*l));
+
+	if (l)
+		l->id = ++s->last_id;
+	return l;
+}
+
+static void free_link(struct link *l)
+{
+	if (l->session)
+		session_free(l->session);
+	if (l->operator)
+		operator_free(l->operator);
+	free(l);
+}
+
+/* Without a connection (there was no memory for it), it goes at once. */
+static void add_link(struct server *s, struct link *l)
+{
+	if (l->session || l->operator)
+		HASH_ADD(hh, s->links, id, sizeof(l->id), l);
+	if (!l->hh.tbl) {
+		free_link(l);
+		return;
+	}
+	if (l->session)
+		s->sessions++;
+	else
+		s->operators++;
+}
+
+static void remove_link(struct server *s, struct link *l)
+{
+	if (l->session)
+		s->sessions--;
+	else
+		s->operators--;
+	HASH_DEL(s->links, l);
+}
+
+/* Those that are gone free themselves. */
+static void session_gone(struct session *session, void *arg)
+{
+	struct link *l = find(arg, session_id(session));
+
+	remove_link(arg, l);
+	free(l);
+}
+
+static void operator_gone(struct operator *operator, void *arg)
+{
+	struct link *l = find(arg, operator_id(operator));
+
+	remove_link(arg, l);
+	free(l);
+}
+
+/* The oldest session of a host that has too many makes room. */
+static void session_hello(struct session *session, void *arg)
+{
+	const char *host = session_host(session);
+	struct server *s = arg;
+	struct link *l, *next, *oldest = NULL;
+	unsigned int n = 0;
+
+	for_each_link(s, l, next) {
+		if (!l->session || strcmp(session_host(l->session), host))
+			continue;
+		if (!oldest)
+			oldest = l;
+		n++;
+	}
+	if (n <= MAX_PER_HOST || oldest->session == session)
+		return;
+	log_info("agent %s: its oldest connection of %u makes room", host, n);
+	s->n_replaced++;
+	remove_link(s, oldest);
+	free_link(oldest);
+}
+
+/* ---- the audit log ---- */
+
+static void on_stored(uint64_t owner, uint64_t sequence, size_t size, void *arg)
+{
+	struct link *l = find(arg, owner);
+
+	if (l && l->session)
+		session_stored(l->session, sequence, size);
+}
+
+static void on_committed(const Sockgate__Records *records, void *arg)
+{
+	struct server *s = arg;
+	struct link *l, *next;
+
+	if (!s->operators)
+		return;
+	for_each_link(s, l, next) {
+		if (l->operator)
+			operator_committed(l->operator, records);
+	}
+}
+
+static void on_found(uint64_t owner, uint64_t id, Sockgate__Records *part,
+		     const char *why, void *arg)
+{
+	struct link *l = find(arg, owner);
+
+	if (l && l->operator)
+		operator_found(l->operator, id, part, why);
+	else if (part)
+		sockgate__records__free_unpacked(part, NULL);
+}
+
+static void on_explained(uint64_t owner, uint64_t id, Sockgate__Explanation *e,
+			 const char *why, void *arg)
+{
+	struct link *l = find(arg, owner);
+
+	if (l && l->operator)
+		operator_explained(l->operator, id, e, why);
+	else if (e)
+		sockgate__explanation__free_unpacked(e, NULL);
+}
+
+static const struct audit_ops audit_ops = {
+	.stored = on_stored,
+	.committed = on_committed,
+	.found = on_found,
+	.explained = on_explained,
+};
+
+/* ---- the policy ---- */
+
+/* Store what is in force now, so that it can be explained, and announce it. */
+static void new_generation(struct server *s)
+{
+	struct link *l, *next;
+
+	if (audit_policy(s->audit, judge_generation(s->judge),
+			 judge_policy(s->judge)->text))
+		log_warn("audit: the policy cannot be kept");
+	for_each_link(s, l, next) {
+		if (l->session)
+			session_policy_changed(l->session);
+	}
+}
+
+void server_reload(struct server *server)
+{
+	if (!judge_reload(server->judge, wall_s(), &server->policy_error))
+		new_generation(server);
+}
+
+static void fill_policy(Sockgate__PolicyText *out, void *arg)
+{
+	struct server *s = arg;
+
+	out->generation = judge_generation(s->judge);
+	out->file = (char *)judge_policy_file(s->judge);
+	out->text = judge_policy(s->judge)->text;
+}
+
+static int load_policy(const Sockgate__PolicyLoad *load,
+		       Sockgate__PolicyLoaded *out, Sockgate__Error *error,
+		       void *arg)
+{
+	struct server *s = arg;
+	const char *name = *load->file ? load->file : judge_policy_file(s->judge);
+
+	if (judge_load(s->judge, load->text, name, wall_s(), &s->policy_error)) {
+		error->file = s->policy_error.file;
+		error->line = s->policy_error.line;
+		error->text = s->policy_error.reason;
+		return -1;
+	}
+	new_generation(s);
+	out->generation = judge_generation(s->judge);
+	out->rules = judge_policy(s->judge)->rules;
+	return 0;
+}
+
+/* ---- status ---- */
+
+static void count(struct server *s, Sockgate__Status *out, const char *name,
+		  uint64_t value)
+{
+	Sockgate__Counter *c = &s->counter[out->n_counter];
+
+	if (out->n_counter == COUNTERS_MAX)
+		return;
+	sockgate__counter__init(c);
+	c->name = (char *)name;
+	c->value = value;
+	s->counters[out->n_counter++] = c;
+}
+
+static void add_counters(struct server *s, Sockgate__Status *out)
+{
+	const struct judge_counters *j = judge_counters(s->judge);
+	const struct identity_counters *id = judge_identities(s->judge);
+	const struct audit_status *a = &s->audit_status;
+
+	out->counter = s->counters;
+	count(s, out, "questions", s->n.n_questions);
+	count(s, out, "decided_allow", j->n_allowed);
+	count(s, out, "decided_deny", j->n_denied);
+	count(s, out, "decided_audit", j->n_audited);
+	count(s, out, "failed_allow", j->n_failed_allow);
+	count(s, out, "failed_deny", j->n_failed_deny);
+	count(s, out, "malformed", s->n.n_malformed);
+	count(s, out, "records_taken", s->n.n_records);
+	count(s, out, "records_stored", a->n_stored);
+	count(s, out, "records_repeated", a->n_repeated);
+	count(s, out, "records_held_back", s->n.n_held_back);
+	count(s, out, "records_waiting_bytes", a->waiting);
+	count(s, out, "audit_commits", a->n_commits);
+	count(s, out, "identity_hits", id->n_hit);
+	count(s, out, "identity_lookups", id->n_looked_up);
+	count(s, out, "identity_failed", id->n_failed);
+	count(s, out, "identity_evicted", id->n_evicted);
+	count(s, out, "policies_loaded", j->n_loaded);
+	count(s, out, "policies_refused", j->n_rejected);
+	count(s, out, "connections", s->n_accepted);
+	count(s, out, "connections_rejected", s->n.n_rejected);
+	count(s, out, "connections_no_room", s->n_full);
+	count(s, out, "connections_replaced", s->n_replaced);
+	count(s, out, "agents_too_slow", s->n.n_slow);
+}
+
+static void add_peers(struct server *s, Sockgate__Status *out)
+{
+	struct link *l, *next;
+
+	free(s->peer);
+	free(s->peers);
+	s->peer = calloc(s->sessions + 1U, sizeof(*s->peer));
+	s->peers = calloc(s->sessions + 1U, sizeof(Sockgate__Peer *));
+	if (!s->peer || !s->peers)
+		return;
+	out->agent = s->peers;
+	for_each_link(s, l, next) {
+		Sockgate__Peer *peer = &s->peer[out->n_agent];
+
+		if (l->session && session_describe(l->session, wall_s(), peer))
+			s->peers[out->n_agent++] = peer;
+	}
+}
+
+static time_t uptime(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+static void fill_status(Sockgate__Status *out, void *arg)
+{
+	struct server *s = arg;
+
+	audit_status(s->audit, &s->audit_status);
+	out->program = (char *)"secsrv";
+	out->version = (char *)SOCKGATE_VERSION;
+	out->host = s->host;
+	out->uptime_s = (uint64_t)(uptime() - s->started);
+	out->generation = judge_generation(s->judge);
+	out->policy_file = (char *)judge_policy_file(s->judge);
+	out->policy_rules = judge_policy(s->judge)->rules;
+	out->policy_error = (char *)judge_error(s->judge);
+	out->audit_error = s->audit_status.error;
+	add_peers(s, out);
+	add_counters(s, out);
+}
+
+/* ---- time ---- */
+
+/* Those whose records found no room: there is some when half of it is free. */
+static void resume_sessions(struct server *s)
+{
+	struct link *l, *next;
+
+	if (!s->n.n_held_back)
+		return;
+	audit_status(s->audit, &s->audit_status);
+	if (s->audit_status.waiting > AUDIT_BACKLOG_MAX / 2)
+		return;
+	for_each_link(s, l, next) {
+		if (l->session)
+			session_resume(l->session);
+	}
+}
+
+static void ping_sessions(struct server *s)
+{
+	struct link *l, *next;
+
+	for_each_link(s, l, next) {
+		if (l->session)
+			session_ping(l->session);
+	}
+}
+
+/* accept() ran out of something: try again, since others may have left. */
+static void set_listening(struct server *s, bool on)
+{
+	s->listening = on;
+	for (unsigned int i = 0; i < s->conf->listens; i++) {
+		if (on)
+			evconnlistener_enable(s->listener[i]);
+		else
+			evconnlistener_disable(s->listener[i]);
+	}
+	if (on)
+		event_add(s->control, NULL);
+	else
+		event_del(s->control);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+
+	(void)fd, (void)what;
+	if (judge_refresh(s->judge, wall_s()))
+		new_generation(s);
+	resume_sessions(s);
+	if (++s->seconds % PING_INTERVAL_S == 0)
+		ping_sessions(s);
+	if (!s->listening)
+		set_listening(s, true);
+}
+
+/* ---- connections ---- */
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
+		      struct sockaddr *addr, int len, void *arg)
+{
+	struct server *s = arg;
+	char from[ADDR_TEXT_SIZE];
+	struct link *l;
+
+	(void)listener, (void)len;
+	addr_format(addr, from);
+	s->n_accepted++;
+	if (s->sessions >= s->conf->max_agents) {
+		s->n_full++;
+		close(fd);
+		return;
+	}
+	l = new_link(s);
+	if (!l) {
+		close(fd);
+		return;
+	}
+	l->session = session_new(&s->session_env, fd, l->id, from);
+	add_link(s, l);
+}
+
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	(void)listener;
+	log_warn("cannot accept connections for a moment");
+	set_listening(arg, false);
+}
+
+static void on_control(evutil_socket_t listener, short what, void *arg)
+{
+	int fd = control_accept(listener);
+	struct server *s = arg;
+	struct link *l;
+
+	(void)what;
+	if (fd < 0) {
+		if (errno == EAGAIN)
+			return;
+		log_warn("control socket: connection refused");
+		if (errno != EPERM)
+			set_listening(s, false);
+		return;
+	}
+	l = s->operators < MAX_OPERATORS ? new_link(s) : NULL;
+	if (!l) {
+		close(fd);
+		return;
+	}
+	l->operator = operator_new(&s->operator_env, fd, l->id);
+	add_link(s, l);
+}
+
+/* ---- start and end ---- */
+
+static int open_listeners(struct server *s, char *why, size_t why_size)
+{
+	char text[ADDR_TEXT_SIZE];
+
+	for (unsigned int i = 0; i < s->conf->listens; i++) {
+		const struct sockaddr *addr =
+			(const struct sockaddr *)&s->conf->listen[i].addr;
+		unsigned int flags = LEV_OPT_CLOSE_ON_FREE |
+			LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+
+		/* "[::]" beside "0.0.0.0" is no conflict. */
+		if (addr->sa_family == AF_INET6)
+			flags |= LEV_OPT_BIND_IPV6ONLY;
+		addr_format(addr, text);
+		s->listener[i] = evconnlistener_new_bind(
+			s->base, on_accept, s, flags, BACKLOG, addr,
+			(int)s->conf->listen[i].len);
+		if (!s->listener[i]) {
+			snprintf(why, why_size, "cannot listen on %s: %s", text,
+				 strerror(errno));
+			return -1;
+		}
+		evconnlistener_set_error_cb(s->listener[i], on_accept_error);
+		log_info("listening on %s", text);
+	}
+	s->listening = true;
+	return 0;
+}
+
+static int open_control(struct server *s, char *why, size_t why_size)
+{
+	s->control_fd = control_listen(s->conf->control, why, why_size);
+	if (s->control_fd < 0)
+		return -1;
+	s->control = event_new(s->base, s->control_fd, EV_READ | EV_PERSIST,
+			       on_control, s);
+	if (s->control && !event_add(s->control, NULL))
+		return 0;
+	snprintf(why, why_size, "out of memory");
+	return -1;
+}
+
+static int start_tick(struct server *s, char *why, size_t why_size)
+{
+	struct timeval second = { .tv_sec = 1 };
+
+	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+	if (s->tick && !event_add(s->tick, &second))
+		return 0;
+	snprintf(why, why_size, "out of memory");
+	return -1;
+}
+
+static int open_all(struct server *s, char *why, size_t why_size)
+{
+	const struct server_conf *conf = s->conf;
+	uint64_t generation = 0;
+
+	s->tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, why_size);
+	if (!s->tls)
+		return -1;
+	s->audit = audit_open(s->base, conf->audit, conf->audit_keep_days,
+			      &audit_ops, s, &generation, why, why_size);
+	if (!s->audit)
+		return -1;
+	s->judge = judge_open(conf->policy, conf->signatures, generation, wall_s(),
+			      why, why_size);
+	if (!s->judge)
+		return -1;
+	new_generation(s);
+	if (open_control(s, why, why_size) || start_tick(s, why, why_size))
+		return -1;
+	s->session_env = (struct session_env){
+		.base = s->base, .tls = s->tls, .judge = s->judge,
+		.audit = s->audit, .n = &s->n, .host = s->host,
+		.hello = session_hello, .gone = session_gone, .arg = s,
+	};
+	s->operator_env = (struct operator_env){
+		.base = s->base, .audit = s->audit, .status = fill_status,
+		.policy = fill_policy, .load = load_policy, .gone = operator_gone, .arg = s,
+	};
+	return open_listeners(s, why, why_size);
+}
+
+struct server *server_new(struct event_base *base, const struct server_conf *conf,
+			  char *why, size_t why_size)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	struct utsname name;
+
+	if (!s) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	s->base = base;
+	s->conf = conf;
+	s->control_fd = -1;
+	s->started = uptime();
+	if (!uname(&name))
+		snprintf(s->host, sizeof(s->host), "%s", name.nodename);
+	if (!open_all(s, why, why_size))
+		return s;
+	server_free(s);
+	return NULL;
+}
+
+void server_free(struct server *server)
+{
+	struct link *l, *next;
+
+	for (unsigned int i = 0; i < SERVER_LISTEN_MAX; i++) {
+		if (server->listener[i])
+			evconnlistener_free(server->listener[i]);
+	}
+	if (server->tick)
+		event_free(server->tick);
+	if (server->control)
+		event_free(server->control);
+	if (server->control_fd >= 0)
+		close(server->control_fd);
+	for_each_link(server, l, next) {
+		remove_link(server, l);
+		free_link(l);
+	}
+	judge_close(server->judge);
+	audit_close(server->audit);
+	SSL_CTX_free(server->tls);
+	free(server->peer);
+	free(server->peers);
+	free(server);
+}
+
+uint16_t server_port(const struct server *server)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} addr = { 0 };
+	socklen_t len = sizeof(addr);
+
+	if (getsockname(evconnlistener_get_fd(server->listener[0]),
+			&addr.any, &len))
+		return 0;
+	if (addr.in.sin_family == AF_INET6)
+		return ntohs(addr.in6.sin6_port);
+	return ntohs(addr.in.sin_port);
+}

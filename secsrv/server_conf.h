@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* secsrv's own configuration file; see secsrv(8). */
+#ifndef SECSRV_SERVER_CONF_H
+#define SECSRV_SERVER_CONF_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "tls.h"
+
+#define SERVER_CONF_DEFAULT "/etc/sockgate/secsrv.conf"
+#define SERVER_PORT_DEFAULT 6610
+#define SERVER_LISTEN_MAX 8
+
+struct server_conf {
+	struct conf *conf;		/* the strings below belong to it */
+	struct {
+		struct sockaddr_storage addr;
+		socklen_t len;
+	} listen[SERVER_LISTEN_MAX];
+	unsigned int listens;
+	const char *control;
+	struct tls_files tls;
+	const char *policy;
+	const char *signatures;
+	const char *audit;
+	unsigned int audit_keep_days;	/* 0: for ever */
+	unsigned int max_agents;
+};
+
+/*
+ * server_conf_load - read the file
+ * @why: on failure "FILE:LINE: reason"
+ * Returns 0; or -1 with nothing to release.
+ */
+int server_conf_load(struct server_conf *conf, const char *file, char *why,
+		     size_t why_size);
+void server_conf_free(struct server_conf *conf);
+
+#endif

@@ -1,0 +1,784 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A whole server, with agents and operators as clients, in one event loop. */
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+#include <event2/event.h>
+#include <sqlite3.h>
+
+#include "channel.h"
+#include "conf.h"
+#include "control.h"
+#include "server.h"
+#include "sigdb/sigdb.h"
+#include "test_certs.h"
+
+#define BODY(name) SOCKGATE__MESSAGE__BODY_##name
+
+static struct event_base *base;
+static struct pki_pair ca, other_ca;
+static struct test_certs server_certs, agent_certs, stranger_certs;
+static SSL_CTX *agent_tls, *stranger_tls, *second_server_tls;
+static char dir[] = "/tmp/server-test-XXXXXX";
+static char conf_file[64], policy_file[64];
+static struct server_conf conf;
+static struct server *server;
+
+/* ---- a client: an agent, or the command ---- */
+
+struct client {
+	struct channel *ch;
+	/* Of the last message of each kind. */
+	uint64_t id, generation, stored, questions;
+	Sockgate__Action action;
+	uint32_t fields, line;
+	unsigned int messages, decisions, errors, welcomes, changes, records;
+	unsigned int agents, steps;
+	char rule[64], decision_id[64], text[600], policy_error[600], why[512];
+	bool up, down, end;
+};
+
+static void take_status(struct client *c, const Sockgate__Status *s)
+{
+	c->agents = (unsigned int)s->n_agent;
+	c->generation = s->generation;
+	snprintf(c->policy_error, sizeof(c->policy_error), "%s", s->policy_error);
+	for (size_t i = 0; i < s->n_counter; i++) {
+		if (!strcmp(s->counter[i]->name, "questions"))
+			c->questions = s->counter[i]->value;
+	}
+}
+
+static void take_decision(struct client *c, const Sockgate__Decision *d)
+{
+	c->decisions++;
+	c->action = d->action;
+	c->fields = d->fields;
+	snprintf(c->rule, sizeof(c->rule), "%s", d->rule);
+	snprintf(c->decision_id, sizeof(c->decision_id), "%s", d->decision_id);
+}
+
+static void take_error(struct client *c, const Sockgate__Error *e)
+{
+	c->errors++;
+	c->line = e->line;
+	snprintf(c->text, sizeof(c->text), "%s", e->text);
+}
+
+static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
+{
+	struct client *c = arg;
+
+	(void)ch;
+	c->messages++;
+	c->id = msg->id;
+	switch (msg->body_case) {
+	case BODY(WELCOME):
+		c->welcomes++;
+		c->generation = msg->welcome->generation;
+		break;
+	case BODY(DECISION):
+		take_decision(c, msg->decision);
+		break;
+	case BODY(ERROR):
+		take_error(c, msg->error);
+		break;
+	case BODY(POLICY_CHANGED):
+		c->changes++;
+		c->generation = msg->policy_changed->generation;
+		break;
+	case BODY(RECORDS_STORED):
+		c->stored = msg->records_stored->sequence;
+		break;
+	case BODY(RECORDS):
+		c->records += (unsigned int)msg->records->n_record;
+		c->end = msg->records->end;
+		break;
+	case BODY(STATUS):
+		take_status(c, msg->status);
+		break;
+	case BODY(EXPLANATION):
+		c->steps = (unsigned int)msg->explanation->n_step;
+		break;
+	case BODY(POLICY_TEXT):
+		snprintf(c->text, sizeof(c->text), "%s", msg->policy_text->text);
+		break;
+	case BODY(POLICY_LOADED):
+		c->generation = msg->policy_loaded->generation;
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
+{
+	struct client *c = arg;
+
+	(void)ch, (void)peer;
+	c->up = true;
+}
+
+static void on_down(struct channel *ch, const char *why, void *arg)
+{
+	struct client *c = arg;
+
+	(void)ch;
+	c->down = true;
+	snprintf(c->why, sizeof(c->why), "%s", why);
+}
+
+static const struct channel_ops ops = { on_up, on_message, on_down };
+
+static void on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	++*(unsigned int *)arg;
+}
+
+static bool wait_for(const bool *flag, const unsigned int *count,
+		     unsigned int want, const uint64_t *number, uint64_t value)
+{
+	struct timeval interval = { .tv_usec = 10000 };
+	unsigned int turns = 0;
+	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
+	bool ok = false;
+
+	event_add(poll, &interval);
+	while (!ok && turns < 1000) {
+		event_base_loop(base, EVLOOP_ONCE);
+		ok = (flag && *flag) || (count && *count >= want) ||
+		     (number && *number == value);
+	}
+	event_free(poll);
+	return ok;
+}
+
+#define wait_flag(f) assert_true((f) || wait_for(&(f), NULL, 0, NULL, 0))
+#define wait_count(c, n) \
+	assert_true((c) >= (n) || wait_for(NULL, &(c), n, NULL, 0))
+#define wait_number(v, n) \
+	assert_true((v) == (n) || wait_for(NULL, NULL, 0, &(v), n))
+
+static void dial(struct client *c, SSL_CTX *tls)
+{
+	struct tls_peer expect = { .role = TLS_ROLE_SERVER };
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_port = htons(server_port(server)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	memset(c, 0, sizeof(*c));
+	c->ch = channel_connect_tls(base, tls, (struct sockaddr *)&addr,
+				    sizeof(addr), &expect, &ops, c);
+	assert_non_null(c->ch);
+}
+
+static void dial_control(struct client *c)
+{
+	char why[256];
+	int fd = control_connect(conf.control, "secsrv", why, sizeof(why));
+
+	memset(c, 0, sizeof(*c));
+	if (fd < 0)
+		fail_msg("%s", why);
+	c->ch = channel_local(base, fd, &ops, c);
+	assert_non_null(c->ch);
+	wait_flag(c->up);
+}
+
+static void hang_up(struct client *c)
+{
+	channel_free(c->ch);
+	c->ch = NULL;
+}
+
+static void say(struct client *c, uint64_t id, Sockgate__Message__BodyCase what,
+		void *body)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+
+	msg.id = id;
+	msg.body_case = what;
+	msg.hello = body;	/* one pointer of the union */
+	assert_int_equal(channel_send(c->ch, &msg), 0);
+}
+
+static uint8_t instance[16] = "instance-number";
+
+static void hello(struct client *c, const char *host)
+{
+	Sockgate__Hello h = SOCKGATE__HELLO__INIT;
+
+	h.protocol = 1;
+	h.version = (char *)"0.1.0";
+	h.host = (char *)host;
+	h.context = (char *)"kvm";
+	h.instance.data = instance;
+	h.instance.len = sizeof(instance);
+	say(c, 1, BODY(HELLO), &h);
+}
+
+static void greet(struct client *c)
+{
+	dial(c, agent_tls);
+	wait_flag(c->up);
+	hello(c, "web1");
+	wait_count(c->welcomes, 1);
+}
+
+/* ---- a question: content unknown to the signatures, by root ---- */
+
+struct asked {
+	Sockgate__Question question;
+	Sockgate__Event event;
+	Sockgate__Process process;
+	Sockgate__User user;
+	uint8_t addr[4], hash[32];
+};
+
+static void make_question(struct asked *a)
+{
+	sockgate__question__init(&a->question);
+	sockgate__event__init(&a->event);
+	sockgate__process__init(&a->process);
+	sockgate__user__init(&a->user);
+	memset(a->hash, 0x11, sizeof(a->hash));
+	memcpy(a->addr, "\x0a\x01\x02\x03", 4);
+	a->question.event = &a->event;
+	a->question.process = &a->process;
+	a->question.user = &a->user;
+	a->event.kind = SOCKGATE__EVENT_KIND__EVENT_CONNECT;
+	a->event.protocol = IPPROTO_TCP;
+	a->event.remote_port = 443;
+	a->event.remote_address.data = a->addr;
+	a->event.remote_address.len = 4;
+	a->process.path = (char *)"/usr/bin/thing";
+	a->process.name = (char *)"thing";
+	a->process.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	a->process.sha256.data = a->hash;
+	a->process.sha256.len = 32;
+	a->user.name = (char *)"root";
+	a->user.domain = (char *)"web1";
+}
+
+static void ask(struct client *c, uint64_t id)
+{
+	struct asked a;
+
+	make_question(&a);
+	say(c, id, BODY(QUESTION), &a.question);
+}
+
+static void send_records(struct client *c, uint64_t first, unsigned int n)
+{
+	Sockgate__Records records = SOCKGATE__RECORDS__INIT;
+	Sockgate__Record *list[64], each[64];
+	Sockgate__Decision decision = SOCKGATE__DECISION__INIT;
+	Sockgate__Identity identity = SOCKGATE__IDENTITY__INIT;
+	struct asked a;
+
+	make_question(&a);
+	decision.decision_id = c->decision_id;
+	decision.rule = c->rule;
+	decision.action = c->action;
+	decision.generation = c->generation;
+	decision.identity = &identity;
+	for (unsigned int i = 0; i < n; i++) {
+		list[i] = &each[i];
+		sockgate__record__init(list[i]);
+		list[i]->sequence = first + i;
+		list[i]->event = &a.event;
+		list[i]->process = &a.process;
+		list[i]->user = &a.user;
+		list[i]->decision = &decision;
+		list[i]->host = (char *)"liar";
+		list[i]->outcome = SOCKGATE__OUTCOME__OUTCOME_SERVER;
+	}
+	records.n_record = n;
+	records.record = list;
+	say(c, 0, BODY(RECORDS), &records);
+}
+
+/* As send_records(), but large: about 256 KB. */
+static void send_large_records(struct client *c, uint64_t first)
+{
+	static char args[4097];
+	Sockgate__Records records = SOCKGATE__RECORDS__INIT;
+	Sockgate__Record *list[64], each[64];
+	Sockgate__Process process = SOCKGATE__PROCESS__INIT;
+
+	memset(args, 'x', sizeof(args) - 1);
+	process.command_line = args;
+	for (unsigned int i = 0; i < 64; i++) {
+		list[i] = &each[i];
+		sockgate__record__init(list[i]);
+		list[i]->sequence = first + i;
+		list[i]->process = &process;
+	}
+	records.n_record = 64;
+	records.record = list;
+	say(c, first, BODY(RECORDS), &records);
+}
+
+static void write_file(const char *file, const char *text)
+{
+	FILE *f = fopen(file, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static const char first_policy[] =
+	"rules = (\n"
+	"  { name = \"udp\"; protocol = \"udp\"; action = \"deny\"; },\n"
+	"  { name = \"https\"; port = 443; action = \"allow\"; }\n"
+	");\n";
+
+/* The lock of a control socket is held until the process ends. */
+static void write_conf(void)
+{
+	static unsigned int starts;
+	char text[1024];
+
+	snprintf(text, sizeof(text), "listen = \"127.0.0.1\";\n"
+		 "control = \"%s/control%u.sock\";\n"
+		 "tls = { ca = \"%s\"; cert = \"%s\"; key = \"%s\"; };\n"
+		 "policy = \"%s\";\nsignatures = \"%s/sig.sqlite\";\n"
+		 "audit = \"%s/audit.sqlite\";\n", dir, ++starts, server_certs.ca,
+		 server_certs.cert, server_certs.key, policy_file, dir, dir);
+	write_file(conf_file, text);
+}
+
+static int start(void **state)
+{
+	char why[1024];
+
+	(void)state;
+	write_conf();
+	write_file(policy_file, first_policy);
+	if (server_conf_load(&conf, conf_file, why, sizeof(why)))
+		fail_msg("%s", why);
+	/* Any port that is free; a file cannot say so. */
+	((struct sockaddr_in *)&conf.listen[0].addr)->sin_port = 0;
+	server = server_new(base, &conf, why, sizeof(why));
+	if (!server)
+		fail_msg("%s", why);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	server_free(server);
+	server = NULL;
+	server_conf_free(&conf);
+	/* Channels that linger. */
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	return 0;
+}
+
+/* ---- tests ---- */
+
+static void test_question_gets_its_decision(void **state)
+{
+	struct client c;
+
+	(void)state;
+	greet(&c);
+	assert_true(c.generation > 1000000);
+	ask(&c, 77);
+	wait_count(c.decisions, 1);
+	assert_int_equal(c.id, 77);
+	assert_int_equal(c.action, SOCKGATE__ACTION__ACTION_ALLOW);
+	assert_string_equal(c.rule, "https");
+	assert_int_equal(strlen(c.decision_id), 16);
+	assert_int_equal(c.fields, SOCKGATE__FIELD__FIELD_PROTOCOL |
+			 SOCKGATE__FIELD__FIELD_EVENT |
+			 SOCKGATE__FIELD__FIELD_REMOTE_PORT);
+	/* Pipelined: all are answered. */
+	for (uint64_t id = 100; id < 1100; id++)
+		ask(&c, id);
+	wait_count(c.decisions, 1001);
+	assert_int_equal(c.errors, 0);
+	hang_up(&c);
+}
+
+static void test_who_may_connect(void **state)
+{
+	struct client c;
+
+	(void)state;
+	/* A certificate of another CA. */
+	dial(&c, stranger_tls);
+	wait_flag(c.down);
+	hang_up(&c);
+	/* Our CA, but the role of a server. */
+	dial(&c, second_server_tls);
+	wait_flag(c.down);
+	assert_int_equal(c.messages, 0);
+	hang_up(&c);
+	/* Another host than the certificate says. */
+	dial(&c, agent_tls);
+	wait_flag(c.up);
+	hello(&c, "web2");
+	wait_flag(c.down);
+	assert_int_equal(c.errors, 1);
+	assert_non_null(strstr(c.text, "another host"));
+	hang_up(&c);
+	/* No hello. */
+	dial(&c, agent_tls);
+	wait_flag(c.up);
+	ask(&c, 5);
+	wait_flag(c.down);
+	assert_non_null(strstr(c.text, "hello"));
+	assert_int_equal(c.decisions, 0);
+	hang_up(&c);
+}
+
+static void test_malformed_questions_are_answered(void **state)
+{
+	struct client c;
+	struct asked a;
+
+	(void)state;
+	greet(&c);
+	make_question(&a);
+	a.event.remote_address.len = 3;
+	say(&c, 1, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 1);
+	assert_int_equal(c.id, 1);
+	assert_non_null(strstr(c.text, "neither 4 nor 16"));
+	make_question(&a);
+	a.event.kind = 77;
+	say(&c, 2, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 2);
+	assert_non_null(strstr(c.text, "unknown kind of event"));
+	make_question(&a);
+	a.question.user = NULL;
+	say(&c, 3, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 3);
+	assert_non_null(strstr(c.text, "no user"));
+	make_question(&a);
+	a.process.sha256.len = 31;
+	say(&c, 4, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 4);
+	assert_non_null(strstr(c.text, "contradict"));
+	make_question(&a);
+	a.event.remote_port = 70000;
+	say(&c, 5, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 5);
+	/* It goes on all the same. */
+	ask(&c, 6);
+	wait_count(c.decisions, 1);
+	hang_up(&c);
+}
+
+static void test_records_are_acknowledged_and_shown(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	Sockgate__ExplainQuery e = SOCKGATE__EXPLAIN_QUERY__INIT;
+	struct client c, o;
+
+	(void)state;
+	instance[0]++;
+	greet(&c);
+	ask(&c, 9);
+	wait_count(c.decisions, 1);
+	send_records(&c, 1, 10);
+	wait_number(c.stored, 10);
+	/* Past events, then those that come. */
+	dial_control(&o);
+	q.follow = true;
+	q.host = (char *)"web1";
+	q.decision_id = c.decision_id;
+	say(&o, 3, BODY(EVENTS_QUERY), &q);
+	wait_count(o.records, 10);
+	assert_false(o.end);
+	send_records(&c, 11, 5);
+	wait_count(o.records, 15);
+	/* The host is that of the certificate, not the one in the record. */
+	q.follow = false;
+	q.host = (char *)"liar";
+	say(&o, 4, BODY(EVENTS_QUERY), &q);
+	wait_flag(o.end);
+	assert_int_equal(o.records, 15);
+	e.decision_id = c.decision_id;
+	say(&o, 5, BODY(EXPLAIN_QUERY), &e);
+	wait_count(o.steps, 2);
+	e.decision_id = (char *)"no-such";
+	say(&o, 6, BODY(EXPLAIN_QUERY), &e);
+	wait_count(o.errors, 1);
+	assert_non_null(strstr(o.text, "no-such"));
+	/* Out of order: refused, not acknowledged. */
+	send_records(&c, 0, 1);
+	wait_count(c.errors, 1);
+	assert_non_null(strstr(c.text, "sequences"));
+	hang_up(&o);
+	hang_up(&c);
+}
+
+/*
+ * Somebody holds the database, so that nothing can be committed, while more
+ * records come than may wait.  What was held back is sent again, and nothing
+ * that comes after it is acknowledged before.
+ */
+static void test_records_without_room_are_held_back(void **state)
+{
+	const uint64_t batches = 40;
+	uint64_t sent = 0;
+	struct client c;
+	sqlite3 *db;
+
+	(void)state;
+	instance[0]++;
+	greet(&c);
+	assert_int_equal(sqlite3_open(conf.audit, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, 5000);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+			 SQLITE_OK);
+	for (; sent < batches * 64 && !c.errors; sent += 64) {
+		send_large_records(&c, sent + 1);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	wait_count(c.errors, 1);
+	assert_non_null(strstr(c.text, "send them again"));
+	assert_int_equal(c.stored, 0);
+	/* Small enough to fit, but not its turn. */
+	send_records(&c, 5000, 1);
+	wait_count(c.errors, 2);
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
+	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	/* The server ends the connection when there is room. */
+	wait_flag(c.down);
+	sent = c.stored;
+	assert_true(sent > 0 && sent < 5000 && sent % 64 == 0);
+	hang_up(&c);
+	greet(&c);
+	for (; sent < batches * 64; sent += 64) {
+		send_large_records(&c, sent + 1);
+		wait_number(c.stored, sent + 64);
+	}
+	assert_int_equal(c.errors, 0);
+	hang_up(&c);
+}
+
+static void test_policy_by_command_and_signal(void **state)
+{
+	Sockgate__PolicyLoad load = SOCKGATE__POLICY_LOAD__INIT;
+	Sockgate__StatusQuery sq = SOCKGATE__STATUS_QUERY__INIT;
+	Sockgate__PolicyQuery pq = SOCKGATE__POLICY_QUERY__INIT;
+	struct client c, o;
+	uint64_t before;
+
+	(void)state;
+	greet(&c);
+	before = c.generation;
+	dial_control(&o);
+	/* Broken: nothing changes. */
+	load.file = (char *)"new.conf";
+	load.text = (char *)"rules = (\n{ names = \"x\"; } );";
+	say(&o, 1, BODY(POLICY_LOAD), &load);
+	wait_count(o.errors, 1);
+	assert_int_equal(o.line, 2);
+	assert_non_null(strstr(o.text, "unknown key \"names\""));
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
+	assert_int_equal(c.action, SOCKGATE__ACTION__ACTION_ALLOW);
+	assert_int_equal(c.changes, 0);
+	say(&o, 2, BODY(STATUS_QUERY), &sq);
+	wait_count(o.agents, 1);
+	assert_int_equal(o.generation, before);
+	assert_int_equal(o.questions, 1);
+	assert_non_null(strstr(o.policy_error, "new.conf:2: unknown key"));
+	say(&o, 9, BODY(POLICY_QUERY), &pq);
+	wait_number(o.id, 9);
+	assert_string_equal(o.text, first_policy);
+	/* Good: in force at once, announced, and in the file. */
+	load.text = (char *)"rules = ( { name = \"no\"; port = 443; "
+			    "action = \"deny\"; } );";
+	say(&o, 3, BODY(POLICY_LOAD), &load);
+	wait_count(c.changes, 1);
+	assert_true(c.generation > before);
+	ask(&c, 2);
+	wait_count(c.decisions, 2);
+	assert_int_equal(c.action, SOCKGATE__ACTION__ACTION_DENY);
+	assert_string_equal(c.rule, "no");
+	/* What SIGHUP does, with the file that the command wrote. */
+	server_reload(server);
+	wait_count(c.changes, 2);
+	ask(&c, 3);
+	wait_count(c.decisions, 3);
+	assert_string_equal(c.rule, "no");
+	write_file(policy_file, "rules = ( broken");
+	server_reload(server);
+	ask(&c, 4);
+	wait_count(c.decisions, 4);
+	assert_string_equal(c.rule, "no");
+	assert_int_equal(c.changes, 2);
+	hang_up(&o);
+	hang_up(&c);
+}
+
+static void test_generation_goes_on_after_a_restart(void **state)
+{
+	struct client c;
+	uint64_t before;
+
+	greet(&c);
+	before = c.generation;
+	hang_up(&c);
+	stop(state);
+	start(state);
+	greet(&c);
+	assert_true(c.generation > before);
+	hang_up(&c);
+}
+
+static void test_a_host_may_connect_again_but_not_without_end(void **state)
+{
+	struct client c[5];
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		greet(&c[i]);
+	wait_flag(c[0].down);
+	for (int i = 1; i < 5; i++)
+		assert_false(c[i].down);
+	for (int i = 0; i < 5; i++)
+		hang_up(&c[i]);
+}
+
+static void test_signatures_that_change_are_a_new_generation(void **state)
+{
+	struct client c;
+	struct sigdb *db;
+	char why[256], command[512];
+
+	(void)state;
+	greet(&c);
+	db = sigdb_open(conf.signatures, true, why, sizeof(why));
+	assert_non_null(db);
+	sigdb_close(db);
+	/* As an import would: the file as a whole is what is watched. */
+	snprintf(command, sizeof(command), "%s/moved", dir);
+	assert_int_equal(rename(conf.signatures, command), 0);
+	db = sigdb_open(conf.signatures, true, why, sizeof(why));
+	assert_non_null(db);
+	sigdb_close(db);
+	unlink(command);
+	wait_count(c.changes, 1);
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
+	hang_up(&c);
+}
+
+static void test_start_refuses_what_is_wrong(void **state)
+{
+	struct server_conf bad;
+	char why[1024], file[64];
+
+	(void)state;
+	write_file(policy_file, "rules = (\n\n{ } );");
+	assert_int_equal(server_conf_load(&bad, conf_file, why, sizeof(why)), 0);
+	assert_null(server_new(base, &bad, why, sizeof(why)));
+	assert_non_null(strstr(why, "policy.conf:3: a rule has no name"));
+	unlink(policy_file);
+	assert_null(server_new(base, &bad, why, sizeof(why)));
+	assert_non_null(strstr(why, "policy.conf: cannot be opened"));
+	server_conf_free(&bad);
+	snprintf(file, sizeof(file), "%s/bad.conf", dir);
+	write_file(file, "listen = \"127.0.0.1:1\";\npolicyy = \"x\";\n");
+	assert_int_equal(server_conf_load(&bad, file, why, sizeof(why)), -1);
+	assert_non_null(strstr(why, "bad.conf:2"));
+	write_file(file, "listen = [ \"127.0.0.1:1\", \"[::1]:2\" ];\n");
+	assert_int_equal(server_conf_load(&bad, file, why, sizeof(why)), 0);
+	assert_int_equal(bad.listens, 2);
+	server_conf_free(&bad);
+	unlink(file);
+}
+
+static SSL_CTX *client_tls(const struct test_certs *certs, enum tls_role role)
+{
+	struct tls_files files = test_certs_files(certs);
+	char why[256];
+	SSL_CTX *tls = tls_context(false, role, &files, why, sizeof(why));
+
+	test_must(tls != NULL, why);
+	return tls;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	base = event_base_new();
+	test_must(base && mkdtemp(dir), "directory");
+	ca = test_ca("ours");
+	other_ca = test_ca("theirs");
+	server_certs = test_certs_make(&ca, TLS_ROLE_SERVER, "secsrv");
+	agent_certs = test_certs_make(&ca, TLS_ROLE_AGENT, "web1");
+	stranger_certs = test_certs_make(&other_ca, TLS_ROLE_AGENT, "web1");
+	agent_tls = client_tls(&agent_certs, TLS_ROLE_AGENT);
+	stranger_tls = client_tls(&stranger_certs, TLS_ROLE_AGENT);
+	second_server_tls = client_tls(&server_certs, TLS_ROLE_SERVER);
+	snprintf(conf_file, sizeof(conf_file), "%s/secsrv.conf", dir);
+	snprintf(policy_file, sizeof(policy_file), "%s/policy.conf", dir);
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	SSL_CTX_free(agent_tls);
+	SSL_CTX_free(stranger_tls);
+	SSL_CTX_free(second_server_tls);
+	test_certs_remove(&server_certs);
+	test_certs_remove(&agent_certs);
+	test_certs_remove(&stranger_certs);
+	pki_free(&ca);
+	pki_free(&other_ca);
+	event_base_free(base);
+	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+#define server_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		server_test(test_question_gets_its_decision),
+		server_test(test_who_may_connect),
+		server_test(test_malformed_questions_are_answered),
+		server_test(test_records_are_acknowledged_and_shown),
+		server_test(test_records_without_room_are_held_back),
+		server_test(test_policy_by_command_and_signal),
+		server_test(test_generation_goes_on_after_a_restart),
+		server_test(test_a_host_may_connect_again_but_not_without_end),
+		server_test(test_signatures_that_change_are_a_new_generation),
+		cmocka_unit_test(test_start_refuses_what_is_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Records are acknowledged up to a sequence, so they are taken in order or not
+ * at all: once a batch has found no room, all later ones are held back too,
+ * until one comes that begins where the first was refused, or before.
+ *
+ * Every function that may end the session does so last, and its callers touch
+ * nothing afterwards.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "channel.h"
+#include "log.h"
+#include "question.h"
+#include "session.h"
+
+#define PROTOCOL 1
+/* Three pings of the server, see server.c. */
+#define IDLE_LIMIT_S 90
+/* An agent's share of the audit log's backlog. */
+#define WAITING_MAX (AUDIT_BACKLOG_MAX / 8)
+
+struct session {
+	const struct session_env *env;
+	struct channel *ch;
+	uint64_t id;
+	char from[ADDR_TEXT_SIZE];
+	struct audit_source source;
+	char version[64];
+	char context[64];
+	time_t since;			/* wall clock */
+	bool greeted;
+	uint64_t questions;
+	uint64_t held_back;		/* first sequence without room, 0: none */
+	size_t waiting;			/* bytes of records not yet committed */
+};
+
+/* End it and have the server forget it. */
+static void end(struct session *s)
+{
+	s->env->gone(s, s->env->arg);
+	session_free(s);
+}
+
+/* Returns -1 if the session has ended. */
+static int send_message(struct session *s, Sockgate__Message *msg)
+{
+	if (!channel_send(s->ch, msg))
+		return 0;
+	if (errno == ENOTCONN)
+		return 0;	/* ->down follows */
+	log_warn("agent %s (%s): cut off", s->source.host, s->from);
+	s->env->n->n_slow++;
+	end(s);
+	return -1;
+}
+
+static int send_error(struct session *s, uint64_t id, const char *text)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__Error error = SOCKGATE__ERROR__INIT;
+
+	error.text = (char *)text;
+	msg.id = id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_ERROR;
+	msg.error = &error;
+	return send_message(s, &msg);
+}
+
+/* Tell the agent why, then end. */
+static void reject(struct session *s, uint64_t id, const char *text)
+{
+	log_warnx("agent %s (%s) refused: %s", s->source.host, s->from, text);
+	s->env->n->n_rejected++;
+	if (!send_error(s, id, text))
+		end(s);
+}
+
+static int malformed(struct session *s, uint64_t id, const char *why)
+{
+	s->env->n->n_malformed++;
+	log_debug("agent %s: malformed message: %s", s->source.host, why);
+	return send_error(s, id, why);
+}
+
+/* ---- hello ---- */
+
+static const char *check_hello(const struct session *s,
+			       const Sockgate__Hello *hello)
+{
+	if (hello->protocol != PROTOCOL)
+		return "this server speaks version 1 of the protocol only";
+	if (strcmp(hello->host, s->source.host))
+		return "hello names another host than the certificate";
+	if (hello->instance.len != AUDIT_INSTANCE_SIZE)
+		return "hello carries no instance of 16 bytes";
+	return NULL;
+}
+
+/* What is shown to people must not be able to play with their terminal. */
+static void copy_word(char *out, size_t size, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i]; i++)
+		out[i] = isgraph((unsigned char)text[i]) ? text[i] : '_';
+	out[i] = '\0';
+}
+
+static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__Welcome welcome = SOCKGATE__WELCOME__INIT;
+	const char *why = check_hello(s, hello);
+
+	if (why) {
+		reject(s, id, why);
+		return;
+	}
+	memcpy(s->source.instance, hello->instance.data, AUDIT_INSTANCE_SIZE);
+	copy_word(s->version, sizeof(s->version), hello->version);
+	copy_word(s->context, sizeof(s->context), hello->context);
+	s->greeted = true;
+	s->since = time(NULL);
+	log_info("agent %s (%s) connected: version %s, %s", s->source.host,
+		 s->from, s->version, s->context);
+	welcome.version = (char *)SOCKGATE_VERSION;
+	welcome.host = (char *)s->env->host;
+	welcome.generation = judge_generation(s->env->judge);
+	msg.id = id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
+	msg.welcome = &welcome;
+	if (!send_message(s, &msg))
+		s->env->hello(s, s->env->arg);
+}
+
+/* ---- questions ---- */
+
+static uint64_t wall_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void answer(struct session *s, uint64_t id, const Sockgate__Question *q)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	const char *why = question_check(q);
+	Sockgate__Decision decision;
+
+	if (why) {
+		malformed(s, id, why);
+		return;
+	}
+	judge_question(s->env->judge, s->source.host, q, wall_us(), &decision);
+	s->questions++;
+	s->env->n->n_questions++;
+	msg.id = id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_DECISION;
+	msg.decision = &decision;
+	send_message(s, &msg);
+}
+
+/* ---- records ---- */
+
+static uint64_t first_sequence(const Sockgate__Records *records)
+{
+	return records->record[0]->sequence;
+}
+
+static void hold_back(struct session *s, uint64_t id,
+		      const Sockgate__Records *records)
+{
+	if (!s->held_back || first_sequence(records) < s->held_back)
+		s->held_back = first_sequence(records);
+	s->env->n->n_held_back++;
+	send_error(s, id, "no room in the audit log at present: keep these "
+		   "records, and those after them, and send them again later");
+}
+
+static void take_records(struct session *s, Sockgate__Message *msg)
+{
+	Sockgate__Records *records = msg->records;
+	const char *why = records_check(records);
+	size_t n = records->n_record, size;
+
+	if (why) {
+		malformed(s, msg->id, why);
+		return;
+	}
+	size = sockgate__records__get_packed_size(records);
+	if ((s->held_back && first_sequence(records) > s->held_back) ||
+	    s->waiting + size > WAITING_MAX ||
+	    records_clean(records, s->source.host) ||
+	    audit_submit(s->env->audit, s->id, &s->source, records, size)) {
+		hold_back(s, msg->id, records);
+		return;
+	}
+	s->waiting += size;
+	/* They are the log's now: take them out of the channel's message. */
+	msg->records = NULL;
+	msg->body_case = SOCKGATE__MESSAGE__BODY__NOT_SET;
+	s->held_back = 0;
+	s->env->n->n_records += n;
+}
+
+/* ---- the channel ---- */
+
+static void pong(struct session *s, uint64_t id)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__Pong body = SOCKGATE__PONG__INIT;
+
+	msg.id = id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_PONG;
+	msg.pong = &body;
+	send_message(s, &msg);
+}
+
+static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
+{
+	struct session *s = arg;
+
+	snprintf(s->source.host, sizeof(s->source.host), "%s", peer->host);
+	channel_set_idle_limit(ch, IDLE_LIMIT_S);
+}
+
+static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
+{
+	struct session *s = arg;
+
+	(void)ch;
+	if (s->greeted != (msg->body_case != SOCKGATE__MESSAGE__BODY_HELLO)) {
+		reject(s, msg->id, s->greeted ? "hello was said already" :
+		       "the first message must be hello");
+		return;
+	}
+	switch (msg->body_case) {
+	case SOCKGATE__MESSAGE__BODY_HELLO:
+		greet(s, msg->id, msg->hello);
+		break;
+	case SOCKGATE__MESSAGE__BODY_QUESTION:
+		answer(s, msg->id, msg->question);
+		break;
+	case SOCKGATE__MESSAGE__BODY_RECORDS:
+		take_records(s, msg);
+		break;
+	case SOCKGATE__MESSAGE__BODY_PING:
+		pong(s, msg->id);
+		break;
+	case SOCKGATE__MESSAGE__BODY_PONG:
+		break;
+	case SOCKGATE__MESSAGE__BODY_ERROR:
+		log_debug("agent %s answers with an error", s->source.host);
+		break;
+	default:
+		malformed(s, msg->id, "an agent may not send this message");
+		break;
+	}
+}
+
+/* Anybody can cause this: no more than one line a second. */
+static void rejected_early(struct session *s, const char *why)
+{
+	time_t now = time(NULL);
+
+	s->env->n->n_rejected++;
+	if (now == s->env->n->complained_s)
+		return;
+	s->env->n->complained_s = now;
+	log_warnx("connection from %s refused: %s", s->from, why);
+}
+
+static void on_down(struct channel *ch, const char *why, void *arg)
+{
+	struct session *s = arg;
+
+	(void)ch;
+	if (s->greeted)
+		log_info("agent %s (%s) is gone: %s", s->source.host, s->from,
+			 why);
+	else
+		rejected_early(s, why);
+	end(s);
+}
+
+static const struct channel_ops ops = {
+	.up = on_up,
+	.message = on_message,
+	.down = on_down,
+};
+
+struct session *session_new(const struct session_env *env, int fd, uint64_t id,
+			    const char *from)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		close(fd);
+		return NULL;
+	}
+	s->env = env;
+	s->id = id;
+	snprintf(s->from, sizeof(s->from), "%s", from);
+	s->ch = channel_accept_tls(env->base, env->tls, fd, TLS_ROLE_AGENT, &ops, s);
+	if (s->ch)
+		return s;
+	free(s);
+	return NULL;
+}
+
+void session_free(struct session *s)
+{
+	channel_free(s->ch);
+	free(s);
+}
+
+uint64_t session_id(const struct session *s)
+{
+	return s->id;
+}
+
+const char *session_host(const struct session *s)
+{
+	return s->source.host;
+}
+
+void session_stored(struct session *s, uint64_t sequence, size_t size)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__RecordsStored stored = SOCKGATE__RECORDS_STORED__INIT;
+
+	s->waiting -= size;
+	stored.sequence = sequence;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_RECORDS_STORED;
+	msg.records_stored = &stored;
+	send_message(s, &msg);
+}
+
+void session_policy_changed(struct session *s)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__PolicyChanged changed = SOCKGATE__POLICY_CHANGED__INIT;
+
+	if (!s->greeted)
+		return;
+	changed.generation = judge_generation(s->env->judge);
+	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_CHANGED;
+	msg.policy_changed = &changed;
+	send_message(s, &msg);
+}
+
+void session_ping(struct session *s)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__Ping ping = SOCKGATE__PING__INIT;
+
+	if (!s->greeted)
+		return;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_PING;
+	msg.ping = &ping;
+	send_message(s, &msg);
+}
+
+void session_resume(struct session *s)
+{
+	if (!s->held_back || s->waiting > WAITING_MAX / 2)
+		return;
+	log_info("agent %s (%s): to send its records again", s->source.host,
+		 s->from);
+	if (!send_error(s, 0, "there is room in the audit log again: connect "
+			"again and send what was not committed"))
+		end(s);
+}
+
+bool session_describe(const struct session *s, uint64_t now_s,
+		      Sockgate__Peer *peer)
+{
+	if (!s->greeted)
+		return false;
+	sockgate__peer__init(peer);
+	peer->host = (char *)s->source.host;
+	peer->address = (char *)s->from;
+	peer->version = (char *)s->version;
+	peer->context = (char *)s->context;
+	peer->connected_s = now_s > (uint64_t)s->since ?
+		now_s - (uint64_t)s->since : 0;
+	peer->questions = s->questions;
+	return true;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "settings.h"
+
+int settings_fail(struct policy_error *err, const config_setting_t *at,
+		  const char *fmt, ...)
+{
+	va_list ap;
+
+	err->line = at ? config_setting_source_line(at) : 0;
+	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
+	vsnprintf(err->reason, sizeof(err->reason), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+const char *settings_error_text(const struct policy_error *err, char *buf,
+			      size_t size)
+{
+	if (err->line)
+		snprintf(buf, size, "%s:%u: %s", err->file, err->line,
+			 err->reason);
+	else
+		snprintf(buf, size, "%s: %s", err->file, err->reason);
+	return buf;
+}
+
+static char *read_all(int fd, size_t limit, size_t *len)
+{
+	size_t have = 0, room = 4096;
+	char *buf = malloc(room + 1);
+
+	while (buf) {
+		ssize_t n = read(fd, buf + have, room - have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			goto fail;
+		if (n == 0)
+			break;
+		have += (size_t)n;
+		if (have > limit) {
+			errno = EFBIG;
+			goto fail;
+		}
+		if (have == room) {
+			char *more = realloc(buf, room * 2 + 1);
+
+			if (!more)
+				goto fail;
+			buf = more;
+			room *= 2;
+		}
+	}
+	if (buf) {
+		buf[have] = '\0';
+		*len = have;
+	}
+	return buf;
+fail:
+	free(buf);
+	return NULL;
+}
+
+char *settings_read_file(const char *file, size_t limit, size_t *len,
+			 struct policy_error *err)
+{
+	struct stat st;
+	char *text;
+	int fd;
+
+	snprintf(err->file, sizeof(err->file), "%s", file);
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		settings_fail(err, NULL, "cannot be opened: %s", strerror(errno));
+		return NULL;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		settings_fail(err, NULL, "is not a regular file");
+		close(fd);
+		return NULL;
+	}
+	text = read_all(fd, limit, len);
+	if (!text)
+		settings_fail(err, NULL, "cannot be read: %s", strerror(errno));
+	close(fd);
+	return text;
+}
+
+/* libconfig acts on "@include" before its parser sees it, so look for it here. */
+static unsigned int include_line(const char *text)
+{
+	unsigned int line = 1;
+
+	for (const char *p = text; p; line++) {
+		p += strspn(p, " \t");
+		if (!strncmp(p, "@include", 8))
+			return line;
+		p = strchr(p, '\n');
+		if (p)
+			p++;
+	}
+	return 0;
+}
+
+int settings_parse(config_t *cfg, const char *text, size_t len,
+		   const char *name, struct policy_error *err)
+{
+	snprintf(err->file, sizeof(err->file), "%s", name);
+	if (strlen(text) != len)
+		return settings_fail(err, NULL, "contains a NUL byte");
+	err->line = include_line(text);
+	if (err->line) {
+		snprintf(err->reason, sizeof(err->reason),
+			 "@include is not allowed: put everything in one file");
+		return -1;
+	}
+	if (config_read_string(cfg, text) == CONFIG_TRUE)
+		return 0;
+	err->line = (unsigned int)config_error_line(cfg);
+	snprintf(err->reason, sizeof(err->reason), "%s",
+		 config_error_text(cfg) ? config_error_text(cfg) : "syntax error");
+	return -1;
+}
+
+int settings_index(const char *name, const char *const known[])
+{
+	for (int i = 0; known[i]; i++) {
+		if (!strcmp(name, known[i]))
+			return i;
+	}
+	return -1;
+}
+
+static int unknown_key(const config_setting_t *s, const char *const known[],
+		       const char *what, struct policy_error *err)
+{
+	char list[400];
+	size_t len = 0;
+
+	for (int i = 0; known[i] && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
+					i ? ", " : "", known[i]);
+	return settings_fail(err, s, "unknown key \"%s\" in %s (known: %s)",
+			     config_setting_name(s), what, list);
+}
+
+int settings_known(const config_setting_t *group, const char *const known[],
+		   const char *what, struct policy_error *err)
+{
+	if (!config_setting_is_group(group))
+		return settings_fail(err, group, "%s must be a group { ... }",
+				     what);
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s =
+			config_setting_get_elem(group, (unsigned int)i);
+
+		if (settings_index(config_setting_name(s), known) < 0)
+			return unknown_key(s, known, what, err);
+	}
+	return 0;
+}
+
+int settings_string(const config_setting_t *group, const char *key,
+		    const char **out, struct policy_error *err)
+{
+	const config_setting_t *s = config_setting_get_member(group, key);
+	const char *value;
+
+	if (!s)
+		return 0;
+	value = config_setting_get_string(s);
+	if (!value || !*value)
+		return settings_fail(err, s, "%s must be a string, not empty",
+				     key);
+	*out = value;
+	return 0;
+}
+
+int settings_uint(const config_setting_t *group, const char *key,
+		  unsigned int min, unsigned int max, unsigned int *out,
+		  struct policy_error *err)
+{
+	const config_setting_t *s = config_setting_get_member(group, key);
+	long long value;
+
+	if (!s)
+		return 0;
+	if (config_setting_type(s) != CONFIG_TYPE_INT &&
+	    config_setting_type(s) != CONFIG_TYPE_INT64)
+		return settings_fail(err, s, "%s must be a whole number", key);
+	value = config_setting_get_int64(s);
+	if (value < (long long)min || value > (long long)max)
+		return settings_fail(err, s, "%s must be from %u to %u, not %lld",
+				     key, min, max, value);
+	*out = (unsigned int)value;
+	return 0;
+}
+
+static const char *name_of(const config_setting_t *s)
+{
+	return config_setting_name(s) ? config_setting_name(s) : "value";
+}
+
+int settings_count(const config_setting_t *s, struct policy_error *err)
+{
+	int n;
+
+	if (config_setting_is_scalar(s))
+		return 1;
+	n = config_setting_length(s);
+	if (config_setting_is_group(s) || !n)
+		return settings_fail(err, s,
+				     "%s must be one value or a list, not empty",
+				     name_of(s));
+	for (int i = 0; i < n; i++) {
+		const config_setting_t *e = settings_elem(s, i);
+
+		if (!config_setting_is_scalar(e))
+			return settings_fail(err, e,
+					     "%s: a list may hold plain values only",
+					     name_of(s));
+	}
+	return n;
+}
+
+const config_setting_t *settings_elem(const config_setting_t *s, int n)
+{
+	if (config_setting_is_scalar(s))
+		return s;
+	return config_setting_get_elem(s, (unsigned int)n);
+}
