@@ -1,0 +1,701 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The wiring: the desk's ports lead to kernel, threads, server and records; all
+ * that comes back goes to the desk.  Everything here runs in the event loop.
+ */
+#include "agent.h"
+
+#include <event2/event.h>
+#include <event2/util.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "console.h"
+#include "context.h"
+#include "hash.h"
+#include "identity.h"
+#include "kernel.h"
+#include "log.h"
+#include "moment.h"
+#include "names.h"
+#include "pool.h"
+#include "probe.h"
+#include "question.h"
+#include "records.h"
+#include "resolvers.h"
+#include "server.h"
+#include "spool.h"
+#include "tls.h"
+#include "user.h"
+
+#define READERS 4
+#define RESOLVERS 4
+#define MAX_JOBS 65536
+#define MAX_USERS 65536
+#define SPOOL_MEMORY (16U << 20)
+#define SECOND_MS 1000
+#define FLUSH_MS 50
+#define KERNEL_CHECK_SECONDS 5
+
+struct agent {
+	struct settings *settings;
+	struct event_base *base;
+	struct kernel *kernel;
+	struct console *console;
+	struct pool *readers, *hashers, *resolver_pool, *spool_pool;
+	struct hash_cache *hashes;
+	struct identity_conf identity;
+	struct user_conf user_conf;
+	struct users *users;
+	struct spool *spool;
+	struct records *records;
+	struct desk *desk;
+	SSL_CTX *tls;
+	struct server *server;
+	struct resolvers *resolvers;
+	struct event *term, *interrupt;
+	struct event *tick;		/* the desk's deadlines */
+	uint64_t tick_due_us;		/* 0: not set */
+	struct event *flush;		/* records of cache hits */
+	struct event *second;
+	unsigned int seconds;
+	uint32_t blind;
+	bool module_gone;
+	uint64_t started_us;
+	char context[64];
+};
+
+/* A question on its way through threads: the number and where it goes. */
+struct errand {
+	struct agent *agent;
+	uint64_t number;
+};
+
+static struct errand *errand_new(struct agent *agent, uint64_t number)
+{
+	struct errand *e = malloc(sizeof(*e));
+
+	if (e)
+		*e = (struct errand){ agent, number };
+	return e;
+}
+
+/* ---- timers ---- */
+
+static void wait_us(struct event *timer, uint64_t us)
+{
+	struct timeval tv = { (time_t)(us / 1000000),
+			      (suseconds_t)(us % 1000000) };
+
+	event_add(timer, &tv);
+}
+
+/* Asks the desk when it wants to be called next. */
+static void desk_turn(struct agent *a, struct moment now)
+{
+	uint64_t wait = desk_tick(a->desk, now);
+
+	a->tick_due_us = wait ? now.us + wait : 0;
+	if (wait)
+		wait_us(a->tick, wait);
+	else
+		event_del(a->tick);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	desk_turn(arg, moment_now());
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	(void)fd;
+	(void)what;
+	desk_flush(a->desk);
+}
+
+/* ---- the desk's ports ---- */
+
+static void port_answer(const struct answer *answer, void *arg)
+{
+	struct agent *a = arg;
+
+	kernel_answer(a->kernel, answer);
+}
+
+static void identified(struct identity *id, void *arg)
+{
+	struct errand *e = arg;
+
+	if (e->agent->desk)
+		desk_identified(e->agent->desk, e->number, id, moment_now());
+	else
+		identity_free(id);
+	free(e);
+}
+
+static void port_identify(uint64_t number, const struct ask *ask, void *arg)
+{
+	struct agent *a = arg;
+	struct errand *e = errand_new(a, number);
+
+	if (e)
+		identity_learn(&a->identity, ask, identified, e);
+	else
+		desk_identified(a->desk, number, NULL, moment_now());
+}
+
+static void resolved(const struct user *user, void *arg)
+{
+	struct errand *e = arg;
+
+	if (e->agent->desk)
+		desk_resolved(e->agent->desk, e->number, user, moment_now());
+	free(e);
+}
+
+static void port_resolve(uint64_t number, uint32_t uid, void *arg)
+{
+	static const struct user nobody;
+	struct agent *a = arg;
+	struct errand *e = errand_new(a, number);
+
+	if (e)
+		users_get(a->users, uid, moment_now().us / 1000, resolved, e);
+	else
+		desk_resolved(a->desk, number, &nobody, moment_now());
+}
+
+static int port_ask(uint64_t number, Sockgate__Question *question, void *arg)
+{
+	struct agent *a = arg;
+
+	return server_ask(a->server, number, question);
+}
+
+static void port_generation(uint32_t generation, void *arg)
+{
+	struct agent *a = arg;
+
+	if (kernel_set_generation(a->kernel, generation))
+		log_warn("the kernel does not take generation %u", generation);
+}
+
+static void port_record(const struct ending *ending, void *arg)
+{
+	struct agent *a = arg;
+
+	records_add(a->records, ending);
+}
+
+static const struct desk_ports ports = {
+	.answer = port_answer,
+	.identify = port_identify,
+	.resolve = port_resolve,
+	.ask = port_ask,
+	.generation = port_generation,
+	.record = port_record,
+};
+
+/* ---- what comes from outside ---- */
+
+static void on_ask(const struct ask *ask, void *arg)
+{
+	struct agent *a = arg;
+	struct moment now = moment_now();
+	unsigned int pending = desk_pending(a->desk);
+
+	desk_ask(a->desk, ask, now);
+	if (desk_pending(a->desk) > pending) {
+		/* A new deadline: the first look is soon enough for all. */
+		if (!a->tick_due_us ||
+		    a->tick_due_us > now.us + DESK_MARGIN_MS * 1000ULL / 2) {
+			a->tick_due_us = now.us + DESK_MARGIN_MS * 1000ULL / 2;
+			wait_us(a->tick, DESK_MARGIN_MS * 1000ULL / 2);
+		}
+	} else if (!event_pending(a->flush, EV_TIMEOUT, NULL)) {
+		wait_us(a->flush, FLUSH_MS * 1000ULL);
+	}
+}
+
+static void on_server_state(enum server_state state, void *arg)
+{
+	struct agent *a = arg;
+
+	desk_server(a->desk, state, moment_now());
+	spool_connected(a->spool, state == SERVER_UP);
+}
+
+static void on_policy(uint64_t generation, bool another, void *arg)
+{
+	struct agent *a = arg;
+
+	desk_policy(a->desk, generation, another);
+}
+
+static void on_decided(uint64_t number, const Sockgate__Decision *decision,
+		       void *arg)
+{
+	struct agent *a = arg;
+
+	desk_decided(a->desk, number, decision, moment_now());
+}
+
+static void on_stored(uint64_t sequence, void *arg)
+{
+	struct agent *a = arg;
+
+	spool_stored(a->spool, sequence);
+}
+
+static void on_refused(void *arg)
+{
+	struct agent *a = arg;
+
+	spool_refused(a->spool);
+}
+
+static const struct server_ops server_events = {
+	.state = on_server_state,
+	.policy = on_policy,
+	.decided = on_decided,
+	.stored = on_stored,
+	.refused = on_refused,
+};
+
+static int send_batch(const struct spool_record *list, void *arg)
+{
+	struct agent *a = arg;
+	Sockgate__Records *records = records_unpack(list);
+	int rc;
+
+	if (!records)
+		return -1;
+	rc = server_send_records(a->server, records);
+	records_message_free(records);
+	return rc;
+}
+
+static void on_record(const Sockgate__Record *record, void *arg)
+{
+	struct agent *a = arg;
+
+	console_record(a->console, record);
+}
+
+static int open_exe(uint64_t ask_id, void *arg)
+{
+	struct agent *a = arg;
+
+	return kernel_open_exe(a->kernel, ask_id);
+}
+
+static void set_failsafes(void *arg)
+{
+	struct agent *a = arg;
+	struct settings *s = a->settings;
+	struct failsafes list;
+	struct kernel_config config = { .failsafes = list.row };
+
+	failsafe_build(&list, s->failsafes, s->n_failsafes, s->resolv_conf);
+	config.n_failsafes = list.n;
+	if (list.trouble[0])
+		log_warnx("%s", list.trouble);
+	if (kernel_configure(a->kernel, &config))
+		log_warn("the kernel does not take the failsafe list");
+}
+
+/* The module may be removed under us: then nobody asks any more. */
+static void check_kernel(struct agent *a)
+{
+	struct kernel_status status;
+
+	if (!kernel_status(a->kernel, &status) &&
+	    status.agent_pid == (uint32_t)getpid())
+		return;
+	log_warnx("the kernel module has gone, or has another agent");
+	a->module_gone = true;
+	event_base_loopbreak(a->base);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	(void)fd;
+	(void)what;
+	spool_tick(a->spool);
+	if (++a->seconds % KERNEL_CHECK_SECONDS == 0)
+		check_kernel(a);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(a->base);
+}
+
+/* ---- status ---- */
+
+static void count_desk(struct agent *a, struct console_status *s)
+{
+	static char names[__SOCKGATE_REASON_MAX][40];
+	const struct desk_counts *d = desk_counts(a->desk);
+	const struct decisions_counts *c =
+		decisions_counts(desk_decisions(a->desk));
+
+	console_count(s, "questions", d->asked);
+	console_count(s, "pending", desk_pending(a->desk));
+	console_count(s, "from_cache", d->cached);
+	console_count(s, "from_server", d->decided);
+	console_count(s, "asked_again", d->asked_again);
+	console_count(s, "late_decisions", d->late);
+	console_count(s, "without_content", d->no_identity);
+	console_count(s, "without_user", d->no_user);
+	for (unsigned int r = 1; r < __SOCKGATE_REASON_MAX; r++) {
+		snprintf(names[r], sizeof(names[r]), "failed_%s",
+			 name_reason(r));
+		if (d->failed[r])
+			console_count(s, names[r], d->failed[r]);
+	}
+	console_count(s, "decisions_cached",
+		      decisions_count(desk_decisions(a->desk)));
+	console_count(s, "decisions_evicted", c->evicted);
+	console_count(s, "decisions_expired", c->expired);
+	console_count(s, "decisions_refused", c->refused);
+}
+
+static void count_identity(struct agent *a, struct console_status *s)
+{
+	const struct hash_counts *h = hash_counts(a->hashes);
+	const struct user_counts *u = users_counts(a->users);
+
+	console_count(s, "hashes_cached", hash_cache_count(a->hashes));
+	console_count(s, "hashes_computed", h->computed);
+	console_count(s, "hashes_joined", h->joined);
+	console_count(s, "hashes_failed", h->failed);
+	console_count(s, "hashes_evicted", h->evicted);
+	console_count(s, "hashes_refused", h->refused);
+	console_count(s, "users_local", u->local);
+	console_count(s, "users_asked", u->asked);
+	console_count(s, "users_cached", u->cached + u->stale);
+	console_count(s, "users_unknown", u->unknown);
+	console_count(s, "users_failed", u->failed);
+	console_count(s, "users_refused", u->refused);
+}
+
+static void count_rest(struct agent *a, struct console_status *s)
+{
+	static char names[__SOCKGATE_HOOK_MAX][40];
+	const struct spool_counts *p = spool_counts(a->spool);
+	const struct kernel_counts *k = kernel_counts(a->kernel);
+
+	console_count(s, "records", p->put);
+	console_count(s, "records_stored_sequence", p->stored);
+	console_count(s, "records_lost", p->lost);
+	console_count(s, "spool_bytes", p->bytes);
+	console_count(s, "spool_memory_bytes", p->waiting);
+	console_count(s, "spool_failing", spool_error(a->spool) ? 1 : 0);
+	console_count(s, "kernel_overruns", k->overruns);
+	console_count(s, "kernel_malformed", k->malformed);
+	console_count(s, "answers_unsent", k->unsent);
+	console_count(s, "server_losses", server_losses(a->server));
+	for (unsigned int h = 0; h < __SOCKGATE_HOOK_MAX; h++) {
+		snprintf(names[h], sizeof(names[h]), "hook_%s_blind",
+			 name_hook(h));
+		if (a->blind & 1U << h)
+			console_count(s, names[h], 1);
+	}
+}
+
+static void fill_status(struct console_status *s, void *arg)
+{
+	struct agent *a = arg;
+	Sockgate__Status *status = s->status;
+
+	desk_flush(a->desk);
+	status->program = (char *)"nfagent";
+	status->version = (char *)SOCKGATE_VERSION;
+	status->host = (char *)a->settings->server.host;
+	status->uptime_s = (moment_now().us - a->started_us) / 1000000;
+	status->generation = desk_server_generation(a->desk);
+	status->server = (char *)server_in_use(a->server);
+	status->server_error = (char *)server_error(a->server);
+	count_desk(a, s);
+	count_identity(a, s);
+	count_rest(a, s);
+}
+
+/* ---- start ---- */
+
+static int configure_kernel(struct agent *a, char *why, size_t why_size)
+{
+	struct settings *s = a->settings;
+	struct kernel_config config = {
+		.deadline_ms = s->kernel.has_deadline ?
+			       &s->kernel.deadline_ms : NULL,
+		.max_pending = s->kernel.has_pending ?
+			       &s->kernel.max_pending : NULL,
+		.max_cached = s->kernel.has_cached ?
+			      &s->kernel.max_cached : NULL,
+		.mark_mask = s->kernel.has_mask ? &s->kernel.mark_mask : NULL,
+		.failures = s->failures,
+		.n_failures = s->n_failures,
+	};
+
+	if (kernel_configure(a->kernel, &config)) {
+		snprintf(why, why_size, "the kernel module refuses the "
+			 "settings of the configuration");
+		return -1;
+	}
+	set_failsafes(a);
+	return 0;
+}
+
+static int start_threads(struct agent *a)
+{
+	struct settings *s = a->settings;
+
+	a->readers = pool_new(a->base, READERS, MAX_JOBS);
+	a->hashers = pool_new(a->base, s->hash_threads, MAX_JOBS);
+	a->resolver_pool = pool_new(a->base, RESOLVERS, MAX_JOBS);
+	a->spool_pool = pool_new(a->base, 1, 1);
+	return a->readers && a->hashers && a->resolver_pool &&
+	       a->spool_pool ? 0 : -1;
+}
+
+static int start_identity(struct agent *a)
+{
+	struct settings *s = a->settings;
+
+	a->hashes = hash_cache_new(a->hashers, s->hashes_max, s->hash_bytes);
+	a->identity = (struct identity_conf){
+		.readers = a->readers,
+		.hashes = a->hashes,
+		.open_exe = open_exe,
+		.open_arg = a,
+		.cgroup_root = cgroup_open_hierarchy("/proc/self/mountinfo"),
+		.unverifiable = s->unverifiable,
+	};
+	if (a->identity.cgroup_root < 0)
+		log_warn("no version 2 cgroup hierarchy: units and containers will not be known");
+	a->user_conf = (struct user_conf){
+		.passwd = "/etc/passwd",
+		.host_domain = s->domain,
+		.directories = s->directories,
+		.max_cached = MAX_USERS,
+		.nss = &user_nss_system,
+	};
+	if (!s->directories[0] && !access("/etc/sssd/sssd.conf", F_OK))
+		log_warnx("sssd is configured here but directory_domains is not: its users count as of domain %s",
+			  s->domain);
+	a->users = users_new(a->resolver_pool, &a->user_conf);
+	return a->hashes && a->users ? 0 : -1;
+}
+
+static int start_records(struct agent *a, char *why, size_t why_size)
+{
+	struct spool_conf conf = {
+		.dir = a->settings->spool,
+		.max_bytes = a->settings->spool_bytes,
+		.max_memory = SPOOL_MEMORY,
+	};
+	uint8_t fresh[SEGMENTS_INSTANCE_SIZE];
+
+	evutil_secure_rng_get_bytes(fresh, sizeof(fresh));
+	a->spool = spool_open(a->spool_pool, &conf, fresh, send_batch, a, why,
+			      why_size);
+	if (!a->spool)
+		return -1;
+	a->records = records_new(a->spool, a->settings->server.host, on_record,
+				 a);
+	if (!a->records)
+		return -1;
+	console_set_records(a->console, a->records);
+	return 0;
+}
+
+static int start_desk(struct agent *a)
+{
+	struct kernel_status status;
+
+	if (kernel_status(a->kernel, &status))
+		return -1;
+	a->settings->desk.mark_mask = status.mark_mask;
+	a->desk = desk_new(&a->settings->desk, &ports, a, status.generation);
+	return a->desk ? 0 : -1;
+}
+
+static struct event *timer(struct agent *a, short what, event_callback_fn fn)
+{
+	return event_new(a->base, -1, what, fn, a);
+}
+
+static int start_events(struct agent *a)
+{
+	struct timeval second = { SECOND_MS / 1000, 0 };
+
+	a->tick = timer(a, 0, on_tick);
+	a->flush = timer(a, 0, on_flush);
+	a->second = timer(a, EV_PERSIST, on_second);
+	a->term = evsignal_new(a->base, SIGTERM, on_signal, a);
+	a->interrupt = evsignal_new(a->base, SIGINT, on_signal, a);
+	if (!a->tick || !a->flush || !a->second || !a->term || !a->interrupt)
+		return -1;
+	return event_add(a->second, &second) || event_add(a->term, NULL) ||
+	       event_add(a->interrupt, NULL) ? -1 : 0;
+}
+
+static int start_server(struct agent *a)
+{
+	struct server_conf *conf = &a->settings->server;
+	char cpu[13];
+
+	context_cpu(cpu);
+	context_detect("", cpu, a->context, sizeof(a->context));
+	conf->tls = a->tls;
+	conf->context = a->context;
+	conf->instance = spool_instance(a->spool);
+	a->server = server_new(a->base, conf, &server_events, a);
+	return a->server ? 0 : -1;
+}
+
+static void check_hooks(struct agent *a)
+{
+	struct kernel_status before, after;
+
+	if (kernel_status(a->kernel, &before))
+		return;
+	probe_knock();
+	if (kernel_status(a->kernel, &after))
+		return;
+	a->blind = probe_blind(before.hooks, after.hooks);
+	for (unsigned int h = 0; h < __SOCKGATE_HOOK_MAX; h++)
+		if (a->blind & 1U << h)
+			log_warnx("THE KERNEL'S HOOK \"%s\" IS BLIND: such calls are not controlled on this machine",
+				  name_hook(h));
+}
+
+/* Rung by rung; whoever fails has said why, or memory was short. */
+static int start(struct agent *a, char *why, size_t why_size)
+{
+	struct settings *s = a->settings;
+
+	snprintf(why, why_size, "out of memory");
+	a->base = event_base_new();
+	if (!a->base)
+		return -1;
+	a->tls = tls_context(false, TLS_ROLE_AGENT, &s->tls, why, why_size);
+	if (!a->tls)
+		return -1;
+	a->kernel = kernel_open(why, why_size);
+	if (!a->kernel)
+		return -1;
+	a->console = console_open(a->base, s->control, fill_status, a, why,
+				  why_size);
+	if (!a->console)
+		return -1;
+	if (start_threads(a) || start_identity(a) || start_events(a) ||
+	    start_records(a, why, why_size))
+		return -1;
+	if (start_desk(a)) {
+		snprintf(why, why_size, "the kernel module does not answer");
+		return -1;
+	}
+	if (configure_kernel(a, why, why_size))
+		return -1;
+	if (start_server(a))
+		return -1;
+	if (kernel_register(a->kernel, a->base, on_ask, a, why, why_size))
+		return -1;
+	a->resolvers = resolvers_watch(a->base, s->resolv_conf, set_failsafes,
+				       a);
+	if (!a->resolvers)
+		log_warn("%s is not watched", s->resolv_conf);
+	check_hooks(a);
+	return 0;
+}
+
+struct agent *agent_start(struct settings *settings, char *why,
+			  size_t why_size)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	a->settings = settings;
+	a->identity.cgroup_root = -1;
+	a->started_us = moment_now().us;
+	if (!start(a, why, why_size))
+		return a;
+	agent_stop(a);
+	return NULL;
+}
+
+int agent_run(struct agent *a)
+{
+	if (event_base_dispatch(a->base) < 0)
+		return -1;
+	return a->module_gone ? -1 : 0;
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+/*
+ * A thread that a directory keeps waiting cannot be ended: what it may still
+ * touch is left to the end of the process.
+ */
+void agent_stop(struct agent *a)
+{
+	unsigned int hung = 0;
+
+	resolvers_free(a->resolvers);
+	if (a->desk)
+		desk_flush(a->desk);
+	/* Errands that end from here on find that there is no desk any more. */
+	desk_free(a->desk);
+	a->desk = NULL;
+	server_free(a->server);
+	hung += pool_free(a->readers);
+	hung += pool_free(a->hashers);
+	hung += pool_free(a->resolver_pool);
+	if (!hung) {
+		users_free(a->users);
+		hash_cache_free(a->hashes);
+	}
+	pool_free(a->spool_pool);
+	records_free(a->records);
+	spool_close(a->spool);
+	free_event(a->tick);
+	free_event(a->flush);
+	free_event(a->second);
+	free_event(a->term);
+	free_event(a->interrupt);
+	console_close(a->console);
+	if (a->identity.cgroup_root >= 0)
+		close(a->identity.cgroup_root);
+	if (hung)
+		return;
+	kernel_close(a->kernel);
+	if (a->base)
+		event_base_free(a->base);
+	SSL_CTX_free(a->tls);
+	free(a);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "cgroup.h"
+
+#define ID "4f1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899aabbccddeeff0"
+
+struct sample {
+	const char *path;
+	const char *unit;
+	const char *container;
+};
+
+/* As systemd, the runtimes and kubelet really name them. */
+static const struct sample samples[] = {
+	{ "/", "", "" },
+	{ "/init.scope", "init.scope", "" },
+	{ "/system.slice/ssh.service", "ssh.service", "" },
+	{ "/system.slice/system-getty.slice/getty@tty1.service",
+	  "getty@tty1.service", "" },
+	{ "/user.slice/user-1000.slice/session-3.scope", "session-3.scope", "" },
+	{ "/user.slice/user-1000.slice/user@1000.service/app.slice/"
+	  "firefox.service", "firefox.service", "" },
+	{ "/system.slice/docker-" ID ".scope", "", ID },
+	{ "/docker/" ID, "", ID },
+	{ "/machine.slice/libpod-" ID ".scope", "", ID },
+	{ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod"
+	  "1234.slice/cri-containerd-" ID ".scope", "", ID },
+	{ "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod"
+	  "1234.slice/crio-" ID ".scope", "", ID },
+	{ "/lxc.payload.web", "", "web" },
+	{ "/lxc/web", "", "web" },
+	{ "/lxc.monitor.web", "", "" },
+	/* podman's monitor is not the container it watches */
+	{ "/machine.slice/libpod-conmon-" ID ".scope",
+	  "libpod-conmon-" ID ".scope", "" },
+	{ "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-"
+	  ID ".scope/container", "user@1000.service", ID },
+	{ "/libpod_parent/libpod-" ID, "", ID },
+	{ "/kubepods/burstable/pod0123-45/" ID, "", ID },
+	{ "/default/" ID, "", ID },
+	/* systemd inside of a container */
+	{ "/system.slice/docker-" ID ".scope/system.slice/nginx.service",
+	  "nginx.service", ID },
+	{ "/machine.slice/systemd-nspawn@build.service/payload",
+	  "systemd-nspawn@build.service", "build" },
+	{ "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt/emulator",
+	  "", "qemu-1-web" },
+	/* almost */
+	{ "/docker/4f1c2d3e", "", "" },
+	{ "/system.slice/docker-4f1c2d3e.scope", "docker-4f1c2d3e.scope", "" },
+	{ "/system.slice/docker.service", "docker.service", "" },
+	{ "/system.slice/.service", "", "" },
+	{ "//system.slice//a.service/", "a.service", "" },
+	{ "", "", "" },
+};
+
+static void test_real_paths(void **state)
+{
+	struct cgroup_names n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		cgroup_parse(samples[i].path, &n);
+		assert_string_equal(n.unit, samples[i].unit);
+		assert_string_equal(n.container, samples[i].container);
+	}
+}
+
+/* However long a name, it is cut and ended. */
+static void test_long_names(void **state)
+{
+	char path[5000] = "/lxc/";
+	struct cgroup_names n;
+
+	(void)state;
+	memset(path + 5, 'x', sizeof(path) - 6);
+	cgroup_parse(path, &n);
+	assert_int_equal(strlen(n.container), sizeof(n.container) - 1);
+	memcpy(path + sizeof(path) - 9, ".service", 9);
+	memcpy(path, "/sys/", 5);
+	cgroup_parse(path, &n);
+	assert_int_equal(strlen(n.unit), sizeof(n.unit) - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_real_paths),
+		cmocka_unit_test(test_long_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

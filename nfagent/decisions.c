@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tuple-space search: one hash table per scope in use; a question is looked up
+ * in each, under its key with everything outside the scope blanked.  Scopes
+ * are few, so this costs a few hashes however many decisions there are.
+ *
+ * Which of several matching entries is found does not matter: each decision
+ * holds for all that its scope leaves open, under one and the same policy.
+ */
+#include "decisions.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+/* No holes: it is hashed and compared as bytes. */
+struct key {
+	struct sockgate_file exe;
+	uint64_t start_ns;
+	uint64_t exec_id;
+	uint64_t cgroup;
+	uint64_t netns;
+	uint8_t laddr[16];
+	uint8_t raddr[16];
+	uint32_t pid;
+	uint32_t uid;
+	uint16_t lport;
+	uint16_t rport;
+	uint8_t event;
+	uint8_t family;
+	uint8_t protocol;
+	uint8_t present;	/* which addresses there are at all */
+};
+_Static_assert(sizeof(struct key) == 112, "struct key has holes");
+
+struct entry {
+	struct key key;
+	struct verdict *verdict;
+	struct table *table;
+	UT_hash_handle hh;
+	struct entry *prev, *next;	/* all entries, oldest use first */
+};
+
+struct table {
+	struct scope scope;
+	struct entry *entries;
+};
+
+struct decisions {
+	struct table table[DECISIONS_MAX_SCOPES];
+	unsigned int n_tables;
+	unsigned int n_entries;
+	unsigned int max;
+	struct entry *lru;
+	struct decisions_counts counts;
+};
+
+struct verdict *verdict_new(void)
+{
+	struct verdict *v = calloc(1, sizeof(*v));
+
+	if (v)
+		v->refs = 1;
+	return v;
+}
+
+struct verdict *verdict_get(struct verdict *v)
+{
+	v->refs++;
+	return v;
+}
+
+void verdict_put(struct verdict *v)
+{
+	if (!v || --v->refs)
+		return;
+	if (v->decision)
+		sockgate__decision__free_unpacked(v->decision, NULL);
+	if (v->process)
+		sockgate__process__free_unpacked(v->process, NULL);
+	if (v->user)
+		sockgate__user__free_unpacked(v->user, NULL);
+	if (v->place)
+		sockgate__place__free_unpacked(v->place, NULL);
+	free(v);
+}
+
+static uint8_t bounded_prefix(uint32_t bits, uint8_t addr_len)
+{
+	uint32_t max = addr_len * 8U;
+
+	return bits < max ? bits : max;
+}
+
+struct scope scope_of_decision(const Sockgate__Decision *decision,
+			       const struct ask *ask)
+{
+	static const struct {
+		uint32_t wire;
+		uint32_t kernel;
+	} map[] = {
+		{ SOCKGATE__FIELD__FIELD_EVENT, SOCKGATE_F_EVENT },
+		{ SOCKGATE__FIELD__FIELD_PROTOCOL, SOCKGATE_F_PROTOCOL },
+		{ SOCKGATE__FIELD__FIELD_LOCAL_ADDRESS, SOCKGATE_F_LADDR },
+		{ SOCKGATE__FIELD__FIELD_LOCAL_PORT, SOCKGATE_F_LPORT },
+		{ SOCKGATE__FIELD__FIELD_REMOTE_ADDRESS, SOCKGATE_F_RADDR },
+		{ SOCKGATE__FIELD__FIELD_REMOTE_PORT, SOCKGATE_F_RPORT },
+		{ SOCKGATE__FIELD__FIELD_CONTENT, SOCKGATE_F_EXE },
+		{ SOCKGATE__FIELD__FIELD_PROCESS,
+		  SOCKGATE_F_PROCESS | SOCKGATE_F_EXE },
+		{ SOCKGATE__FIELD__FIELD_USER, SOCKGATE_F_UID },
+		{ SOCKGATE__FIELD__FIELD_PLACE, SOCKGATE_F_CGROUP },
+		{ SOCKGATE__FIELD__FIELD_NETNS, SOCKGATE_F_NETNS },
+	};
+	struct scope scope = {
+		.lprefix = bounded_prefix(decision->local_prefix,
+					  ask->laddr_len),
+		.rprefix = bounded_prefix(decision->remote_prefix,
+					  ask->raddr_len),
+	};
+	uint32_t left = decision->fields;
+
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
+		if (!(left & map[i].wire))
+			continue;
+		scope.fields |= map[i].kernel;
+		left &= ~map[i].wire;
+	}
+	if (left)
+		scope = (struct scope){ SOCKGATE_F_ALL, ask->laddr_len * 8,
+					ask->raddr_len * 8 };
+	/* An address means nothing without its family. */
+	if (scope.fields & (SOCKGATE_F_LADDR | SOCKGATE_F_RADDR))
+		scope.fields |= SOCKGATE_F_FAMILY;
+	if (!(scope.fields & SOCKGATE_F_LADDR))
+		scope.lprefix = 0;
+	if (!(scope.fields & SOCKGATE_F_RADDR))
+		scope.rprefix = 0;
+	return scope;
+}
+
+static void copy_prefix(uint8_t *to, const uint8_t *from, unsigned int bits)
+{
+	unsigned int bytes = bits / 8;
+
+	memcpy(to, from, bytes);
+	if (bits % 8)
+		to[bytes] = from[bytes] & (uint8_t)(0xff00 >> (bits % 8));
+}
+
+static void key_of(struct key *key, const struct ask *ask,
+		   const struct scope *scope)
+{
+	uint32_t f = scope->fields;
+
+	memset(key, 0, sizeof(*key));
+	if (f & SOCKGATE_F_EVENT)
+		key->event = ask->event;
+	if (f & SOCKGATE_F_PROTOCOL)
+		key->protocol = ask->protocol;
+	if (f & SOCKGATE_F_FAMILY)
+		key->family = ask->family;
+	if (f & SOCKGATE_F_LADDR) {
+		copy_prefix(key->laddr, ask->laddr, scope->lprefix);
+		key->present |= ask->laddr_len ? 1 : 0;
+	}
+	if (f & SOCKGATE_F_RADDR) {
+		copy_prefix(key->raddr, ask->raddr, scope->rprefix);
+		key->present |= ask->raddr_len ? 2 : 0;
+	}
+	if (f & SOCKGATE_F_LPORT)
+		key->lport = ask->lport;
+	if (f & SOCKGATE_F_RPORT)
+		key->rport = ask->rport;
+	if (f & SOCKGATE_F_EXE)
+		key->exe = ask->exe;
+	if (f & SOCKGATE_F_PROCESS) {
+		key->start_ns = ask->process.start_ns;
+		key->exec_id = ask->process.exec_id;
+		key->pid = ask->process.pid;
+	}
+	if (f & SOCKGATE_F_UID)
+		key->uid = ask->uid;
+	if (f & SOCKGATE_F_CGROUP)
+		key->cgroup = ask->cgroup;
+	if (f & SOCKGATE_F_NETNS)
+		key->netns = ask->netns;
+}
+
+struct decisions *decisions_new(unsigned int max)
+{
+	struct decisions *d = calloc(1, sizeof(*d));
+
+	if (d)
+		d->max = max;
+	return d;
+}
+
+static void entry_drop(struct decisions *d, struct entry *e)
+{
+	HASH_DELETE(hh, e->table->entries, e);
+	DL_DELETE(d->lru, e);
+	d->n_entries--;
+	verdict_put(e->verdict);
+	free(e);
+}
+
+void decisions_flush(struct decisions *d)
+{
+	while (d->lru)
+		entry_drop(d, d->lru);
+	d->n_tables = 0;
+}
+
+void decisions_free(struct decisions *d)
+{
+	if (!d)
+		return;
+	decisions_flush(d);
+	free(d);
+}
+
+static struct entry *find_in(struct table *table, const struct ask *ask)
+{
+	struct entry *e;
+	struct key key;
+
+	if (!table->entries)
+		return NULL;
+	key_of(&key, ask, &table->scope);
+	HASH_FIND(hh, table->entries, &key, sizeof(key), e);
+	return e;
+}
+
+struct verdict *decisions_find(struct decisions *d, const struct ask *ask,
+			       uint64_t now_ms)
+{
+	struct entry *e;
+
+	for (unsigned int i = 0; i < d->n_tables; i++) {
+		e = find_in(&d->table[i], ask);
+		if (!e)
+			continue;
+		if (e->verdict->expires_ms <= now_ms) {
+			d->counts.expired++;
+			entry_drop(d, e);
+			continue;
+		}
+		if (d->lru->prev != e) {	/* the list's last one */
+			DL_DELETE(d->lru, e);
+			DL_APPEND(d->lru, e);
+		}
+		d->counts.hits++;
+		return e->verdict;
+	}
+	d->counts.misses++;
+	return NULL;
+}
+
+static bool same_scope(const struct scope *a, const struct scope *b)
+{
+	return a->fields == b->fields && a->lprefix == b->lprefix &&
+	       a->rprefix == b->rprefix;
+}
+
+/* The scope's table, an unused one for a new scope, or NULL: too many. */
+static struct table *table_for(struct decisions *d, const struct scope *scope)
+{
+	struct table *unused = NULL;
+
+	for (unsigned int i = 0; i < d->n_tables; i++) {
+		if (same_scope(&d->table[i].scope, scope))
+			return &d->table[i];
+		if (!d->table[i].entries)
+			unused = &d->table[i];
+	}
+	if (!unused && d->n_tables < DECISIONS_MAX_SCOPES)
+		unused = &d->table[d->n_tables++];
+	if (unused)
+		*unused = (struct table){ .scope = *scope };
+	return unused;
+}
+
+static struct entry *entry_new(struct decisions *d, struct table *table,
+			       const struct key *key)
+{
+	struct entry *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->key = *key;
+	e->table = table;
+	HASH_ADD(hh, table->entries, key, sizeof(e->key), e);
+	if (!e->hh.tbl) {
+		free(e);
+		return NULL;
+	}
+	DL_APPEND(d->lru, e);
+	d->n_entries++;
+	return e;
+}
+
+void decisions_add(struct decisions *d, const struct ask *ask,
+		   struct verdict *v)
+{
+	struct table *table;
+	struct entry *e;
+	struct key key;
+
+	if (!d->max)
+		return;
+	table = table_for(d, &v->scope);
+	if (!table) {
+		d->counts.refused++;
+		return;
+	}
+	key_of(&key, ask, &v->scope);
+	HASH_FIND(hh, table->entries, &key, sizeof(key), e);
+	if (e)
+		entry_drop(d, e);
+	else if (d->n_entries >= d->max) {
+		d->counts.evicted++;
+		entry_drop(d, d->lru);
+	}
+	e = entry_new(d, table, &key);
+	if (!e) {
+		d->counts.refused++;
+		return;
+	}
+	e->verdict = verdict_get(v);
+}
+
+unsigned int decisions_count(const struct decisions *d)
+{
+	return d->n_entries;
+}
+
+const struct decisions_counts *decisions_counts(const struct decisions *d)
+{
+	return &d->counts;
+}

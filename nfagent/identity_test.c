@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Learning who asks, through the pools and the hash cache. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <event2/event.h>
+
+#include "identity.h"
+#include "sha256.h"
+
+static const char exe[] = "/bin/ls";
+static const char *const nothing[] = { NULL };
+static const char *const everything[] = { "*", NULL };
+
+static struct event_base *base;
+static struct pool *pool;
+static struct hash_cache *hashes;
+static struct identity_conf conf;
+static struct identity *learned;
+static unsigned int told, opened;
+static int open_error;
+
+static int open_self(uint64_t ask_id, void *arg)
+{
+	(void)ask_id;
+	(void)arg;
+	opened++;
+	if (open_error) {
+		errno = open_error;
+		return -1;
+	}
+	return open(exe, O_RDONLY | O_CLOEXEC);
+}
+
+static void on_identity(struct identity *id, void *arg)
+{
+	(void)arg;
+	identity_free(learned);
+	learned = id;
+	told++;
+}
+
+/* This process, if it were running something that has not changed for long. */
+static struct ask own_ask(void)
+{
+	struct ask ask = { .id = 1, .process.pid = (uint32_t)getpid() };
+	struct stat st;
+
+	assert_int_equal(stat(exe, &st), 0);
+	ask.exe.ino = st.st_ino;
+	ask.exe.dev = major(st.st_dev) << 20 | minor(st.st_dev);
+	ask.exe.size = (uint64_t)st.st_size;
+	ask.exe.ctime_ns = st.st_ctim.tv_sec * 1000000000LL +
+			   st.st_ctim.tv_nsec;
+	return ask;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	told = 0;
+	opened = 0;
+	open_error = 0;
+	base = event_base_new();
+	pool = pool_new(base, 0, 2);
+	hashes = hash_cache_new(pool, 10, 1 << 30);
+	conf = (struct identity_conf){
+		.readers = pool,
+		.hashes = hashes,
+		.open_exe = open_self,
+		.cgroup_root = -1,
+		.unverifiable = nothing,
+	};
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	pool_free(pool);
+	hash_cache_free(hashes);
+	event_base_free(base);
+	identity_free(learned);
+	learned = NULL;
+	return 0;
+}
+
+static void learn(const struct ask *ask)
+{
+	identity_learn(&conf, ask, on_identity, NULL);
+	while (pool_step(pool))
+		;
+}
+
+static void test_content(void **state)
+{
+	struct ask ask = own_ask();
+	uint8_t want[SHA256_SIZE];
+	int fd = open(exe, O_RDONLY);
+
+	(void)state;
+	assert_int_equal(sha256_fd(fd, 1 << 30, NULL, want, NULL), 0);
+	close(fd);
+	learn(&ask);
+	assert_int_equal(told, 1);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	assert_memory_equal(learned->hash.sha256, want, SHA256_SIZE);
+	assert_non_null(strstr(learned->facts.path, "/ls"));
+}
+
+/* Cannot be opened: no content, and no guess, but what /proc says. */
+static void test_not_opened(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	open_error = EOPNOTSUPP;
+	learn(&ask);
+	assert_int_equal(told, 1);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
+}
+
+/* On such a file system it is not even tried. */
+static void test_unverifiable_file_system(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	conf.unverifiable = everything;
+	learn(&ask);
+	assert_int_equal(opened, 0);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
+}
+
+/* The file changed between the question and now. */
+static void test_other_file(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	ask.exe.ctime_ns--;
+	learn(&ask);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE);
+}
+
+static void test_too_busy(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		identity_learn(&conf, &ask, on_identity, NULL);
+	assert_int_equal(told, 1);	/* the third, at once */
+	assert_null(learned);
+	while (pool_step(pool))
+		;
+	assert_int_equal(told, 3);
+	assert_int_equal(hash_counts(hashes)->computed, 1);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_content),
+		TEST(test_not_opened),
+		TEST(test_unverifiable_file_system),
+		TEST(test_other_file),
+		TEST(test_too_busy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Three kinds of sockets: the registered one gets questions and sends answers;
+ * "control" waits for replies, in the event loop; threads that open executables
+ * take one each out of a stack under its lock.
+ */
+#include "kernel.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "genl.h"
+#include "log.h"
+
+#define MAX_OPENERS 16
+
+struct kernel {
+	struct genl *asks;
+	struct genl *control;
+	struct event *event;
+	kernel_ask_fn fn;
+	void *arg;
+	struct kernel_counts counts;
+	pthread_mutex_t lock;		/* of the stack */
+	struct genl *openers[MAX_OPENERS];
+	unsigned int n_openers;
+};
+
+/* ---- questions ---- */
+
+static void get_bytes(const struct nlattr *a, void *to, size_t size)
+{
+	memcpy(to, mnl_attr_get_payload(a), size);
+}
+
+/* An address has the length of its family, or is not there. */
+static int get_address(const struct nlattr *a, uint8_t family, uint8_t *addr,
+		       uint8_t *len)
+{
+	*len = 0;
+	if (!a)
+		return 0;
+	*len = family == AF_INET ? 4 : 16;
+	if (mnl_attr_get_payload_len(a) != *len)
+		return -1;
+	get_bytes(a, addr, *len);
+	return 0;
+}
+
+static uint16_t get_port(const struct nlattr *a)
+{
+	return a ? ntohs(mnl_attr_get_u16(a)) : 0;
+}
+
+static uint64_t get_u64(const struct nlattr *a)
+{
+	return a ? mnl_attr_get_u64(a) : 0;
+}
+
+static bool complete(const struct nlattr *const attr[])
+{
+	static const uint16_t required[] = {
+		SOCKGATE_A_ID, SOCKGATE_A_EVENT, SOCKGATE_A_FAMILY,
+		SOCKGATE_A_PROTOCOL, SOCKGATE_A_UID, SOCKGATE_A_EXE,
+		SOCKGATE_A_PROCESS, SOCKGATE_A_REMAINING,
+	};
+
+	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)
+		if (!attr[required[i]])
+			return false;
+	return true;
+}
+
+int ask_parse(struct ask *ask, const struct nlattr *const attr[])
+{
+	memset(ask, 0, sizeof(*ask));
+	if (!complete(attr))
+		return -1;
+	ask->id = get_u64(attr[SOCKGATE_A_ID]);
+	ask->event = mnl_attr_get_u8(attr[SOCKGATE_A_EVENT]);
+	ask->family = mnl_attr_get_u8(attr[SOCKGATE_A_FAMILY]);
+	ask->protocol = mnl_attr_get_u8(attr[SOCKGATE_A_PROTOCOL]);
+	if (ask->event == SOCKGATE_EVENT_UNSPEC ||
+	    ask->event > SOCKGATE_EVENT_MAX ||
+	    (ask->family != AF_INET && ask->family != AF_INET6))
+		return -1;
+	if (get_address(attr[SOCKGATE_A_LADDR], ask->family, ask->laddr,
+			&ask->laddr_len) ||
+	    get_address(attr[SOCKGATE_A_RADDR], ask->family, ask->raddr,
+			&ask->raddr_len))
+		return -1;
+	ask->lport = get_port(attr[SOCKGATE_A_LPORT]);
+	ask->rport = get_port(attr[SOCKGATE_A_RPORT]);
+	ask->uid = mnl_attr_get_u32(attr[SOCKGATE_A_UID]);
+	ask->cgroup = get_u64(attr[SOCKGATE_A_CGROUP]);
+	ask->netns = get_u64(attr[SOCKGATE_A_NETNS]);
+	get_bytes(attr[SOCKGATE_A_EXE], &ask->exe, sizeof(ask->exe));
+	get_bytes(attr[SOCKGATE_A_PROCESS], &ask->process,
+		  sizeof(ask->process));
+	ask->remaining_ms = mnl_attr_get_u32(attr[SOCKGATE_A_REMAINING]);
+	if (attr[SOCKGATE_A_COMM])
+		snprintf(ask->comm, sizeof(ask->comm), "%s",
+			 mnl_attr_get_str(attr[SOCKGATE_A_COMM]));
+	return 0;
+}
+
+static int on_message(uint8_t cmd, const struct nlattr *const attr[], void *arg)
+{
+	struct kernel *k = arg;
+	struct ask ask;
+
+	if (cmd != SOCKGATE_CMD_ASK)
+		return 0;
+	if (ask_parse(&ask, attr)) {
+		k->counts.malformed++;
+		return 0;
+	}
+	k->fn(&ask, k->arg);
+	return 0;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct kernel *k = arg;
+
+	(void)fd;
+	(void)what;
+	if (genl_receive(k->asks, on_message, k) >= 0)
+		return;
+	if (errno == ENOBUFS)
+		k->counts.overruns++;
+	else
+		k->counts.malformed++;
+}
+
+/* ---- answers ---- */
+
+static void put_scope(struct nlmsghdr *nlh, const struct scope *scope)
+{
+	mnl_attr_put_u32(nlh, SOCKGATE_A_FIELDS, scope->fields);
+	if (scope->fields & SOCKGATE_F_LADDR)
+		mnl_attr_put_u8(nlh, SOCKGATE_A_LPREFIX, scope->lprefix);
+	if (scope->fields & SOCKGATE_F_RADDR)
+		mnl_attr_put_u8(nlh, SOCKGATE_A_RPREFIX, scope->rprefix);
+}
+
+void kernel_answer(struct kernel *k, const struct answer *a)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	struct nlmsghdr *nlh = genl_begin(k->asks, buf, SOCKGATE_CMD_ANSWER, 0);
+
+	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, a->id);
+	mnl_attr_put_u8(nlh, SOCKGATE_A_ACTION, a->action);
+	if (a->action == SOCKGATE_ACTION_DENY)
+		mnl_attr_put_u32(nlh, SOCKGATE_A_ERROR, a->error);
+	if (a->action == SOCKGATE_ACTION_FAIL)
+		mnl_attr_put_u8(nlh, SOCKGATE_A_REASON, a->reason);
+	if (a->lifetime_ms) {
+		mnl_attr_put_u32(nlh, SOCKGATE_A_LIFETIME, a->lifetime_ms);
+		mnl_attr_put_u32(nlh, SOCKGATE_A_GENERATION, a->generation);
+		put_scope(nlh, &a->scope);
+	}
+	if (a->tag)
+		mnl_attr_put_u32(nlh, SOCKGATE_A_TAG, a->tag);
+	if (genl_send(k->asks, nlh))
+		k->counts.unsent++;
+}
+
+/* ---- the rest ---- */
+
+struct kernel *kernel_open(char *why, size_t why_size)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+
+	if (!k) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	pthread_mutex_init(&k->lock, NULL);
+	k->control = genl_open(why, why_size);
+	if (k->control)
+		k->asks = genl_open(why, why_size);
+	if (!k->asks) {
+		kernel_close(k);
+		return NULL;
+	}
+	return k;
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (!k)
+		return;
+	if (k->event)
+		event_free(k->event);
+	genl_close(k->asks);
+	genl_close(k->control);
+	while (k->n_openers)
+		genl_close(k->openers[--k->n_openers]);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+int kernel_register(struct kernel *k, struct event_base *base,
+		    kernel_ask_fn fn, void *arg, char *why, size_t why_size)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	struct nlmsghdr *nlh;
+
+	k->fn = fn;
+	k->arg = arg;
+	k->event = event_new(base, genl_fd(k->asks), EV_READ | EV_PERSIST,
+			     on_readable, k);
+	if (!k->event || event_add(k->event, NULL)) {
+		snprintf(why, why_size, "out of memory");
+		return -1;
+	}
+	nlh = genl_begin(k->asks, buf, SOCKGATE_CMD_REGISTER, 0);
+	if (!genl_call(k->asks, nlh, NULL, NULL))
+		return 0;
+	snprintf(why, why_size, errno == EBUSY ?
+		 "another agent is registered with the kernel module (%s)" :
+		 errno == EPERM ?
+		 "the kernel module refuses us: run as root, in the initial network namespace (%s)" :
+		 "cannot register with the kernel module: %s", strerror(errno));
+	return -1;
+}
+
+static int take_fd(const struct nlattr *const attr[], void *arg)
+{
+	int32_t fd;
+
+	if (attr[SOCKGATE_A_FD]) {
+		get_bytes(attr[SOCKGATE_A_FD], &fd, sizeof(fd));
+		*(int *)arg = fd;
+	}
+	return 0;
+}
+
+static struct genl *take_opener(struct kernel *k)
+{
+	struct genl *g = NULL;
+	char why[256];
+
+	pthread_mutex_lock(&k->lock);
+	if (k->n_openers)
+		g = k->openers[--k->n_openers];
+	pthread_mutex_unlock(&k->lock);
+	return g ? g : genl_open(why, sizeof(why));
+}
+
+static void give_opener_back(struct kernel *k, struct genl *g)
+{
+	pthread_mutex_lock(&k->lock);
+	if (k->n_openers < MAX_OPENERS) {
+		k->openers[k->n_openers++] = g;
+		g = NULL;
+	}
+	pthread_mutex_unlock(&k->lock);
+	genl_close(g);
+}
+
+int kernel_open_exe(struct kernel *k, uint64_t ask_id)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	struct genl *g = take_opener(k);
+	struct nlmsghdr *nlh;
+	int fd = -1, rc, err;
+
+	if (!g) {
+		errno = EMFILE;
+		return -1;
+	}
+	nlh = genl_begin(g, buf, SOCKGATE_CMD_OPEN_EXE, 0);
+	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, ask_id);
+	rc = genl_call(g, nlh, take_fd, &fd);
+	err = rc ? errno : EBADMSG;
+	/* After a timeout the reply of this call would be the next one's. */
+	if (rc && err == ETIMEDOUT)
+		genl_close(g);
+	else
+		give_opener_back(k, g);
+	errno = err;
+	return fd;
+}
+
+int kernel_set_generation(struct kernel *k, uint32_t generation)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	struct nlmsghdr *nlh = genl_begin(k->control, buf,
+					  SOCKGATE_CMD_SET_GENERATION, 0);
+
+	mnl_attr_put_u32(nlh, SOCKGATE_A_GENERATION, generation);
+	return genl_call(k->control, nlh, NULL, NULL);
+}
+
+static void put_number(struct nlmsghdr *nlh, uint16_t attr, const uint32_t *n)
+{
+	if (n)
+		mnl_attr_put_u32(nlh, attr, *n);
+}
+
+int kernel_configure(struct kernel *k, const struct kernel_config *config)
+{
+	char buf[16384] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	struct nlmsghdr *nlh = genl_begin(k->control, buf,
+					  SOCKGATE_CMD_SET_CONFIG, 0);
+
+	if (config->n_failsafes > SOCKGATE_MAX_FAILSAFES ||
+	    config->n_failures > __SOCKGATE_REASON_MAX) {
+		errno = E2BIG;
+		return -1;
+	}
+	put_number(nlh, SOCKGATE_A_DEADLINE, config->deadline_ms);
+	put_number(nlh, SOCKGATE_A_MAX_PENDING, config->max_pending);
+	put_number(nlh, SOCKGATE_A_MAX_CACHED, config->max_cached);
+	put_number(nlh, SOCKGATE_A_MARK_MASK, config->mark_mask);
+	if (config->n_failures)
+		mnl_attr_put(nlh, SOCKGATE_A_FAILURES,
+			     config->n_failures * sizeof(*config->failures),
+			     config->failures);
+	if (config->failsafes)
+		mnl_attr_put(nlh, SOCKGATE_A_FAILSAFES,
+			     config->n_failsafes * sizeof(*config->failsafes),
+			     config->failsafes);
+	return genl_call(k->control, nlh, NULL, NULL);
+}
+
+static uint32_t number_of(const struct nlattr *a)
+{
+	return a ? mnl_attr_get_u32(a) : 0;
+}
+
+static int take_status(const struct nlattr *const attr[], void *arg)
+{
+	struct kernel_status *s = arg;
+	const struct nlattr *hooks = attr[SOCKGATE_A_HOOKS];
+	size_t size;
+
+	s->generation = number_of(attr[SOCKGATE_A_GENERATION]);
+	s->agent_pid = number_of(attr[SOCKGATE_A_AGENT_PID]);
+	s->deadline_ms = number_of(attr[SOCKGATE_A_DEADLINE]);
+	s->mark_mask = number_of(attr[SOCKGATE_A_MARK_MASK]);
+	if (hooks) {
+		size = mnl_attr_get_payload_len(hooks);
+		get_bytes(hooks, s->hooks, size < sizeof(s->hooks) ?
+						   size : sizeof(s->hooks));
+	}
+	return 0;
+}
+
+int kernel_status(struct kernel *k, struct kernel_status *status)
+{
+	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	struct nlmsghdr *nlh = genl_begin(k->control, buf,
+					  SOCKGATE_CMD_GET_STATUS, 0);
+
+	memset(status, 0, sizeof(*status));
+	return genl_call(k->control, nlh, take_status, status);
+}
+
+const struct kernel_counts *kernel_counts(const struct kernel *k)
+{
+	return &k->counts;
+}

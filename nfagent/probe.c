@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "probe.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DISCARD_PORT 9
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+}
+
+/* Connecting a datagram socket sends nothing. */
+static void knock_connect(void)
+{
+	struct sockaddr_in to = loopback(DISCARD_PORT);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	(void)connect(fd, (struct sockaddr *)&to, sizeof(to));
+	close(fd);
+}
+
+static void knock_listen(void)
+{
+	struct sockaddr_in at = loopback(0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (!bind(fd, (struct sockaddr *)&at, sizeof(at)))
+		(void)listen(fd, 1);
+	close(fd);
+}
+
+/* To itself. */
+static void knock_send(void)
+{
+	struct sockaddr_in at = loopback(0);
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (!bind(fd, (struct sockaddr *)&at, len) &&
+	    !getsockname(fd, (struct sockaddr *)&at, &len))
+		(void)sendto(fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&at,
+			     len);
+	close(fd);
+}
+
+void probe_knock(void)
+{
+	knock_connect();
+	knock_listen();
+	knock_send();
+}
+
+uint32_t probe_blind(const uint64_t before[__SOCKGATE_HOOK_MAX],
+		     const uint64_t after[__SOCKGATE_HOOK_MAX])
+{
+	uint32_t blind = 0;
+
+	for (unsigned int i = 0; i < __SOCKGATE_HOOK_MAX; i++)
+		if (after[i] <= before[i])
+			blind |= 1U << i;
+	return blind;
+}

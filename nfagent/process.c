@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DELETED " (deleted)"
+
+/* Reads at most @size bytes; returns how many, or -1. */
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	size_t n = 0;
+	ssize_t got;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -1;
+	while (n < size) {
+		got = read(fd, buf + n, size - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	close(fd);
+	return (ssize_t)n;
+}
+
+/* The length of the UTF-8 character at @p, 0 if it is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *p)
+{
+	uint32_t min, code;
+	size_t len;
+
+	if (*p < 0x80)
+		return 1;
+	if (*p >= 0xc2 && *p < 0xe0)
+		len = 2, code = *p & 0x1f, min = 0x80;
+	else if (*p >= 0xe0 && *p < 0xf0)
+		len = 3, code = *p & 0x0f, min = 0x800;
+	else if (*p >= 0xf0 && *p < 0xf5)
+		len = 4, code = *p & 0x07, min = 0x10000;
+	else
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3f);
+	}
+	if (code < min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	return len;
+}
+
+void process_clean_text(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+	size_t len;
+
+	while (*p) {
+		len = utf8_length(p);
+		if (!len || *p < 0x20 || *p == 0x7f)
+			*p = '?';
+		p += len ? len : 1;
+	}
+}
+
+char *process_path(const char *link, bool *deleted)
+{
+	char buf[PATH_MAX + sizeof(DELETED)];
+	size_t len, mark = strlen(DELETED);
+	ssize_t n;
+
+	*deleted = false;
+	n = readlink(link, buf, sizeof(buf) - 1);
+	if (n < 0)
+		return NULL;
+	buf[n] = '\0';
+	len = (size_t)n;
+	/*
+	 * A file may really be called so.  It is treated as gone all the same:
+	 * then its name counts for nothing, which is the safe side.
+	 */
+	if (len > mark && !strcmp(buf + len - mark, DELETED)) {
+		buf[len - mark] = '\0';
+		*deleted = true;
+	}
+	process_clean_text(buf);
+	return strdup(buf);
+}
+
+/* Fields 4 and 22 of /proc/PID/stat, see proc(5). */
+static int read_stat(const char *dir, uint32_t *parent, uint64_t *start_ticks)
+{
+	char path[PATH_MAX], buf[1024], *p;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/stat", dir);
+	n = read_file(path, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return -1;
+	buf[n] = '\0';
+	/* The name in parentheses may hold anything, parentheses too. */
+	p = strrchr(buf, ')');
+	if (!p)
+		return -1;
+	if (sscanf(p + 1, " %*c %" SCNu32 " %*s %*s %*s %*s %*s %*s %*s %*s "
+		   "%*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64,
+		   parent, start_ticks) != 2)
+		return -1;
+	return 0;
+}
+
+static char *read_command_line(const char *dir)
+{
+	char path[PATH_MAX], buf[PROCESS_COMMAND_LINE_MAX + 1];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/cmdline", dir);
+	n = read_file(path, buf, PROCESS_COMMAND_LINE_MAX);
+	if (n < 0)
+		return NULL;
+	while (n > 0 && !buf[n - 1])
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		if (!buf[i])
+			buf[i] = ' ';
+	buf[n] = '\0';
+	process_clean_text(buf);
+	return strdup(buf);
+}
+
+static bool same_process(const struct sockgate_process *process,
+			 uint64_t start_ticks)
+{
+	uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return process->start_ns / tick_ns == start_ticks;
+}
+
+void process_read(const char *proc, const struct sockgate_process *process,
+		  int exe_fd, struct process_facts *facts)
+{
+	char dir[256], link[PATH_MAX];
+	uint64_t start_ticks;
+	uint32_t parent;
+	bool gone;
+
+	memset(facts, 0, sizeof(*facts));
+	if (exe_fd >= 0) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", exe_fd);
+		facts->path = process_path(link, &facts->deleted);
+	}
+	snprintf(dir, sizeof(dir), "%s/%" PRIu32, proc, process->pid);
+	if (read_stat(dir, &parent, &start_ticks) ||
+	    !same_process(process, start_ticks))
+		return;
+	if (!facts->path) {
+		snprintf(link, sizeof(link), "%s/exe", dir);
+		facts->path = process_path(link, &facts->deleted);
+	}
+	facts->command_line = read_command_line(dir);
+	facts->parent_pid = parent;
+	snprintf(link, sizeof(link), "%s/%" PRIu32 "/exe", proc, parent);
+	facts->parent_path = process_path(link, &gone);
+}
+
+void process_facts_free(struct process_facts *facts)
+{
+	free(facts->path);
+	free(facts->command_line);
+	free(facts->parent_path);
+	memset(facts, 0, sizeof(*facts));
+}

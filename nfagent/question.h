@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The desk: every question from being asked until it is answered. */
+#ifndef NFAGENT_QUESTION_H
+#define NFAGENT_QUESTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ask.h"
+#include "decisions.h"
+#include "identity.h"
+#include "moment.h"
+#include "sockgate.pb-c.h"
+#include "user.h"
+
+/* Can a server be asked? */
+enum server_state {
+	SERVER_AWAY,		/* none answered; another try is to come */
+	SERVER_CONNECTING,	/* a connection is being made */
+	SERVER_UP,
+};
+
+/*
+ * How a question ended, for the record.  The messages are the desk's, or NULL
+ * where there is nothing to say.
+ */
+struct ending {
+	const struct ask *ask;
+	struct moment begun;
+	uint32_t latency_us;
+	Sockgate__Outcome outcome;
+	uint8_t reason;		/* with OUTCOME_FAILURE */
+	Sockgate__Decision *decision;
+	Sockgate__Process *process;
+	Sockgate__User *user;
+	Sockgate__Place *place;
+};
+
+/*
+ * What the desk needs of the world.  identify and resolve lead to exactly one
+ * desk_identified() and desk_resolved() with the same number, at once or later;
+ * none of them may call another function of the desk.
+ *
+ * answer:     tell the kernel
+ * identify:   learn who asks
+ * resolve:    learn who the user is
+ * ask:        send to the server; returns 0, or -1 if it cannot be sent now
+ * generation: tell the kernel that all verdicts of before are void
+ * record:     keep what happened
+ */
+struct desk_ports {
+	void (*answer)(const struct answer *answer, void *arg);
+	void (*identify)(uint64_t number, const struct ask *ask, void *arg);
+	void (*resolve)(uint64_t number, uint32_t uid, void *arg);
+	int (*ask)(uint64_t number, Sockgate__Question *question, void *arg);
+	void (*generation)(uint32_t generation, void *arg);
+	void (*record)(const struct ending *ending, void *arg);
+};
+
+struct desk_conf {
+	uint32_t deadline_ms;	/* for a question, never past the kernel's own */
+	uint32_t user_wait_ms;	/* for a name, of that */
+	uint32_t mark_mask;	/* where the tag goes */
+	unsigned int max_questions;
+	unsigned int max_decisions;
+	bool cache_in_agent;
+	bool cache_in_kernel;
+};
+
+/* The kernel gives up at its deadline; the answer has to be there before. */
+#define DESK_MARGIN_MS 50
+
+/* Hits of the decision cache whose records are still to be made. */
+#define DESK_MAX_HITS 1024
+
+struct desk_counts {
+	uint64_t asked;			/* questions of the kernel */
+	uint64_t cached;		/* answered from the decision cache */
+	uint64_t decided;		/* answered by the server */
+	uint64_t failed[__SOCKGATE_REASON_MAX];
+	uint64_t asked_again;		/* lost connection, or old generation */
+	uint64_t late;			/* decisions for nobody */
+	uint64_t no_identity;		/* asked without content */
+	uint64_t no_user;		/* asked without a user's name */
+};
+
+struct desk;
+
+/*
+ * desk_new
+ * @generation: the kernel's current one; the desk counts on from there
+ */
+struct desk *desk_new(const struct desk_conf *conf,
+		      const struct desk_ports *ports, void *arg,
+		      uint32_t generation);
+
+/* Questions still open are left to the kernel's failure table. */
+void desk_free(struct desk *desk);
+
+/* The kernel asks. */
+void desk_ask(struct desk *desk, const struct ask *ask, struct moment now);
+
+/* @id is the desk's from here; NULL: nothing could be learned. */
+void desk_identified(struct desk *desk, uint64_t number, struct identity *id,
+		     struct moment now);
+void desk_resolved(struct desk *desk, uint64_t number, const struct user *user,
+		   struct moment now);
+
+/* @decision stays the caller's; NULL: the server could not make one. */
+void desk_decided(struct desk *desk, uint64_t number,
+		  const Sockgate__Decision *decision, struct moment now);
+
+/*
+ * desk_server - the state of the connection has changed
+ * Leaving SERVER_UP means that what was asked is lost: it is asked again.
+ */
+void desk_server(struct desk *desk, enum server_state state, struct moment now);
+
+/*
+ * desk_policy - the server says which policy is in force
+ * @another: it is another server, or a new connection: whatever its number,
+ *           what was cached may be wrong
+ */
+void desk_policy(struct desk *desk, uint64_t generation, bool another);
+
+/* Deadlines.  Returns the microseconds until the next one, 0 if none. */
+uint64_t desk_tick(struct desk *desk, struct moment now);
+
+/* Makes the records of cache hits, which the hot path puts off. */
+void desk_flush(struct desk *desk);
+
+unsigned int desk_pending(const struct desk *desk);
+uint32_t desk_generation(const struct desk *desk);
+uint64_t desk_server_generation(const struct desk *desk);
+const struct desk_counts *desk_counts(const struct desk *desk);
+const struct decisions *desk_decisions(const struct desk *desk);
+
+#endif

@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The desk, between a kernel and a server that only this file is. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "question.h"
+
+#define GENERATION 900
+
+static struct world {
+	struct desk *desk;
+	uint64_t number;	/* of the last question to be learned about */
+	uint64_t asked_number;
+	unsigned int answers, asked, records, generations;
+	struct answer answer;
+	bool deaf;		/* the server takes no question */
+	Sockgate__Outcome outcome;
+	uint8_t reason;
+} w;
+
+static void on_answer(const struct answer *answer, void *arg)
+{
+	(void)arg;
+	w.answers++;
+	w.answer = *answer;
+}
+
+static void on_identify(uint64_t number, const struct ask *ask, void *arg)
+{
+	(void)ask;
+	(void)arg;
+	w.number = number;
+}
+
+static void on_resolve(uint64_t number, uint32_t uid, void *arg)
+{
+	(void)number;
+	(void)uid;
+	(void)arg;
+}
+
+static int on_ask(uint64_t number, Sockgate__Question *question, void *arg)
+{
+	(void)arg;
+	assert_non_null(question->process);
+	if (w.deaf)
+		return -1;
+	w.asked++;
+	w.asked_number = number;
+	return 0;
+}
+
+static void on_generation(uint32_t generation, void *arg)
+{
+	(void)generation;
+	(void)arg;
+	w.generations++;
+}
+
+static void on_record(const struct ending *ending, void *arg)
+{
+	(void)arg;
+	w.records++;
+	w.outcome = ending->outcome;
+	w.reason = ending->reason;
+}
+
+static const struct desk_ports ports = {
+	on_answer, on_identify, on_resolve, on_ask, on_generation, on_record,
+};
+
+static struct moment at(uint64_t ms)
+{
+	return (struct moment){ .us = ms * 1000 };
+}
+
+static int start(void **state)
+{
+	static const struct desk_conf conf = {
+		.deadline_ms = 5000, .user_wait_ms = 200, .mark_mask = 0xff00,
+		.max_questions = 2, .max_decisions = 8,
+		.cache_in_agent = true, .cache_in_kernel = true,
+	};
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.desk = desk_new(&conf, &ports, NULL, 1);
+	if (!w.desk)
+		return -1;
+	desk_policy(w.desk, GENERATION, true);
+	desk_server(w.desk, SERVER_UP, at(0));
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	desk_free(w.desk);
+	return 0;
+}
+
+static struct ask an_ask(uint64_t id)
+{
+	return (struct ask){
+		.id = id,
+		.exe = { .ino = 7, .ctime_ns = 99, .size = 10, .dev = 1 },
+		.process = { .start_ns = 5, .exec_id = 1, .pid = 100 },
+		.raddr = { 10, 1, 2, 3 }, .raddr_len = 4, .rport = 443,
+		.uid = 1000, .remaining_ms = 10000,
+		.event = SOCKGATE_EVENT_CONNECT, .family = AF_INET,
+		.protocol = IPPROTO_TCP,
+	};
+}
+
+static struct identity *an_identity(void)
+{
+	struct identity *id = identity_blank();
+
+	assert_non_null(id);
+	id->facts.path = strdup("/usr/bin/curl");
+	assert_non_null(id->facts.path);
+	id->hash.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	memset(id->hash.sha256, 0xab, HASH_SIZE);
+	return id;
+}
+
+static const struct user alice = { "alice", "corp.example" };
+
+/* From the kernel's question to the server's. */
+static void ask_and_learn(uint64_t id, uint64_t ms)
+{
+	struct ask ask = an_ask(id);
+
+	desk_ask(w.desk, &ask, at(ms));
+	desk_resolved(w.desk, w.number, &alice, at(ms));
+	desk_identified(w.desk, w.number, an_identity(), at(ms));
+}
+
+static Sockgate__Decision a_decision(Sockgate__Action action)
+{
+	Sockgate__Decision d = SOCKGATE__DECISION__INIT;
+
+	d.action = action;
+	d.error = action == SOCKGATE__ACTION__ACTION_DENY ? ECONNREFUSED : 0;
+	d.lifetime_ms = 60000;
+	d.fields = SOCKGATE__FIELD__FIELD_CONTENT;
+	d.generation = GENERATION;
+	return d;
+}
+
+static void test_allowed(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	d.tag = 0x12;
+	ask_and_learn(42, 0);
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.answers, 0);
+	desk_decided(w.desk, w.asked_number, &d, at(3));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.id, 42);
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
+	assert_int_equal(w.answer.tag, 0x1200);
+	assert_int_equal(w.answer.lifetime_ms, 60000);
+	assert_int_equal(w.answer.scope.fields, SOCKGATE_F_EXE);
+	assert_int_equal(w.outcome, SOCKGATE__OUTCOME__OUTCOME_SERVER);
+	/* A second answer finds nobody. */
+	desk_decided(w.desk, w.asked_number, &d, at(4));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(desk_counts(w.desk)->late, 1);
+}
+
+static void test_denied(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_DENY);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	desk_decided(w.desk, w.asked_number, &d, at(3));
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_DENY);
+	assert_int_equal(w.answer.error, ECONNREFUSED);
+}
+
+/* A decision that says nothing must not open the gate. */
+static void test_decision_without_action(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_UNSPEC);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	desk_decided(w.desk, w.asked_number, &d, at(3));
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_FAIL);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_BAD_ANSWER);
+}
+
+static void test_second_question_is_answered_from_the_cache(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	struct ask ask = an_ask(2);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	desk_decided(w.desk, w.asked_number, &d, at(3));
+	desk_ask(w.desk, &ask, at(1003));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.answers, 2);
+	assert_int_equal(w.answer.id, 2);
+	/* The kernel keeps it for what is left, not for longer. */
+	assert_int_equal(w.answer.lifetime_ms, 59000);
+	desk_flush(w.desk);
+	assert_int_equal(w.records, 2);
+	assert_int_equal(w.outcome, SOCKGATE__OUTCOME__OUTCOME_AGENT_CACHE);
+	/* Another policy: what was cached is void. */
+	desk_policy(w.desk, GENERATION + 1, false);
+	assert_int_equal(w.generations, 2);
+	desk_ask(w.desk, &ask, at(1004));
+	assert_int_equal(w.answers, 2);
+}
+
+static void test_failed_decision_is_not_remembered(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_DENY);
+	struct ask ask = an_ask(2);
+
+	(void)state;
+	d.failed = true;
+	ask_and_learn(1, 0);
+	desk_decided(w.desk, w.asked_number, &d, at(3));
+	assert_int_equal(w.answer.lifetime_ms, 0);
+	desk_ask(w.desk, &ask, at(4));
+	assert_int_equal(w.answers, 1);
+}
+
+static void test_server_away(void **state)
+{
+	(void)state;
+	desk_server(w.desk, SERVER_AWAY, at(0));
+	ask_and_learn(1, 0);
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_FAIL);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_SERVER_AWAY);
+	assert_int_equal(w.outcome, SOCKGATE__OUTCOME__OUTCOME_FAILURE);
+}
+
+static void test_lost_connection_asks_again(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	desk_server(w.desk, SERVER_AWAY, at(10));
+	assert_int_equal(w.answers, 0);
+	desk_server(w.desk, SERVER_UP, at(20));
+	assert_int_equal(w.asked, 2);
+	desk_decided(w.desk, w.asked_number, &d, at(30));
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
+	assert_int_equal(desk_counts(w.desk)->asked_again, 1);
+}
+
+static void test_silent_server(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	assert_true(desk_tick(w.desk, at(4999)));
+	assert_int_equal(w.answers, 0);
+	desk_tick(w.desk, at(5000));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_SERVER_AWAY);
+	desk_decided(w.desk, w.asked_number, &d, at(5001));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(desk_pending(w.desk), 0);
+}
+
+static void test_kernels_deadline_is_kept(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	ask.remaining_ms = 1000;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	desk_tick(w.desk, at(1000 - DESK_MARGIN_MS));
+	assert_int_equal(w.answers, 1);
+}
+
+static void test_old_generation_is_asked_again(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	desk_policy(w.desk, GENERATION + 1, false);
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(w.answers, 0);
+	assert_int_equal(w.asked, 2);
+	d.generation = GENERATION + 1;
+	desk_decided(w.desk, w.asked_number, &d, at(2));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
+}
+
+static void test_slow_directory_is_not_waited_for(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	desk_tick(w.desk, at(199));
+	assert_int_equal(w.asked, 0);
+	desk_tick(w.desk, at(200));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(desk_counts(w.desk)->no_user, 1);
+}
+
+static void test_nothing_learned_is_unverifiable(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, NULL, at(0));
+	assert_int_equal(w.asked, 0);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_UNVERIFIABLE);
+}
+
+static void test_unread_content_goes_to_the_server(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	struct identity *id = an_identity();
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	id->hash.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, id, at(0));
+	assert_int_equal(w.asked, 1);
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	/* For this question only. */
+	assert_int_equal(w.answer.lifetime_ms, 0);
+	assert_int_equal(decisions_count(desk_decisions(w.desk)), 0);
+}
+
+static void test_questions_are_bounded(void **state)
+{
+	struct ask ask;
+
+	(void)state;
+	for (uint64_t id = 1; id <= 3; id++) {
+		ask = an_ask(id);
+		desk_ask(w.desk, &ask, at(0));
+	}
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.id, 3);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_TABLE_FULL);
+}
+
+static void test_tag_that_does_not_fit(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	d.tag = 0x100;
+	ask_and_learn(1, 0);
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_BAD_ANSWER);
+}
+
+/* A server that never catches up with its own policy. */
+static void test_old_generation_for_ever(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	desk_policy(w.desk, GENERATION + 1, false);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(w.answers, 0);
+		desk_decided(w.desk, w.asked_number, &d, at(1));
+	}
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_BAD_ANSWER);
+}
+
+/* The decision is by a policy that has not been announced yet. */
+static void test_newer_generation_is_taken(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	d.generation = GENERATION + 1;
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
+	assert_int_equal(w.answer.generation, desk_generation(w.desk));
+	assert_int_equal(w.generations, 2);
+}
+
+static void test_decision_on_unknown_user_is_not_remembered(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_DENY);
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	d.fields = SOCKGATE__FIELD__FIELD_USER;
+	desk_ask(w.desk, &ask, at(0));
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	desk_tick(w.desk, at(200));
+	desk_decided(w.desk, w.asked_number, &d, at(201));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.lifetime_ms, 0);
+	assert_int_equal(decisions_count(desk_decisions(w.desk)), 0);
+}
+
+/* Another change of the file could hide behind the same key. */
+static void test_decision_on_a_fresh_file_is_not_remembered(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	struct identity *id = an_identity();
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	id->hash.unsettled = true;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, id, at(0));
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
+	assert_int_equal(w.answer.lifetime_ms, 0);
+}
+
+static void test_error_in_place_of_a_decision(void **state)
+{
+	(void)state;
+	ask_and_learn(1, 0);
+	desk_decided(w.desk, w.asked_number, NULL, at(1));
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_BAD_ANSWER);
+}
+
+/* A connection is being made: a new question waits for it, but not for ever. */
+static void test_waits_for_a_connection_being_made(void **state)
+{
+	(void)state;
+	desk_server(w.desk, SERVER_AWAY, at(0));
+	desk_server(w.desk, SERVER_CONNECTING, at(0));
+	ask_and_learn(1, 0);
+	assert_int_equal(w.answers, 0);
+	desk_server(w.desk, SERVER_UP, at(50));
+	assert_int_equal(w.asked, 1);
+	desk_server(w.desk, SERVER_CONNECTING, at(60));
+	ask_and_learn(2, 60);
+	desk_server(w.desk, SERVER_AWAY, at(70));
+	/* The new one is told at once; the one that was asked hopes on. */
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.id, 2);
+	desk_tick(w.desk, at(5000));
+	assert_int_equal(w.answers, 2);
+	assert_int_equal(w.answer.id, 1);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_SERVER_AWAY);
+}
+
+/* A channel whose buffer is full takes the question later. */
+static void test_deaf_server(void **state)
+{
+	(void)state;
+	w.deaf = true;
+	ask_and_learn(1, 0);
+	assert_int_equal(w.asked, 0);
+	assert_int_equal(w.answers, 0);
+	w.deaf = false;
+	desk_server(w.desk, SERVER_UP, at(10));
+	assert_int_equal(w.asked, 1);
+}
+
+/* A hash that takes too long: half of the time is the server's. */
+static void test_slow_hash(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	assert_true(desk_tick(w.desk, at(2499)));
+	assert_int_equal(w.answers, 0);
+	desk_tick(w.desk, at(2500));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_UNVERIFIABLE);
+	/* What comes after that is thrown away. */
+	desk_identified(w.desk, w.number, an_identity(), at(2600));
+	assert_int_equal(w.answers, 1);
+}
+
+#define desk_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		desk_test(test_allowed),
+		desk_test(test_denied),
+		desk_test(test_decision_without_action),
+		desk_test(test_second_question_is_answered_from_the_cache),
+		desk_test(test_failed_decision_is_not_remembered),
+		desk_test(test_server_away),
+		desk_test(test_lost_connection_asks_again),
+		desk_test(test_silent_server),
+		desk_test(test_kernels_deadline_is_kept),
+		desk_test(test_old_generation_is_asked_again),
+		desk_test(test_slow_directory_is_not_waited_for),
+		desk_test(test_nothing_learned_is_unverifiable),
+		desk_test(test_unread_content_goes_to_the_server),
+		desk_test(test_questions_are_bounded),
+		desk_test(test_tag_that_does_not_fit),
+		desk_test(test_old_generation_for_ever),
+		desk_test(test_newer_generation_is_taken),
+		desk_test(test_decision_on_unknown_user_is_not_remembered),
+		desk_test(test_decision_on_a_fresh_file_is_not_remembered),
+		desk_test(test_error_in_place_of_a_decision),
+		desk_test(test_waits_for_a_connection_being_made),
+		desk_test(test_deaf_server),
+		desk_test(test_slow_hash),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "names.h"
+#include "wire.h"
+
+struct packed {
+	uint8_t *data;
+	size_t len;
+};
+
+struct records {
+	struct spool *spool;
+	const char *host;
+	record_fn fn;
+	void *arg;
+	uint64_t n;			/* ever added */
+	struct packed recent[RECORDS_RECENT];
+};
+
+struct records *records_new(struct spool *spool, const char *host,
+			    record_fn fn, void *arg)
+{
+	struct records *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->spool = spool;
+	r->host = host;
+	r->fn = fn;
+	r->arg = arg;
+	return r;
+}
+
+void records_free(struct records *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < RECORDS_RECENT; i++)
+		free(r->recent[i].data);
+	free(r);
+}
+
+static void fill(Sockgate__Record *record, Sockgate__Event *event,
+		 const struct ending *e)
+{
+	sockgate__record__init(record);
+	wire_event(event, e->ask);
+	record->time_us = e->begun.wall_us;
+	record->event = event;
+	record->process = e->process;
+	record->user = e->user;
+	record->place = e->place;
+	record->decision = e->decision;
+	record->outcome = e->outcome;
+	record->latency_us = e->latency_us;
+	if (e->outcome == SOCKGATE__OUTCOME__OUTCOME_FAILURE)
+		record->reason = (char *)name_reason(e->reason);
+}
+
+void records_add(struct records *r, const struct ending *ending)
+{
+	struct packed *slot = &r->recent[r->n % RECORDS_RECENT];
+	Sockgate__Record record;
+	Sockgate__Event event;
+	uint8_t *data;
+	size_t len;
+
+	fill(&record, &event, ending);
+	record.sequence = spool_next(r->spool);
+	len = sockgate__record__get_packed_size(&record);
+	data = malloc(len);
+	if (data) {
+		sockgate__record__pack(&record, data);
+		spool_put(r->spool, data, len);
+		free(slot->data);
+		*slot = (struct packed){ data, len };
+		r->n++;
+	} else {
+		spool_put(r->spool, NULL, SIZE_MAX);	/* counts the loss */
+	}
+	record.host = (char *)r->host;
+	r->fn(&record, r->arg);
+}
+
+void records_each(const struct records *r, record_fn fn, void *arg)
+{
+	uint64_t first = r->n > RECORDS_RECENT ? r->n - RECORDS_RECENT : 0;
+	const struct packed *p;
+	Sockgate__Record *record;
+	char *own_host;
+
+	for (uint64_t i = first; i < r->n; i++) {
+		p = &r->recent[i % RECORDS_RECENT];
+		record = sockgate__record__unpack(NULL, p->len, p->data);
+		if (!record)
+			continue;
+		own_host = record->host;
+		record->host = (char *)r->host;
+		fn(record, arg);
+		record->host = own_host;
+		sockgate__record__free_unpacked(record, NULL);
+	}
+}
+
+Sockgate__Records *records_unpack(const struct spool_record *list)
+{
+	Sockgate__Records *records = malloc(sizeof(*records));
+	size_t n = 0;
+
+	for (const struct spool_record *r = list; r; r = r->next)
+		n++;
+	if (!records)
+		return NULL;
+	sockgate__records__init(records);
+	records->record = calloc(n ? n : 1, sizeof(*records->record));
+	if (!records->record) {
+		free(records);
+		return NULL;
+	}
+	for (const struct spool_record *r = list; r; r = r->next) {
+		Sockgate__Record *one =
+			sockgate__record__unpack(NULL, r->len, r->data);
+
+		if (!one)
+			continue;
+		/* The file's number is the one that counts. */
+		one->sequence = r->sequence;
+		records->record[records->n_record++] = one;
+	}
+	return records;
+}
+
+void records_message_free(Sockgate__Records *records)
+{
+	sockgate__records__free_unpacked(records, NULL);
+}

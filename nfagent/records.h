@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What happened: made into records, spooled, the last ones kept at hand. */
+#ifndef NFAGENT_RECORDS_H
+#define NFAGENT_RECORDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "question.h"
+#include "sockgate.pb-c.h"
+#include "spool.h"
+
+/* How many `sockgate events` can show of the past. */
+#define RECORDS_RECENT 1024
+
+struct records;
+
+/*
+ * records_new
+ * @fn: told of each record, while it is being made
+ */
+typedef void (*record_fn)(const Sockgate__Record *record, void *arg);
+struct records *records_new(struct spool *spool, const char *host,
+			    record_fn fn, void *arg);
+void records_free(struct records *r);
+
+/* Keep how a question ended. */
+void records_add(struct records *r, const struct ending *ending);
+
+/* Calls @fn for the recent ones, oldest first. */
+void records_each(const struct records *r, record_fn fn, void *arg);
+
+/*
+ * records_unpack - a batch of the spool as a message
+ * What does not unpack is left out.  To be freed with records_message_free();
+ * NULL: no memory.
+ */
+Sockgate__Records *records_unpack(const struct spool_record *list);
+void records_message_free(Sockgate__Records *records);
+
+#endif

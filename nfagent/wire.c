@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "wire.h"
+
+#include <string.h>
+
+static char empty[1];
+
+static char *text(char *s)
+{
+	return s ? s : empty;
+}
+
+void wire_event(Sockgate__Event *event, const struct ask *ask)
+{
+	sockgate__event__init(event);
+	event->kind = (Sockgate__EventKind)ask->event;
+	event->protocol = ask->protocol;
+	event->local_address.data = (uint8_t *)ask->laddr;
+	event->local_address.len = ask->laddr_len;
+	event->local_port = ask->lport;
+	event->remote_address.data = (uint8_t *)ask->raddr;
+	event->remote_address.len = ask->raddr_len;
+	event->remote_port = ask->rport;
+}
+
+static void fill_facts(Sockgate__Process *p, const struct identity *id)
+{
+	const struct process_facts *facts = &id->facts;
+	char *slash;
+
+	p->path = text(facts->path);
+	slash = strrchr(p->path, '/');
+	p->name = slash ? slash + 1 : p->path;
+	p->deleted = facts->deleted;
+	p->command_line = text(facts->command_line);
+	p->parent_pid = facts->parent_pid;
+	p->parent_path = text(facts->parent_path);
+	p->evidence = id->hash.evidence;
+	if (id->hash.evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT)
+		return;
+	p->sha256.data = (uint8_t *)id->hash.sha256;
+	p->sha256.len = HASH_SIZE;
+}
+
+void wire_fill(struct wire *wire, const struct ask *ask,
+	       const struct identity *id, const struct user *user)
+{
+	wire_event(&wire->event, ask);
+
+	sockgate__process__init(&wire->process);
+	wire->process.pid = ask->process.pid;
+	wire->process.start_ns = ask->process.start_ns;
+	wire->process.exec_id = ask->process.exec_id;
+	wire->process.size = ask->exe.size;
+	if (id)
+		fill_facts(&wire->process, id);
+
+	sockgate__user__init(&wire->user);
+	wire->user.uid = ask->uid;
+	if (user) {
+		wire->user.name = (char *)user->name;
+		wire->user.domain = (char *)user->domain;
+	}
+
+	sockgate__place__init(&wire->place);
+	wire->place.cgroup_id = ask->cgroup;
+	wire->place.netns = ask->netns;
+	if (id) {
+		wire->place.cgroup = text(id->cgroup);
+		wire->place.unit = (char *)id->place.unit;
+		wire->place.container = (char *)id->place.container;
+	}
+}
