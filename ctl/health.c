@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "health.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+static void __attribute__((format(printf, 4, 5)))
+add(struct health_problem *list, unsigned int *count, const char *remedy,
+    const char *fmt, ...)
+{
+	char raw[sizeof(list->what)];
+	va_list ap;
+
+	if (*count == HEALTH_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	va_end(ap);
+	/* Reasons come from daemons, and some of them from their peers. */
+	text_clean(raw, list[*count].what, sizeof(list->what));
+	snprintf(list[*count].remedy, sizeof(list->remedy), "%s", remedy);
+	(*count)++;
+}
+
+#define PROBLEM(h, remedy, ...) add((h)->problem, &(h)->problems, remedy, __VA_ARGS__)
+#define WARNING(h, remedy, ...) add((h)->warning, &(h)->warnings, remedy, __VA_ARGS__)
+
+static void judge_kernel(const struct health_facts *f, struct health *h)
+{
+	if (!f->kernel) {
+		PROBLEM(h, "", "%s", f->kernel_why);
+		return;
+	}
+	if (!f->kernel->agent_pid)
+		PROBLEM(h, "start nfagent", "no agent is registered with the kernel "
+			"module: its failure table decides");
+	if (f->kernel->max_pending && f->kernel->pending >= f->kernel->max_pending)
+		WARNING(h, "see `sockgate config set max-pending'",
+			"as many callers are held as may be (%" PRIu32 ")",
+			f->kernel->pending);
+}
+
+static void judge_agent(const struct health_facts *f, struct health *h)
+{
+	if (!f->agent) {
+		PROBLEM(h, "", "%s", f->agent_why);
+		return;
+	}
+	if (!*f->agent->server)
+		PROBLEM(h, "look at the addresses in nfagent.conf, and run "
+			"`sockgate status' on the security server",
+			"nfagent is not connected to a security server%s%s",
+			*f->agent->server_error ? ": " : "", f->agent->server_error);
+}
+
+static void judge_server(const struct health_facts *f, struct health *h)
+{
+	if (!f->server) {
+		PROBLEM(h, "", "%s", f->server_why);
+		return;
+	}
+	if (!f->server->generation)
+		PROBLEM(h, "sockgate policy load FILE", "secsrv has no policy%s%s",
+			*f->server->policy_error ? ": " : "", f->server->policy_error);
+	else if (*f->server->policy_error)
+		WARNING(h, "correct it and load it again", "the last policy was refused, "
+			"the one before it is in force: %s", f->server->policy_error);
+	if (*f->server->audit_error)
+		PROBLEM(h, "make room or repair the audit database; agents keep their "
+			"records until then", "records are not being stored: %s",
+			f->server->audit_error);
+}
+
+void health_judge(const struct health_facts *facts, struct health *health)
+{
+	memset(health, 0, sizeof(*health));
+	if (!facts->want_workload && !facts->want_server)
+		PROBLEM(health, "modprobe sockgate and start nfagent, or start secsrv",
+			"nothing of sockgate runs on this machine");
+	if (facts->want_workload) {
+		judge_kernel(facts, health);
+		judge_agent(facts, health);
+	}
+	if (facts->want_server)
+		judge_server(facts, health);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "ctl/health.h"
+
+static struct kernel_status kernel;
+static Sockgate__Status agent, server;
+static struct health_facts facts;
+static struct health health;
+
+/* Everything up, on a machine that is both. */
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.agent_pid = 812;
+	kernel.max_pending = 4096;
+	sockgate__status__init(&agent);
+	agent.server = (char *)"192.0.2.1:6610";
+	sockgate__status__init(&server);
+	server.generation = 3;
+	server.policy_rules = 10;
+	facts = (struct health_facts){ .want_workload = true, .want_server = true,
+				       .kernel = &kernel, .agent = &agent,
+				       .server = &server, .kernel_why = "",
+				       .agent_why = "", .server_why = "" };
+	return 0;
+}
+
+static void one_problem(const char *what)
+{
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 1);
+	if (!strstr(health.problem[0].what, what))
+		fail_msg("`%s' does not say `%s'", health.problem[0].what, what);
+}
+
+static void all_up(void **state)
+{
+	(void)state;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 0);
+}
+
+static void nothing_here(void **state)
+{
+	(void)state;
+	facts.want_workload = facts.want_server = false;
+	one_problem("nothing of sockgate runs");
+}
+
+static void workload(void **state)
+{
+	(void)state;
+	facts.want_server = false;
+	facts.server = NULL;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	agent.server = (char *)"";
+	agent.server_error = (char *)"Connection refused";
+	one_problem("not connected to a security server: Connection refused");
+	assert_true(strlen(health.problem[0].remedy) > 0);
+	facts.agent = NULL;
+	facts.agent_why = "nobody answers";
+	one_problem("nobody answers");
+	kernel.agent_pid = 0;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 2);
+	facts.agent = &agent;
+	agent.server = (char *)"192.0.2.1:6610";
+	one_problem("no agent is registered");
+	facts.kernel = NULL;
+	facts.kernel_why = "not loaded; run: modprobe sockgate";
+	one_problem("run: modprobe sockgate");
+}
+
+static void security_server(void **state)
+{
+	(void)state;
+	facts.want_workload = false;
+	facts.kernel = NULL;
+	facts.agent = NULL;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	server.policy_error = (char *)"p.conf:3: no";
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 1);
+	assert_non_null(strstr(health.warning[0].what, "p.conf:3: no"));
+	server.generation = 0;
+	one_problem("has no policy: p.conf:3: no");
+	server.generation = 3;
+	server.audit_error = (char *)"disk full\033[2J";
+	one_problem("disk full\\x1b[2J");
+	facts.server = NULL;
+	facts.server_why = "is secsrv running?";
+	one_problem("is secsrv running?");
+}
+
+static void crowded(void **state)
+{
+	(void)state;
+	kernel.pending = 4096;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 1);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup(f, set_up)
+	const struct CMUnitTest tests[] = {
+		TEST(all_up),
+		TEST(nothing_here),
+		TEST(workload),
+		TEST(security_server),
+		TEST(crowded),
+	};
+
+	return cmocka_run_group_tests_name("health", tests, NULL, NULL);
+}
