@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The tests that run in a guest: `make guest-tests` leaves them in $(O)/guest.
+
+GUEST := $(O)/guest
+GUEST_TESTS := $(wildcard tests/guest/*_test.c)
+GUEST_BINS := $(patsubst tests/guest/%.c,$(GUEST)/%,$(GUEST_TESTS))
+GUEST_KIT := agent gate klog net scene worker
+GUEST_KIT_OBJS := $(patsubst %,$(GUEST)/obj/%.o,$(GUEST_KIT)) $(O)/obj/lib/genl.o
+# What the tests run: static, since starting it is most of what it costs.
+GUEST_PROGRAMS := $(GUEST)/worker $(GUEST)/brief
+
+# The harness speaks GNU C.
+GUEST_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Iinclude/uapi -Ilib \
+	-Itests/guest -I$(GUEST)/gen
+# ... and makes functions that nobody declared.
+$(GUEST)/obj/%_test.o: GUEST_CFLAGS += -Wno-missing-prototypes
+
+.PHONY: guest-tests
+guest-tests: $(GUEST_BINS) $(GUEST_PROGRAMS)
+
+$(GUEST)/kselftest: tests/guest/kselftest
+	@mkdir -p $(@D)
+	@ln -sfn "$$($<)" $@
+
+# What a kernel must not say, as the lab has it.
+$(GUEST)/gen/complaints.h: tests/labkit/verdict.sh
+	@mkdir -p $(@D)
+	@bash -ec '. ./$<; printf "#define COMPLAINTS \"%s\"\n" "$$verdict_bad"; \
+		printf "#define HARMLESS \"%s\"\n" "$$verdict_harmless"' >$@
+
+$(GUEST)/obj/klog.o: $(GUEST)/gen/complaints.h
+
+$(GUEST)/obj/%.o: tests/guest/%.c | $(GUEST)/kselftest $(O)/.need-build
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -isystem $(GUEST)/kselftest $(shell pkg-config \
+		--cflags libmnl) -MMD -MP -c -o $@ $<
+
+$(GUEST)/%_test: $(GUEST)/obj/%_test.o $(GUEST_KIT_OBJS)
+	$(CC) -o $@ $^ -lmnl -pthread
+
+$(GUEST)/worker: $(GUEST)/obj/worker_main.o $(GUEST)/obj/uring.o
+	$(CC) -static -o $@ $^ -pthread
+
+$(GUEST)/brief: $(GUEST)/obj/brief.o
+	$(CC) -static -s -o $@ $^
+
+-include $(wildcard $(GUEST)/obj/*.d)

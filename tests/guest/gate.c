@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGE_SIZE 8192
+
+/* Where the lab says the module for this kernel is. */
+static const char *module_path(void)
+{
+	const char *path = getenv("LAB_MODULE");
+
+	return path ? path : "build/kmod/sockgate.ko";
+}
+
+int gate_load(void)
+{
+	int fd = open(module_path(), O_RDONLY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0) {
+		err = errno;
+		fprintf(stderr, "# %s: %s\n", module_path(), strerror(err));
+		return err;
+	}
+	if (syscall(SYS_finit_module, fd, "", 0))
+		err = errno;
+	close(fd);
+	return err;
+}
+
+int gate_unload(void)
+{
+	return syscall(SYS_delete_module, "sockgate", O_NONBLOCK) ? errno : 0;
+}
+
+static int open_control(struct gate *g)
+{
+	char why[256];
+
+	g->genl = genl_open(why, sizeof(why));
+	if (g->genl)
+		return 0;
+	fprintf(stderr, "# %s\n", why);
+	return ENOENT;
+}
+
+int gate_away(struct gate *g)
+{
+	int err;
+
+	*g = (struct gate){ 0 };
+	if (klog_begin(&g->log))
+		return errno;
+	err = gate_unload();
+	return err == ENOENT ? 0 : err;
+}
+
+int gate_up(struct gate *g)
+{
+	int err = gate_away(g);
+
+	if (!err)
+		err = gate_load();
+	if (err)
+		return err;
+	g->loaded = true;
+	return open_control(g);
+}
+
+int gate_reopen(struct gate *g)
+{
+	genl_close(g->genl);
+	return open_control(g);
+}
+
+int gate_down(struct gate *g)
+{
+	int wrong = 0, err;
+
+	genl_close(g->genl);
+	if (g->loaded) {
+		err = gate_unload();
+		if (err) {
+			fprintf(stderr, "# unload: %s\n", strerror(err));
+			wrong++;
+		}
+	}
+	return wrong + klog_end(&g->log);
+}
+
+static uint32_t u32_of(const struct nlattr *a)
+{
+	return a ? mnl_attr_get_u32(a) : 0;
+}
+
+/* Copies an array, as much of it as there is room for; returns its bytes. */
+static size_t copy(void *to, size_t size, const struct nlattr *a)
+{
+	size_t n = a ? mnl_attr_get_payload_len(a) : 0;
+
+	if (n > size)
+		n = size;
+	if (n)
+		memcpy(to, mnl_attr_get_payload(a), n);
+	return n;
+}
+
+static int take_status(const struct nlattr *const attr[], void *arg)
+{
+	struct gate_status *s = arg;
+
+	s->deadline = u32_of(attr[SOCKGATE_A_DEADLINE]);
+	s->max_pending = u32_of(attr[SOCKGATE_A_MAX_PENDING]);
+	s->max_cached = u32_of(attr[SOCKGATE_A_MAX_CACHED]);
+	s->mark_mask = u32_of(attr[SOCKGATE_A_MARK_MASK]);
+	s->generation = u32_of(attr[SOCKGATE_A_GENERATION]);
+	s->agent_pid = u32_of(attr[SOCKGATE_A_AGENT_PID]);
+	s->pending = u32_of(attr[SOCKGATE_A_PENDING]);
+	s->cached = u32_of(attr[SOCKGATE_A_CACHED]);
+	copy(s->n, sizeof(s->n), attr[SOCKGATE_A_COUNTERS]);
+	copy(s->hook, sizeof(s->hook), attr[SOCKGATE_A_HOOKS]);
+	copy(s->row, sizeof(s->row), attr[SOCKGATE_A_FAILURES]);
+	s->n_failsafes = copy(s->failsafe, sizeof(s->failsafe),
+			      attr[SOCKGATE_A_FAILSAFES]) /
+			 sizeof(s->failsafe[0]);
+	copy(s->version, sizeof(s->version) - 1, attr[SOCKGATE_A_VERSION_STR]);
+	return 0;
+}
+
+int gate_status(struct gate *g, struct gate_status *s)
+{
+	char buf[MNL_NLMSG_HDRLEN + 64] __attribute__((aligned(4)));
+	struct nlmsghdr *nlh = genl_begin(g->genl, buf, SOCKGATE_CMD_GET_STATUS, 0);
+
+	*s = (struct gate_status){ 0 };
+	return genl_call(g->genl, nlh, take_status, s) ? errno : 0;
+}
+
+uint64_t gate_count(struct gate *g, enum sockgate_counter counter)
+{
+	struct gate_status s;
+
+	return gate_status(g, &s) ? UINT64_MAX : s.n[counter];
+}
+
+uint64_t gate_failures(struct gate *g, enum sockgate_reason reason)
+{
+	return gate_count(g, SOCKGATE_N_REASON + reason);
+}
+
+void gate_nap(void)
+{
+	static const struct timespec ms = { .tv_nsec = 1000000 };
+
+	nanosleep(&ms, NULL);
+}
+
+int gate_wait_pending(struct gate *g, uint32_t n)
+{
+	struct gate_status s;
+	int err;
+
+	while (!(err = gate_status(g, &s)) && s.pending != n)
+		gate_nap();
+	return err;
+}
+
+int gate_wait_count(struct gate *g, enum sockgate_counter counter, uint64_t n)
+{
+	struct gate_status s;
+	int err;
+
+	while (!(err = gate_status(g, &s)) && s.n[counter] < n)
+		gate_nap();
+	return err;
+}
+
+static int set(struct gate *g, uint16_t attr, const void *data, size_t size)
+{
+	char buf[MESSAGE_SIZE] __attribute__((aligned(4)));
+	struct nlmsghdr *nlh = genl_begin(g->genl, buf, SOCKGATE_CMD_SET_CONFIG, 0);
+
+	mnl_attr_put(nlh, attr, size, data);
+	return genl_call(g->genl, nlh, NULL, NULL) ? errno : 0;
+}
+
+int gate_set_u32(struct gate *g, uint16_t attr, uint32_t value)
+{
+	return set(g, attr, &value, sizeof(value));
+}
+
+int gate_set_row(struct gate *g, uint8_t reason, uint8_t action, uint16_t error)
+{
+	const struct sockgate_failure row = {
+		.reason = reason,
+		.action = action,
+		.error = error,
+	};
+
+	return set(g, SOCKGATE_A_FAILURES, &row, sizeof(row));
+}
+
+int gate_set_failsafes(struct gate *g, const struct sockgate_failsafe *list,
+		       size_t n)
+{
+	return set(g, SOCKGATE_A_FAILSAFES, list, n * sizeof(*list));
+}

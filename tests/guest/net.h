@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Addresses and listeners. */
+#ifndef GUEST_NET_H
+#define GUEST_NET_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct addr {
+	socklen_t len;		/* 0: none */
+	union {
+		sa_family_t family;
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	};
+};
+
+/* net_addr - @text is IPv4, or IPv6 if there is a colon in it; @port host order */
+struct addr net_addr(const char *text, uint16_t port);
+
+/*
+ * net_listen - a socket on all of this machine's addresses, IPv4 and IPv6
+ * @type: SOCK_STREAM, listening, or SOCK_DGRAM
+ * @port: the port it got, host order
+ * Returns the descriptor, or -errno.
+ */
+int net_listen(int type, uint16_t *port);
+
+/* net_same - whether bytes are the address that the text says */
+bool net_same(const char *text, const uint8_t *bytes, size_t len);
+
+/*
+ * net_other_addresses - give this machine addresses outside 127/8 and ::1:
+ * 192.0.2.1, 198.51.100.1 and 2001:db8::1.  Returns 0, or -1.
+ */
+int net_other_addresses(void);
+
+#endif
