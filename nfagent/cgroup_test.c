@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cgroup.h"
@@ -75,15 +76,17 @@ static void test_real_paths(void **state)
 /* However long a name, it is cut and ended. */
 static void test_long_names(void **state)
 {
-	char path[5000] = "/lxc/";
+	char path[5000];
+	char rest[sizeof(path) - 16];
 	struct cgroup_names n;
 
 	(void)state;
-	memset(path + 5, 'x', sizeof(path) - 6);
+	memset(rest, 'x', sizeof(rest) - 1);
+	rest[sizeof(rest) - 1] = '\0';
+	snprintf(path, sizeof(path), "/lxc/%s", rest);
 	cgroup_parse(path, &n);
 	assert_int_equal(strlen(n.container), sizeof(n.container) - 1);
-	memcpy(path + sizeof(path) - 9, ".service", 9);
-	memcpy(path, "/sys/", 5);
+	snprintf(path, sizeof(path), "/sys/%s.service", rest);
 	cgroup_parse(path, &n);
 	assert_int_equal(strlen(n.unit), sizeof(n.unit) - 1);
 }

@@ -176,8 +176,8 @@ static void test_refused(void **state)
 	      "failsafe");
 	wrong(MINIMAL "failure = {\n deadline = { action = \"deny\";\n"
 	      "error = \"EIO\"; }; };\n", 5, "EACCES");
-	wrong(MINIMAL "failsafe = ( { event = [ \"conect\" ]; } );\n", 3,
-	      "conect");
+	wrong(MINIMAL "failsafe = ( { event = [ \"conn\" ]; } );\n", 3,
+	      "conn");
 	wrong(MINIMAL "failsafe = ( { uid = 0; } );\n", 3, "event");
 	wrong(MINIMAL "failsafe = ( { event = [ \"send\" ];\n"
 	      "address = \"10.0.0.0/33\"; } );\n", 4, "prefix");
