@@ -672,7 +672,11 @@ void agent_stop(struct agent *a)
 	/* Errands that end from here on find that there is no desk any more. */
 	desk_free(a->desk);
 	a->desk = NULL;
+	/* So does a batch of records that is being read for the server. */
+	if (a->spool)
+		spool_connected(a->spool, false);
 	server_free(a->server);
+	a->server = NULL;
 	hung += pool_free(a->readers);
 	hung += pool_free(a->hashers);
 	hung += pool_free(a->resolver_pool);
