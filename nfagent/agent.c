@@ -313,14 +313,19 @@ static void set_failsafes(void *arg)
 		log_warn("the kernel does not take the failsafe list");
 }
 
-/* The module may be removed under us: then nobody asks any more. */
+/*
+ * The module may be removed under us: then nobody asks any more.  And an
+ * administrator may have changed its settings.
+ */
 static void check_kernel(struct agent *a)
 {
 	struct kernel_status status;
 
 	if (!kernel_status(a->kernel, &status) &&
-	    status.agent_pid == (uint32_t)getpid())
+	    status.agent_pid == (uint32_t)getpid()) {
+		desk_mark_mask(a->desk, status.mark_mask);
 		return;
+	}
 	log_warnx("the kernel module has gone, or has another agent");
 	a->module_gone = true;
 	event_base_loopbreak(a->base);
@@ -609,12 +614,13 @@ static int start(struct agent *a, char *why, size_t why_size)
 	if (start_threads(a) || start_identity(a) || start_events(a) ||
 	    start_records(a, why, why_size))
 		return -1;
+	/* The desk begins with what the kernel has then. */
+	if (configure_kernel(a, why, why_size))
+		return -1;
 	if (start_desk(a)) {
 		snprintf(why, why_size, "the kernel module does not answer");
 		return -1;
 	}
-	if (configure_kernel(a, why, why_size))
-		return -1;
 	if (start_server(a))
 		return -1;
 	if (kernel_register(a->kernel, a->base, on_ask, a, why, why_size))

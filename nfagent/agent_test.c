@@ -359,6 +359,19 @@ static void test_stopped_under_traffic(void **state)
 	stop();
 }
 
+/* The tag goes where the configuration puts it, not where it was before. */
+static void test_tag_in_the_configured_mask(void **state)
+{
+	(void)state;
+	world.mark_mask = 0xff;
+	world.decision.tag = 0x12;
+	start("kernel = { mark_mask = 0xff0000; };\n");
+	run();
+	assert_int_equal(world.answer.action, SOCKGATE_ACTION_ALLOW);
+	assert_int_equal(world.answer.tag, 0x120000);
+	stop();
+}
+
 static int make_certs(void **state)
 {
 	(void)state;
@@ -382,6 +395,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_stopped_under_traffic),
+		TEST(test_tag_in_the_configured_mask),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, remove_certs);

@@ -492,16 +492,30 @@ void desk_server(struct desk *desk, enum server_state state, struct moment now)
 	}
 }
 
-void desk_policy(struct desk *desk, uint64_t generation, bool another)
+/* Whatever is remembered, here and in the kernel, is void. */
+static void begin_generation(struct desk *desk)
 {
-	if (!another && generation == desk->server_generation)
-		return;
-	desk->server_generation = generation;
 	/* 0 is what a kernel starts with. */
 	if (!++desk->generation)
 		desk->generation = 1;
 	decisions_flush(desk->decisions);
 	desk->ports.generation(desk->generation, desk->arg);
+}
+
+void desk_policy(struct desk *desk, uint64_t generation, bool another)
+{
+	if (!another && generation == desk->server_generation)
+		return;
+	desk->server_generation = generation;
+	begin_generation(desk);
+}
+
+void desk_mark_mask(struct desk *desk, uint32_t mark_mask)
+{
+	if (mark_mask == desk->conf.mark_mask)
+		return;
+	desk->conf.mark_mask = mark_mask;
+	begin_generation(desk);
 }
 
 /* Returns when something is due next; 0: it is over. */

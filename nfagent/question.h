@@ -60,7 +60,7 @@ struct desk_ports {
 struct desk_conf {
 	uint32_t deadline_ms;	/* for a question, never past the kernel's own */
 	uint32_t user_wait_ms;	/* for a name, of that */
-	uint32_t mark_mask;	/* where the tag goes */
+	uint32_t mark_mask;	/* where the tag goes, at first */
 	unsigned int max_questions;
 	unsigned int max_decisions;
 	bool cache_in_agent;
@@ -122,6 +122,12 @@ void desk_server(struct desk *desk, enum server_state state, struct moment now);
  *           what was cached may be wrong
  */
 void desk_policy(struct desk *desk, uint64_t generation, bool another);
+
+/*
+ * desk_mark_mask - where tags go from now on
+ * Another mask voids what was remembered: its tags are in the old place.
+ */
+void desk_mark_mask(struct desk *desk, uint32_t mark_mask);
 
 /* Deadlines.  Returns the microseconds until the next one, 0 if none. */
 uint64_t desk_tick(struct desk *desk, struct moment now);

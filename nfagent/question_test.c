@@ -379,6 +379,27 @@ static void test_tag_that_does_not_fit(void **state)
 	assert_int_equal(w.answer.reason, SOCKGATE_REASON_BAD_ANSWER);
 }
 
+/* A remembered tag is in the old place: it is decided again. */
+static void test_mask_changed_by_an_administrator(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	unsigned int before;
+
+	(void)state;
+	d.tag = 0x12;
+	ask_and_learn(1, 0);
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	before = w.generations;
+	desk_mark_mask(w.desk, 0xff00);
+	assert_int_equal(w.generations, before);
+	desk_mark_mask(w.desk, 0xff000000);
+	assert_int_equal(w.generations, before + 1);
+	ask_and_learn(2, 2);
+	assert_int_equal(w.asked, 2);
+	desk_decided(w.desk, w.asked_number, &d, at(3));
+	assert_int_equal(w.answer.tag, 0x12000000);
+}
+
 /* A server that never catches up with its own policy. */
 static void test_old_generation_for_ever(void **state)
 {
@@ -523,6 +544,7 @@ int main(void)
 		desk_test(test_unread_content_goes_to_the_server),
 		desk_test(test_questions_are_bounded),
 		desk_test(test_tag_that_does_not_fit),
+		desk_test(test_mask_changed_by_an_administrator),
 		desk_test(test_old_generation_for_ever),
 		desk_test(test_newer_generation_is_taken),
 		desk_test(test_decision_on_unknown_user_is_not_remembered),
