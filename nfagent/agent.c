@@ -54,6 +54,7 @@ struct agent {
 	struct spool *spool;
 	struct records *records;
 	struct desk *desk;
+	struct failure_table failures;	/* see follow_kernel() */
 	SSL_CTX *tls;
 	struct server *server;
 	struct resolvers *resolvers;
@@ -298,9 +299,19 @@ static int open_exe(uint64_t ask_id, void *arg)
 	return kernel_open_exe(a->kernel, ask_id);
 }
 
-static void set_failsafes(void *arg)
+/*
+ * What of the kernel's settings we go by.  An administrator may change them
+ * under us: then tags and the effects in records are behind for as long as it
+ * takes until the next look.
+ */
+static void follow_kernel(struct agent *a, const struct kernel_status *status)
 {
-	struct agent *a = arg;
+	a->failures = status->failures;
+	desk_mark_mask(a->desk, status->mark_mask);
+}
+
+static void set_failsafes(struct agent *a)
+{
 	struct settings *s = a->settings;
 	struct failsafes list;
 	struct kernel_config config = { .failsafes = list.row };
@@ -313,17 +324,24 @@ static void set_failsafes(void *arg)
 		log_warn("the kernel does not take the failsafe list");
 }
 
-/*
- * The module may be removed under us: then nobody asks any more.  And an
- * administrator may have changed its settings.
- */
+static void on_resolvers(void *arg)
+{
+	struct agent *a = arg;
+	struct kernel_status status;
+
+	set_failsafes(a);
+	if (!kernel_status(a->kernel, &status))
+		follow_kernel(a, &status);
+}
+
+/* The module may be removed under us: then nobody asks any more. */
 static void check_kernel(struct agent *a)
 {
 	struct kernel_status status;
 
 	if (!kernel_status(a->kernel, &status) &&
 	    status.agent_pid == (uint32_t)getpid()) {
-		desk_mark_mask(a->desk, status.mark_mask);
+		follow_kernel(a, &status);
 		return;
 	}
 	log_warnx("the kernel module has gone, or has another agent");
@@ -537,6 +555,8 @@ static int start_desk(struct agent *a)
 
 	if (kernel_status(a->kernel, &status))
 		return -1;
+	a->failures = status.failures;
+	a->settings->desk.failures = &a->failures;
 	a->settings->desk.mark_mask = status.mark_mask;
 	a->desk = desk_new(&a->settings->desk, &ports, a, status.generation);
 	return a->desk ? 0 : -1;
@@ -625,7 +645,7 @@ static int start(struct agent *a, char *why, size_t why_size)
 		return -1;
 	if (kernel_register(a->kernel, a->base, on_ask, a, why, why_size))
 		return -1;
-	a->resolvers = resolvers_watch(a->base, s->resolv_conf, set_failsafes,
+	a->resolvers = resolvers_watch(a->base, s->resolv_conf, on_resolvers,
 				       a);
 	if (!a->resolvers)
 		log_warn("%s is not watched", s->resolv_conf);

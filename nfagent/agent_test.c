@@ -49,6 +49,8 @@ static struct {
 	int fd;			/* the server listens there */
 	SSL_CTX *tls;
 	Sockgate__Decision decision;
+	unsigned int records;
+	Sockgate__Action effect;
 } world;
 
 static struct pki_pair ca;
@@ -86,6 +88,13 @@ static void decide(uint64_t id)
 	send_to_agent(&msg);
 }
 
+static void take_record(const Sockgate__Records *records)
+{
+	world.records += (unsigned int)records->n_record;
+	world.effect = records->record[0]->effect;
+	event_base_loopbreak(world.kernel->base);
+}
+
 static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 {
 	(void)ch;
@@ -94,6 +103,8 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		welcome(msg->id);
 	else if (msg->body_case == SOCKGATE__MESSAGE__BODY_QUESTION)
 		decide(msg->id);
+	else if (msg->body_case == SOCKGATE__MESSAGE__BODY_RECORDS)
+		take_record(msg->records);
 }
 
 static void on_up(struct channel *ch, const struct tls_peer *who, void *arg)
@@ -302,7 +313,7 @@ static void start(const char *more)
 		fail_msg("%s", why);
 }
 
-/* Until the agent has answered the kernel. */
+/* Until the agent has answered the kernel, or sent a record. */
 static void run(void)
 {
 	struct timeval limit = { 10, 0 };
@@ -372,6 +383,19 @@ static void test_tag_in_the_configured_mask(void **state)
 	stop();
 }
 
+static void test_record_says_what_the_caller_got(void **state)
+{
+	(void)state;
+	world.decision.action = SOCKGATE__ACTION__ACTION_DENY;
+	start("");
+	run();
+	assert_int_equal(world.answer.action, SOCKGATE_ACTION_DENY);
+	run();
+	assert_int_equal(world.records, 1);
+	assert_int_equal(world.effect, SOCKGATE__ACTION__ACTION_DENY);
+	stop();
+}
+
 static int make_certs(void **state)
 {
 	(void)state;
@@ -396,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_stopped_under_traffic),
 		TEST(test_tag_in_the_configured_mask),
+		TEST(test_record_says_what_the_caller_got),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, remove_certs);

@@ -102,7 +102,7 @@ static bool matches(const Sockgate__EventsQuery *q, const Sockgate__Record *r)
 	return text_matches(q->host, r->host) &&
 	       text_matches(q->application, name) &&
 	       text_matches(q->decision_id, d ? d->decision_id : NULL) &&
-	       (!q->action || (d && d->action == q->action));
+	       (!q->action || r->effect == q->action);
 }
 
 static int send_record(struct client *c, uint64_t id,

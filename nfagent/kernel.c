@@ -340,6 +340,8 @@ static int take_status(const struct nlattr *const attr[], void *arg)
 {
 	struct kernel_status *s = arg;
 	const struct nlattr *hooks = attr[SOCKGATE_A_HOOKS];
+	const struct nlattr *rows = attr[SOCKGATE_A_FAILURES];
+	const struct nlattr *list = attr[SOCKGATE_A_FAILSAFES];
 	size_t size;
 
 	s->generation = number_of(attr[SOCKGATE_A_GENERATION]);
@@ -351,6 +353,12 @@ static int take_status(const struct nlattr *const attr[], void *arg)
 		get_bytes(hooks, s->hooks, size < sizeof(s->hooks) ?
 						   size : sizeof(s->hooks));
 	}
+	if (rows)
+		failure_set_rows(&s->failures, mnl_attr_get_payload(rows),
+				 mnl_attr_get_payload_len(rows));
+	if (list)
+		failure_set_failsafes(&s->failures, mnl_attr_get_payload(list),
+				      mnl_attr_get_payload_len(list));
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "ask.h"
+#include "failure.h"
 
 struct event_base;
 struct nlattr;
@@ -38,6 +39,7 @@ struct kernel_status {
 	uint32_t deadline_ms;
 	uint32_t mark_mask;
 	uint64_t hooks[__SOCKGATE_HOOK_MAX];
+	struct failure_table failures;
 };
 
 /* Returns NULL with a sentence in @why, e.g. that the module is not loaded. */

@@ -69,6 +69,21 @@ static void drop(struct desk *desk, struct question *q)
 	free(q);
 }
 
+/*
+ * What the kernel does with our answer, short of what only it knows: that the
+ * executable has changed meanwhile, or that the answer comes too late.
+ */
+static Sockgate__Action effect_of(const struct desk *desk,
+				  const struct ask *ask, uint8_t reason,
+				  const Sockgate__Decision *decision)
+{
+	if (decision)
+		return decision->action;
+	return failure_allows(desk->conf.failures, reason, ask) ?
+		       SOCKGATE__ACTION__ACTION_ALLOW :
+		       SOCKGATE__ACTION__ACTION_DENY;
+}
+
 static void record(struct desk *desk, const struct question *q,
 		   Sockgate__Outcome outcome, uint8_t reason,
 		   Sockgate__Decision *decision, uint64_t now_us)
@@ -80,6 +95,7 @@ static void record(struct desk *desk, const struct question *q,
 		.latency_us = (uint32_t)(now_us - q->begun.us),
 		.outcome = outcome,
 		.reason = reason,
+		.effect = effect_of(desk, &q->ask, reason, decision),
 		.decision = decision,
 		.process = &wire.process,
 		.user = &wire.user,
@@ -111,6 +127,17 @@ static void fail(struct desk *desk, struct question *q, uint8_t reason,
 	record(desk, q, SOCKGATE__OUTCOME__OUTCOME_FAILURE, reason, NULL,
 	       now_us);
 	drop(desk, q);
+}
+
+/* For what never became a question of ours. */
+static void turn_away(struct desk *desk, const struct ask *ask, uint8_t reason,
+		      struct moment now)
+{
+	const struct question q = { .ask = *ask, .begun = now };
+
+	answer_failure(desk, ask->id, reason);
+	record(desk, &q, SOCKGATE__OUTCOME__OUTCOME_FAILURE, reason, NULL,
+	       now.us);
 }
 
 /* ---- from decision to verdict ---- */
@@ -404,12 +431,12 @@ void desk_ask(struct desk *desk, const struct ask *ask, struct moment now)
 	if (desk->conf.cache_in_agent && answer_from_cache(desk, ask, now))
 		return;
 	if (HASH_COUNT(desk->questions) >= desk->conf.max_questions) {
-		answer_failure(desk, ask->id, SOCKGATE_REASON_TABLE_FULL);
+		turn_away(desk, ask, SOCKGATE_REASON_TABLE_FULL, now);
 		return;
 	}
 	q = question_new(desk, ask, now);
 	if (!q) {
-		answer_failure(desk, ask->id, SOCKGATE_REASON_NO_MEMORY);
+		turn_away(desk, ask, SOCKGATE_REASON_NO_MEMORY, now);
 		return;
 	}
 	number = q->number;
@@ -567,6 +594,7 @@ static void record_hit(struct desk *desk, struct hit *hit)
 		.ask = ask,
 		.begun = hit->begun,
 		.outcome = SOCKGATE__OUTCOME__OUTCOME_AGENT_CACHE,
+		.effect = v->decision->action,
 		.decision = v->decision,
 		.process = &wire.process,
 		.user = &wire.user,

@@ -8,6 +8,7 @@
 
 #include "ask.h"
 #include "decisions.h"
+#include "failure.h"
 #include "identity.h"
 #include "moment.h"
 #include "sockgate.pb-c.h"
@@ -30,6 +31,7 @@ struct ending {
 	uint32_t latency_us;
 	Sockgate__Outcome outcome;
 	uint8_t reason;		/* with OUTCOME_FAILURE */
+	Sockgate__Action effect;	/* what the caller gets of the kernel */
 	Sockgate__Decision *decision;
 	Sockgate__Process *process;
 	Sockgate__User *user;
@@ -63,6 +65,7 @@ struct desk_conf {
 	uint32_t mark_mask;	/* where the tag goes, at first */
 	unsigned int max_questions;
 	unsigned int max_decisions;
+	const struct failure_table *failures;	/* the kernel's, as last seen */
 	bool cache_in_agent;
 	bool cache_in_kernel;
 };

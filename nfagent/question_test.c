@@ -23,6 +23,8 @@ static struct world {
 	bool deaf;		/* the server takes no question */
 	Sockgate__Outcome outcome;
 	uint8_t reason;
+	Sockgate__Action effect;
+	struct failure_table failures;
 } w;
 
 static void on_answer(const struct answer *answer, void *arg)
@@ -70,6 +72,7 @@ static void on_record(const struct ending *ending, void *arg)
 	w.records++;
 	w.outcome = ending->outcome;
 	w.reason = ending->reason;
+	w.effect = ending->effect;
 }
 
 static const struct desk_ports ports = {
@@ -87,6 +90,7 @@ static int start(void **state)
 		.deadline_ms = 5000, .user_wait_ms = 200, .mark_mask = 0xff00,
 		.max_questions = 2, .max_decisions = 8,
 		.cache_in_agent = true, .cache_in_kernel = true,
+		.failures = &w.failures,
 	};
 
 	(void)state;
@@ -172,6 +176,7 @@ static void test_allowed(void **state)
 	assert_int_equal(w.answer.lifetime_ms, 60000);
 	assert_int_equal(w.answer.scope.fields, SOCKGATE_F_EXE);
 	assert_int_equal(w.outcome, SOCKGATE__OUTCOME__OUTCOME_SERVER);
+	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_ALLOW);
 	/* A second answer finds nobody. */
 	desk_decided(w.desk, w.asked_number, &d, at(4));
 	assert_int_equal(w.answers, 1);
@@ -187,6 +192,7 @@ static void test_denied(void **state)
 	desk_decided(w.desk, w.asked_number, &d, at(3));
 	assert_int_equal(w.answer.action, SOCKGATE_ACTION_DENY);
 	assert_int_equal(w.answer.error, ECONNREFUSED);
+	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_DENY);
 }
 
 /* A decision that says nothing must not open the gate. */
@@ -218,6 +224,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	desk_flush(w.desk);
 	assert_int_equal(w.records, 2);
 	assert_int_equal(w.outcome, SOCKGATE__OUTCOME__OUTCOME_AGENT_CACHE);
+	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_ALLOW);
 	/* Another policy: what was cached is void. */
 	desk_policy(w.desk, GENERATION + 1, false);
 	assert_int_equal(w.generations, 2);
@@ -248,6 +255,23 @@ static void test_server_away(void **state)
 	assert_int_equal(w.answer.action, SOCKGATE_ACTION_FAIL);
 	assert_int_equal(w.answer.reason, SOCKGATE_REASON_SERVER_AWAY);
 	assert_int_equal(w.outcome, SOCKGATE__OUTCOME__OUTCOME_FAILURE);
+}
+
+/* A failure is no refusal where the kernel's row lets the caller through. */
+static void test_effect_of_a_failure(void **state)
+{
+	const struct sockgate_failure row = {
+		.reason = SOCKGATE_REASON_SERVER_AWAY,
+		.action = SOCKGATE_ACTION_ALLOW,
+	};
+
+	(void)state;
+	desk_server(w.desk, SERVER_AWAY, at(0));
+	ask_and_learn(1, 0);
+	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_DENY);
+	failure_set_rows(&w.failures, &row, sizeof(row));
+	ask_and_learn(2, 0);
+	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_ALLOW);
 }
 
 static void test_lost_connection_asks_again(void **state)
@@ -366,6 +390,9 @@ static void test_questions_are_bounded(void **state)
 	assert_int_equal(w.answers, 1);
 	assert_int_equal(w.answer.id, 3);
 	assert_int_equal(w.answer.reason, SOCKGATE_REASON_TABLE_FULL);
+	assert_int_equal(w.records, 1);
+	assert_int_equal(w.reason, SOCKGATE_REASON_TABLE_FULL);
+	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_DENY);
 }
 
 static void test_tag_that_does_not_fit(void **state)
@@ -535,6 +562,7 @@ int main(void)
 		desk_test(test_second_question_is_answered_from_the_cache),
 		desk_test(test_failed_decision_is_not_remembered),
 		desk_test(test_server_away),
+		desk_test(test_effect_of_a_failure),
 		desk_test(test_lost_connection_asks_again),
 		desk_test(test_silent_server),
 		desk_test(test_kernels_deadline_is_kept),

@@ -56,6 +56,7 @@ static void fill(Sockgate__Record *record, Sockgate__Event *event,
 	record->place = e->place;
 	record->decision = e->decision;
 	record->outcome = e->outcome;
+	record->effect = e->effect;
 	record->latency_us = e->latency_us;
 	if (e->outcome == SOCKGATE__OUTCOME__OUTCOME_FAILURE)
 		record->reason = (char *)name_reason(e->reason);
