@@ -7,72 +7,95 @@
 #include <unistd.h>
 #include <openssl/evp.h>
 
-/* Large enough for sequential reads, small enough to notice @stop soon. */
+/* Large enough for sequential reads. */
 #define CHUNK (256 * 1024)
 
-static ssize_t read_chunk(int fd, void *buf, off_t offset)
+struct sha256_parts {
+	EVP_MD_CTX *md;
+	int fd;
+	uint64_t limit;
+	uint64_t done;
+	uint8_t chunk[CHUNK];
+};
+
+struct sha256_parts *sha256_parts_new(int fd, uint64_t limit)
+{
+	struct sha256_parts *p = malloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->fd = fd;
+	p->limit = limit;
+	p->done = 0;
+	p->md = EVP_MD_CTX_new();
+	if (p->md && EVP_DigestInit_ex(p->md, EVP_sha256(), NULL))
+		return p;
+	errno = p->md ? EIO : ENOMEM;
+	sha256_parts_free(p);
+	return NULL;
+}
+
+void sha256_parts_free(struct sha256_parts *p)
+{
+	int error = errno;
+
+	if (!p)
+		return;
+	EVP_MD_CTX_free(p->md);
+	free(p);
+	errno = error;
+}
+
+uint64_t sha256_parts_done(const struct sha256_parts *p)
+{
+	return p->done;
+}
+
+/* Returns as sha256_parts_read() does. */
+static int read_chunk(struct sha256_parts *p, uint8_t *out)
 {
 	ssize_t n;
 
 	do {
-		n = pread(fd, buf, CHUNK, offset);
+		n = pread(p->fd, p->chunk, sizeof(p->chunk), (off_t)p->done);
 	} while (n < 0 && errno == EINTR);
-	return n;
+	if (n < 0)
+		return -1;
+	p->done += (uint64_t)n;
+	if (p->done > p->limit) {
+		errno = EFBIG;
+		return -1;
+	}
+	if (n ? EVP_DigestUpdate(p->md, p->chunk, (size_t)n) :
+		EVP_DigestFinal_ex(p->md, out, NULL))
+		return !n;
+	errno = EIO;
+	return -1;
 }
 
-/* Feeds the file to @md.  Returns the bytes read, or -1 with errno. */
-static int64_t digest_file(EVP_MD_CTX *md, int fd, uint64_t limit,
-			   const atomic_bool *stop, void *buf)
+int sha256_parts_read(struct sha256_parts *p, uint64_t bytes,
+		      uint8_t out[SHA256_SIZE])
 {
-	uint64_t done = 0;
-	ssize_t n;
+	uint64_t from = p->done;
+	int rc;
 
-	for (;;) {
-		if (stop && atomic_load_explicit(stop, memory_order_relaxed)) {
-			errno = ECANCELED;
-			return -1;
-		}
-		n = read_chunk(fd, buf, (off_t)done);
-		if (n <= 0)
-			return n < 0 ? -1 : (int64_t)done;
-		done += (uint64_t)n;
-		if (done > limit) {
-			errno = EFBIG;
-			return -1;
-		}
-		if (!EVP_DigestUpdate(md, buf, (size_t)n)) {
-			errno = EIO;
-			return -1;
-		}
-	}
+	do {
+		rc = read_chunk(p, out);
+	} while (!rc && p->done - from < bytes);
+	return rc;
 }
 
-int sha256_fd(int fd, uint64_t limit, const atomic_bool *stop,
-	      uint8_t out[SHA256_SIZE], uint64_t *size)
+int sha256_fd(int fd, uint64_t limit, uint8_t out[SHA256_SIZE], uint64_t *size)
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	void *buf = malloc(CHUNK);
-	int64_t done = -1;
-	int error = 0;
+	struct sha256_parts *p = sha256_parts_new(fd, limit);
+	int rc = -1;
 
-	if (!md || !buf)
-		errno = ENOMEM;
-	else if (!EVP_DigestInit_ex(md, EVP_sha256(), NULL))
-		errno = EIO;
-	else
-		done = digest_file(md, fd, limit, stop, buf);
-	if (done >= 0 && !EVP_DigestFinal_ex(md, out, NULL)) {
-		errno = EIO;
-		done = -1;
-	}
-	if (done < 0)
-		error = errno;
-	else if (size)
-		*size = (uint64_t)done;
-	free(buf);
-	EVP_MD_CTX_free(md);
-	errno = error;
-	return done < 0 ? -1 : 0;
+	if (p)
+		rc = sha256_parts_read(p, UINT64_MAX, out);
+	if (rc > 0 && size)
+		*size = p->done;
+	sha256_parts_free(p);
+	return rc > 0 ? 0 : -1;
 }
 
 int sha256_memory(const void *data, size_t size, uint8_t out[SHA256_SIZE])

@@ -3,7 +3,6 @@
 #ifndef SOCKGATE_SHA256_H
 #define SOCKGATE_SHA256_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,14 +12,32 @@
 /*
  * sha256_fd - hash a whole file, whatever its file offset is
  * @limit: bytes; a longer file ends with EFBIG after so many were read
- * @stop:  looked at between chunks: once true ends with ECANCELED; may be NULL
  * @out:   filled on success only
  * @size:  bytes that were hashed; may be NULL
- * Returns 0, or -1 with errno (of read(2), EFBIG, ECANCELED, ENOMEM, EIO if
- * OpenSSL refuses).  Blocks as long as reading the file does; safe in threads.
+ * Returns 0, or -1 with errno (of read(2), EFBIG, ENOMEM, EIO if OpenSSL
+ * refuses).  Blocks as long as reading the file does; safe in threads.
  */
-int sha256_fd(int fd, uint64_t limit, const atomic_bool *stop,
-	      uint8_t out[SHA256_SIZE], uint64_t *size);
+int sha256_fd(int fd, uint64_t limit, uint8_t out[SHA256_SIZE], uint64_t *size);
+
+/* The same in parts, so that something else can have a turn. */
+struct sha256_parts;
+
+/* Returns NULL with errno ENOMEM or EIO. */
+struct sha256_parts *sha256_parts_new(int fd, uint64_t limit);
+
+/*
+ * sha256_parts_read - read on for about @bytes
+ * Returns 0: there is more; 1: that was all, @out is filled in; -1 with errno as
+ * for sha256_fd().
+ */
+int sha256_parts_read(struct sha256_parts *parts, uint64_t bytes,
+		      uint8_t out[SHA256_SIZE]);
+
+/* How many bytes have been hashed. */
+uint64_t sha256_parts_done(const struct sha256_parts *parts);
+
+/* The descriptor stays the caller's. */
+void sha256_parts_free(struct sha256_parts *parts);
 
 /* The same for memory.  Returns 0, or -1 with errno EIO. */
 int sha256_memory(const void *data, size_t size, uint8_t out[SHA256_SIZE]);

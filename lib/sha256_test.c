@@ -44,7 +44,7 @@ static void check(const char *data, size_t size, const char *expected)
 	int fd = file_of(data, size);
 	uint64_t hashed = 1;
 
-	assert_int_equal(sha256_fd(fd, size, NULL, hash, &hashed), 0);
+	assert_int_equal(sha256_fd(fd, size, hash, &hashed), 0);
 	assert_int_equal(hashed, size);
 	hex_encode(hash, sizeof(hash), text);
 	assert_string_equal(text, expected);
@@ -73,26 +73,41 @@ static void limit(void **state)
 	int fd = file_of("abc", 3);
 
 	(void)state;
-	assert_int_equal(sha256_fd(fd, 2, NULL, hash, NULL), -1);
+	assert_int_equal(sha256_fd(fd, 2, hash, NULL), -1);
 	assert_int_equal(errno, EFBIG);
 	assert_int_equal(hash[0], 0x55);
 	close(fd);
 	fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(sha256_fd(fd, 1 << 20, NULL, hash, NULL), -1);
+	assert_int_equal(sha256_fd(fd, 1 << 20, hash, NULL), -1);
 	assert_int_equal(errno, EFBIG);
 	close(fd);
 }
 
-static void stop(void **state)
+/* In parts of whatever size it is the same hash. */
+static void parts(void **state)
 {
+	char *a = malloc(1000000), text[SHA256_TEXT_SIZE];
 	uint8_t hash[SHA256_SIZE];
-	atomic_bool now = true;
-	int fd = file_of("abc", 3);
+	struct sha256_parts *p;
+	unsigned int n = 1;
+	int fd, rc;
 
 	(void)state;
-	assert_int_equal(sha256_fd(fd, 3, &now, hash, NULL), -1);
-	assert_int_equal(errno, ECANCELED);
+	assert_non_null(a);
+	memset(a, 'a', 1000000);
+	fd = file_of(a, 1000000);
+	p = sha256_parts_new(fd, 1000000);
+	assert_non_null(p);
+	while (!(rc = sha256_parts_read(p, 300000, hash)))
+		n++;
+	assert_int_equal(rc, 1);
+	assert_true(n > 1);
+	assert_int_equal(sha256_parts_done(p), 1000000);
+	hex_encode(hash, sizeof(hash), text);
+	assert_string_equal(text, million);
+	sha256_parts_free(p);
 	close(fd);
+	free(a);
 }
 
 static void unreadable(void **state)
@@ -100,7 +115,7 @@ static void unreadable(void **state)
 	uint8_t hash[SHA256_SIZE];
 
 	(void)state;
-	assert_int_equal(sha256_fd(-1, 3, NULL, hash, NULL), -1);
+	assert_int_equal(sha256_fd(-1, 3, hash, NULL), -1);
 	assert_int_equal(errno, EBADF);
 }
 
@@ -123,7 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_hashes),
 		cmocka_unit_test(limit),
-		cmocka_unit_test(stop),
+		cmocka_unit_test(parts),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(hex),
 	};

@@ -70,7 +70,7 @@ struct agent {
 	char context[64];
 };
 
-/* A question on its way through threads: the number and where it goes. */
+/* A question on its way to the name service: the number and where it goes. */
 struct errand {
 	struct agent *agent;
 	uint64_t number;
@@ -132,26 +132,36 @@ static void port_answer(const struct answer *answer, void *arg)
 	kernel_answer(a->kernel, answer);
 }
 
-static void identified(struct identity *id, void *arg)
+static bool identified(uint64_t number, struct identity *id, void *arg)
 {
-	struct errand *e = arg;
+	struct agent *a = arg;
 
-	if (e->agent->desk)
-		desk_identified(e->agent->desk, e->number, id, moment_now());
-	else
-		identity_free(id);
-	free(e);
+	if (a->desk)
+		return desk_identified(a->desk, number, id, moment_now());
+	identity_free(id);
+	return false;
+}
+
+static void hashed(uint64_t number, const struct hash_result *hash, void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->desk)
+		desk_hashed(a->desk, number, hash, moment_now());
 }
 
 static void port_identify(uint64_t number, const struct ask *ask, void *arg)
 {
 	struct agent *a = arg;
-	struct errand *e = errand_new(a, number);
 
-	if (e)
-		identity_learn(&a->identity, ask, identified, e);
-	else
-		desk_identified(a->desk, number, NULL, moment_now());
+	identity_learn(&a->identity, number, ask);
+}
+
+static void port_forget(uint64_t number, const struct ask *ask, void *arg)
+{
+	struct agent *a = arg;
+
+	identity_forget(&a->identity, number, ask);
 }
 
 static void resolved(const struct user *user, void *arg)
@@ -200,6 +210,7 @@ static void port_record(const struct ending *ending, void *arg)
 static const struct desk_ports ports = {
 	.answer = port_answer,
 	.identify = port_identify,
+	.forget = port_forget,
 	.resolve = port_resolve,
 	.ask = port_ask,
 	.generation = port_generation,
@@ -410,6 +421,7 @@ static void count_identity(struct agent *a, struct console_status *s)
 	console_count(s, "hashes_failed", h->failed);
 	console_count(s, "hashes_evicted", h->evicted);
 	console_count(s, "hashes_refused", h->refused);
+	console_count(s, "hashes_abandoned", h->abandoned);
 	console_count(s, "users_local", u->local);
 	console_count(s, "users_asked", u->asked);
 	console_count(s, "users_cached", u->cached + u->stale);
@@ -491,7 +503,7 @@ static int start_threads(struct agent *a)
 	struct settings *s = a->settings;
 
 	a->readers = pool_new(a->base, READERS, MAX_JOBS);
-	a->hashers = pool_new(a->base, s->hash_threads, MAX_JOBS);
+	a->hashers = pool_new(a->base, s->hash_threads, s->hash_threads);
 	a->resolver_pool = pool_new(a->base, RESOLVERS, MAX_JOBS);
 	a->spool_pool = pool_new(a->base, 1, 1);
 	return a->readers && a->hashers && a->resolver_pool &&
@@ -502,12 +514,21 @@ static int start_identity(struct agent *a)
 {
 	struct settings *s = a->settings;
 
-	a->hashes = hash_cache_new(a->hashers, s->hashes_max, s->hash_bytes);
+	struct hash_conf hashes = {
+		.max = s->hashes_max,
+		.limit = s->hash_bytes,
+		.threads = s->hash_threads,
+		.told = hashed,
+		.arg = a,
+	};
+
+	a->hashes = hash_cache_new(a->hashers, &hashes);
 	a->identity = (struct identity_conf){
 		.readers = a->readers,
 		.hashes = a->hashes,
 		.open_exe = open_exe,
-		.open_arg = a,
+		.learned = identified,
+		.arg = a,
 		.cgroup_root = cgroup_open_hierarchy("/proc/self/mountinfo"),
 		.unverifiable = s->unverifiable,
 	};

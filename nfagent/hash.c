@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Everything but hash_file() runs in the event loop.  A file is either cached,
+ * Everything but flight_run() runs in the event loop.  A file is either cached,
  * or under way with a list of those who wait for it, or unknown.
+ *
+ * What is under way is read a slice at a time.  Between slices it stands in the
+ * lane of the user who waits for it; lanes take turns, so that neither a large
+ * file nor many of them hold up another user.
  */
 #include "hash.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,14 +18,8 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "sha256.h"
-
-#define TRIES 2
-
-/*
- * Two ticks of the coarsest kernel clock (HZ=100) that stamps ctime, doubled.
- */
-#define SETTLE_NS 40000000LL
+/* Some 20 ms, long enough for the way through the queues not to count. */
+#define SLICE (4U << 20)
 
 struct cached {
 	struct sockgate_file file;
@@ -32,98 +29,57 @@ struct cached {
 };
 
 struct waiter {
-	hash_fn fn;
-	void *arg;
+	uint64_t number;
 	struct waiter *next;
 };
+
+struct lane;
 
 struct flight {
 	struct job job;
 	struct hash_cache *cache;
-	struct sockgate_file file;
-	uint64_t limit;
-	int fd;
-	struct hash_result result;
+	struct content content;
+	bool finished;
+	bool running;			/* in the pool, else in a queue */
 	struct waiter *waiters;
-	UT_hash_handle hh;
+	struct lane *lane;		/* NULL: nobody waits */
+	struct flight *prev, *next;	/* in lane->queue or cache->idle */
+	UT_hash_handle hh;		/* by content.file */
+};
+
+struct lane {
+	uint32_t uid;
+	unsigned int n;			/* flights, queued or running */
+	struct flight *queue;		/* least to read first */
+	struct lane *prev, *next;
 };
 
 struct hash_cache {
 	struct pool *pool;
+	struct hash_conf conf;
 	struct cached *cached;
 	struct cached *lru;
 	struct flight *flights;
-	unsigned int max;
-	uint64_t limit;
+	struct lane *lanes;		/* whose turn it is first */
+	struct flight *idle;		/* oldest first */
+	unsigned int n_idle;
+	unsigned int running;
 	struct hash_counts counts;
 };
 
-_Static_assert(HASH_SIZE == SHA256_SIZE, "one hash, one size");
 _Static_assert(sizeof(struct sockgate_file) == 32, "key has holes");
 
-static int64_t ns_of(struct timespec t)
-{
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
+/* ---- what is known ---- */
 
-static bool same_state(const struct stat *a, const struct stat *b)
-{
-	return a->st_size == b->st_size &&
-	       ns_of(a->st_mtim) == ns_of(b->st_mtim) &&
-	       ns_of(a->st_ctim) == ns_of(b->st_ctim);
-}
-
-static Sockgate__Evidence hash_once(int fd, const struct sockgate_file *file,
-				    uint64_t limit, uint8_t *sha256)
-{
-	struct stat before, after;
-	uint64_t size = 0;
-	int rc;
-
-	if (fstat(fd, &before) || !S_ISREG(before.st_mode))
-		return SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
-	if ((uint64_t)before.st_size > limit)
-		return SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE;
-	if ((uint64_t)before.st_size != file->size ||
-	    ns_of(before.st_ctim) != file->ctime_ns)
-		return SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE;
-	rc = sha256_fd(fd, limit, NULL, sha256, &size);
-	if (fstat(fd, &after))
-		return SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
-	if (!same_state(&before, &after))
-		return SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE;
-	return rc || size != file->size ?
-		       SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE :
-		       SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
-}
-
-void hash_file(int fd, const struct sockgate_file *file, uint64_t limit,
-	       int64_t now_ns, struct hash_result *result)
-{
-	memset(result, 0, sizeof(*result));
-	result->evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
-	if (fd < 0)
-		return;
-	for (int i = 0; i < TRIES; i++) {
-		result->evidence = hash_once(fd, file, limit, result->sha256);
-		if (result->evidence != SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE)
-			break;
-	}
-	result->unsettled = now_ns - file->ctime_ns < SETTLE_NS;
-	if (result->evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT)
-		memset(result->sha256, 0, sizeof(result->sha256));
-}
-
-struct hash_cache *hash_cache_new(struct pool *pool, unsigned int max,
-				  uint64_t limit)
+struct hash_cache *hash_cache_new(struct pool *pool,
+				  const struct hash_conf *conf)
 {
 	struct hash_cache *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->pool = pool;
-	c->max = max;
-	c->limit = limit;
+	c->conf = *conf;
 	return c;
 }
 
@@ -136,43 +92,43 @@ static void drop_oldest(struct hash_cache *c)
 	free(e);
 }
 
-void hash_cache_free(struct hash_cache *c)
-{
-	if (!c)
-		return;
-	while (c->lru)
-		drop_oldest(c);
-	free(c);
-}
-
-const uint8_t *hash_cached(struct hash_cache *c,
-			   const struct sockgate_file *file)
+bool hash_known(struct hash_cache *c, const struct sockgate_file *file,
+		struct hash_result *result)
 {
 	struct cached *e;
 
+	memset(result, 0, sizeof(*result));
 	HASH_FIND(hh, c->cached, file, sizeof(*file), e);
-	if (!e)
-		return NULL;
-	DL_DELETE(c->lru, e);
-	DL_APPEND(c->lru, e);
-	return e->sha256;
+	if (e) {
+		DL_DELETE(c->lru, e);
+		DL_APPEND(c->lru, e);
+		c->counts.hits++;
+		result->evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+		memcpy(result->sha256, e->sha256, sizeof(result->sha256));
+		return true;
+	}
+	if (file->size <= c->conf.limit)
+		return false;
+	c->counts.failed++;
+	result->evidence = SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE;
+	return true;
 }
 
-static void remember(struct hash_cache *c, const struct flight *f)
+static void remember(struct hash_cache *c, const struct content *content)
 {
 	struct cached *e;
 
-	if (!c->max)
+	if (!c->conf.max)
 		return;
-	if (HASH_COUNT(c->cached) >= c->max) {
+	if (HASH_COUNT(c->cached) >= c->conf.max) {
 		drop_oldest(c);
 		c->counts.evicted++;
 	}
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return;
-	e->file = f->file;
-	memcpy(e->sha256, f->result.sha256, sizeof(e->sha256));
+	e->file = content->file;
+	memcpy(e->sha256, content->result.sha256, sizeof(e->sha256));
 	HASH_ADD(hh, c->cached, file, sizeof(e->file), e);
 	if (!e->hh.tbl) {
 		free(e);
@@ -181,40 +137,263 @@ static void remember(struct hash_cache *c, const struct flight *f)
 	DL_APPEND(c->lru, e);
 }
 
-static void flight_run(struct job *job)
+/* ---- lanes ---- */
+
+static struct lane *lane_of(struct hash_cache *c, uint32_t uid)
 {
-	struct flight *f = (struct flight *)job;
+	struct lane *l;
+
+	DL_FOREACH(c->lanes, l)
+		if (l->uid == uid)
+			return l;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	l->uid = uid;
+	DL_APPEND(c->lanes, l);
+	return l;
+}
+
+static void lane_check_empty(struct hash_cache *c, struct lane *l)
+{
+	if (l->n)
+		return;
+	DL_DELETE(c->lanes, l);
+	free(l);
+}
+
+static int by_size(const struct flight *a, const struct flight *b)
+{
+	uint64_t left = content_left(&a->content);
+	uint64_t right = content_left(&b->content);
+
+	return left < right ? -1 : left > right;
+}
+
+/* Into the queue where it belongs; it must be in none. */
+static void enqueue(struct hash_cache *c, struct flight *f)
+{
+	if (f->lane) {
+		DL_INSERT_INORDER(f->lane->queue, f, by_size);
+		return;
+	}
+	DL_APPEND(c->idle, f);
+	c->n_idle++;
+}
+
+static void dequeue(struct hash_cache *c, struct flight *f)
+{
+	if (f->lane) {
+		DL_DELETE(f->lane->queue, f);
+		return;
+	}
+	DL_DELETE(c->idle, f);
+	c->n_idle--;
+}
+
+/* @lane NULL: nobody waits for it any more. */
+static void move(struct hash_cache *c, struct flight *f, struct lane *lane)
+{
+	struct lane *old = f->lane;
+
+	if (!f->running)
+		dequeue(c, f);
+	f->lane = lane;
+	if (lane)
+		lane->n++;
+	if (!f->running)
+		enqueue(c, f);
+	if (!old)
+		return;
+	old->n--;
+	lane_check_empty(c, old);
+}
+
+/* ---- what is under way ---- */
+
+static int64_t wall_ns(void)
+{
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	hash_file(f->fd, &f->file, f->limit, ns_of(now), &f->result);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void flight_run(struct job *job)
+{
+	struct flight *f = (struct flight *)job;
+
+	f->finished = content_read(&f->content, SLICE, wall_ns());
+}
+
+/* It is in no queue and not running. */
+static void flight_free(struct hash_cache *c, struct flight *f)
+{
+	struct waiter *w;
+
+	HASH_DELETE(hh, c->flights, f);
+	if (f->lane) {
+		f->lane->n--;
+		lane_check_empty(c, f->lane);
+	}
+	while ((w = f->waiters)) {
+		f->waiters = w->next;
+		free(w);
+	}
+	content_close(&f->content);
+	free(f);
+}
+
+static void keep_idle_bounded(struct hash_cache *c)
+{
+	struct flight *f;
+
+	while (c->n_idle > HASH_MAX_IDLE) {
+		f = c->idle;
+		dequeue(c, f);
+		flight_free(c, f);
+	}
+}
+
+/* The next in turn, out of its queue; NULL if there is none. */
+static struct flight *pick(struct hash_cache *c)
+{
+	struct flight *f = c->idle;
+	struct lane *l;
+
+	DL_FOREACH(c->lanes, l)
+		if (l->queue)
+			break;
+	if (l) {
+		f = l->queue;
+		DL_DELETE(c->lanes, l);
+		DL_APPEND(c->lanes, l);
+	}
+	if (f)
+		dequeue(c, f);
+	return f;
+}
+
+static void finish(struct hash_cache *c, struct flight *f);
+
+static void schedule(struct hash_cache *c)
+{
+	struct flight *f;
+
+	while (c->running < c->conf.threads && (f = pick(c))) {
+		f->running = true;
+		c->running++;
+		if (!pool_submit(c->pool, &f->job))
+			continue;
+		f->running = false;
+		c->running--;
+		finish(c, f);
+	}
+}
+
+/* Tells all who wait.  What they do must not find it any more. */
+static void finish(struct hash_cache *c, struct flight *f)
+{
+	struct hash_result result = f->content.result;
+	struct waiter *w, *next = f->waiters;
+
+	if (result.evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT) {
+		c->counts.failed++;
+	} else {
+		c->counts.computed++;
+		if (!result.unsettled)
+			remember(c, &f->content);
+	}
+	f->waiters = NULL;
+	flight_free(c, f);
+	while ((w = next)) {
+		next = w->next;
+		c->conf.told(w->number, &result, c->conf.arg);
+		free(w);
+	}
 }
 
 static void flight_done(struct job *job)
 {
 	struct flight *f = (struct flight *)job;
 	struct hash_cache *c = f->cache;
-	struct waiter *w, *next;
 
-	HASH_DELETE(hh, c->flights, f);
-	close(f->fd);
-	if (f->result.evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT) {
-		c->counts.failed++;
+	f->running = false;
+	c->running--;
+	if (f->finished || !job->ran) {
+		finish(c, f);
 	} else {
-		c->counts.computed++;
-		if (!f->result.unsettled)
-			remember(c, f);
+		enqueue(c, f);
+		keep_idle_bounded(c);
 	}
-	for (w = f->waiters; w; w = next) {
-		next = w->next;
-		w->fn(&f->result, w->arg);
-		free(w);
-	}
-	free(f);
+	schedule(c);
 }
 
-static struct flight *flight_start(struct hash_cache *c,
-				   const struct sockgate_file *file, int fd)
+void hash_cache_free(struct hash_cache *c)
+{
+	struct flight *f, *next;
+
+	if (!c)
+		return;
+	HASH_ITER(hh, c->flights, f, next) {
+		dequeue(c, f);
+		flight_free(c, f);
+	}
+	while (c->lru)
+		drop_oldest(c);
+	free(c);
+}
+
+/* ---- asking ---- */
+
+static int wait_for(struct flight *f, uint64_t number)
+{
+	struct waiter *w = malloc(sizeof(*w));
+
+	if (!w)
+		return -1;
+	*w = (struct waiter){ number, f->waiters };
+	f->waiters = w;
+	return 0;
+}
+
+/* With the user who has less to wait for; @fd is not needed. */
+static int join(struct hash_cache *c, struct flight *f, uint64_t number,
+		uint32_t uid)
+{
+	struct lane *l = lane_of(c, uid);
+
+	if (!l)
+		return -1;
+	if (wait_for(f, number)) {
+		lane_check_empty(c, l);
+		return -1;
+	}
+	c->counts.joined++;
+	if (!f->lane || l->n < f->lane->n)
+		move(c, f, l);
+	else
+		lane_check_empty(c, l);
+	return 0;
+}
+
+static bool has_room(struct hash_cache *c, const struct lane *l)
+{
+	struct flight *f = c->idle;
+
+	if (l->n >= HASH_MAX_OF_USER)
+		return false;
+	if (HASH_COUNT(c->flights) < HASH_MAX_FILES)
+		return true;
+	if (!f)
+		return false;
+	dequeue(c, f);
+	flight_free(c, f);
+	return true;
+}
+
+static struct flight *flight_new(struct hash_cache *c, uint64_t number,
+				 const struct sockgate_file *file)
 {
 	struct flight *f = calloc(1, sizeof(*f));
 
@@ -223,81 +402,81 @@ static struct flight *flight_start(struct hash_cache *c,
 	f->job.run = flight_run;
 	f->job.done = flight_done;
 	f->cache = c;
-	f->file = *file;
-	f->limit = c->limit;
-	f->fd = fd;
-	f->result.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
-	HASH_ADD(hh, c->flights, file, sizeof(f->file), f);
-	if (!f->hh.tbl) {
-		free(f);
-		return NULL;
-	}
-	if (pool_submit(c->pool, &f->job)) {
-		HASH_DELETE(hh, c->flights, f);
-		free(f);
-		return NULL;
-	}
-	return f;
+	content_init(&f->content, -1, file, c->conf.limit);
+	if (wait_for(f, number))
+		goto fail;
+	HASH_ADD(hh, c->flights, content.file, sizeof(f->content.file), f);
+	if (f->hh.tbl)
+		return f;
+	free(f->waiters);
+fail:
+	free(f);
+	return NULL;
 }
 
-static int join(struct flight *f, hash_fn fn, void *arg)
+/* Returns -1 if @number will not be told; then @fd is still the caller's. */
+static int start(struct hash_cache *c, uint64_t number, uint32_t uid,
+		 const struct sockgate_file *file, int fd)
 {
-	struct waiter *w = malloc(sizeof(*w));
+	struct lane *l = lane_of(c, uid);
+	struct flight *f = NULL;
 
-	if (!w)
+	if (!l)
 		return -1;
-	*w = (struct waiter){ fn, arg, f->waiters };
-	f->waiters = w;
+	if (has_room(c, l))
+		f = flight_new(c, number, file);
+	if (!f) {
+		lane_check_empty(c, l);
+		return -1;
+	}
+	f->content.fd = fd;
+	f->lane = l;
+	l->n++;
+	enqueue(c, f);
+	schedule(c);
 	return 0;
 }
 
-/* Returns -1 if nobody will call @fn; @fd is closed or given away either way. */
-static int read_or_join(struct hash_cache *c, const struct sockgate_file *file,
-			int fd, hash_fn fn, void *arg)
+void hash_get(struct hash_cache *c, uint64_t number, uint32_t uid,
+	      const struct sockgate_file *file, int fd)
 {
+	static const struct hash_result none = {
+		.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE,
+	};
 	struct flight *f;
 
 	HASH_FIND(hh, c->flights, file, sizeof(*file), f);
-	if (f) {
-		c->counts.joined++;
-		if (fd >= 0)
-			close(fd);
-		return join(f, fn, arg);
-	}
-	if (fd < 0)
-		return -1;
-	f = flight_start(c, file, fd);
-	if (!f) {
-		c->counts.refused++;
-		close(fd);
-		return -1;
-	}
-	return join(f, fn, arg);
+	if (!f && !start(c, number, uid, file, fd))
+		return;
+	close(fd);
+	if (f && !join(c, f, number, uid))
+		return;
+	c->counts.refused++;
+	c->conf.told(number, &none, c->conf.arg);
 }
 
-void hash_get(struct hash_cache *c, const struct sockgate_file *file, int fd,
-	      hash_fn fn, void *arg)
+void hash_forget(struct hash_cache *c, uint64_t number,
+		 const struct sockgate_file *file)
 {
-	struct hash_result result = {
-		.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE,
-	};
-	const uint8_t *sha256 = hash_cached(c, file);
+	struct waiter **at, *w;
+	struct flight *f;
 
-	if (sha256) {
-		c->counts.hits++;
-		result.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
-		memcpy(result.sha256, sha256, sizeof(result.sha256));
-	} else if (file->size > c->limit) {
-		c->counts.failed++;
-		result.evidence = SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE;
-	} else if (!read_or_join(c, file, fd, fn, arg)) {
+	HASH_FIND(hh, c->flights, file, sizeof(*file), f);
+	if (!f)
 		return;
-	} else {
-		fd = -1;
-	}
-	if (fd >= 0)
-		close(fd);
-	fn(&result, arg);
+	for (at = &f->waiters; *at && (*at)->number != number;
+	     at = &(*at)->next)
+		;
+	w = *at;
+	if (!w)
+		return;
+	*at = w->next;
+	free(w);
+	if (f->waiters)
+		return;
+	c->counts.abandoned++;
+	move(c, f, NULL);
+	keep_idle_bounded(c);
 }
 
 unsigned int hash_cache_count(const struct hash_cache *c)

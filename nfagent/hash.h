@@ -7,35 +7,25 @@
 #include <stdint.h>
 #include <linux/sockgate.h>
 
+#include "content.h"
 #include "pool.h"
-#include "sockgate.pb-c.h"
-
-#define HASH_SIZE 32
-
-struct hash_result {
-	Sockgate__Evidence evidence;
-	uint8_t sha256[HASH_SIZE];	/* with EVIDENCE_CONTENT */
-	/*
-	 * The file was changed so shortly before that another change could
-	 * carry the same ctime: good for this question, not to be remembered.
-	 */
-	bool unsettled;
-};
-
-/*
- * hash_file - read and hash an open file
- * @fd:     read with pread(), its offset stays
- * @file:   what it must be: another size or ctime is EVIDENCE_UNSTABLE, and so
- *          is a change while it is read (after one more try)
- * @limit:  bytes; a larger file is EVIDENCE_TOO_LARGE, unread
- * @now_ns: CLOCK_REALTIME when reading starts
- * Blocks for as long as the file takes.  Never fails: what goes wrong is
- * EVIDENCE_UNREADABLE.
- */
-void hash_file(int fd, const struct sockgate_file *file, uint64_t limit,
-	       int64_t now_ns, struct hash_result *result);
 
 struct hash_cache;
+
+/*
+ * max:     entries
+ * limit:   bytes of the largest file to be read
+ * threads: how many of the pool's may read at a time
+ * told:    gets each result; may be called from within hash_get()
+ */
+struct hash_conf {
+	unsigned int max;
+	uint64_t limit;
+	unsigned int threads;
+	void (*told)(uint64_t number, const struct hash_result *result,
+		     void *arg);
+	void *arg;
+};
 
 struct hash_counts {
 	uint64_t hits;
@@ -43,34 +33,46 @@ struct hash_counts {
 	uint64_t computed;
 	uint64_t failed;	/* no content: unreadable, unstable, too large */
 	uint64_t evicted;
-	uint64_t refused;	/* too many waiting */
+	uint64_t refused;	/* too many under way */
+	uint64_t abandoned;	/* nobody waited any more */
 };
 
-typedef void (*hash_fn)(const struct hash_result *result, void *arg);
+/* Files under way at a time, each with an open descriptor: of all, of a user. */
+#define HASH_MAX_FILES 4096
+#define HASH_MAX_OF_USER 256
 
-/*
- * hash_cache_new - a bounded cache whose hashes are made by @pool
- * @max:   entries
- * @limit: bytes of the largest file to be read
- */
-struct hash_cache *hash_cache_new(struct pool *pool, unsigned int max,
-				  uint64_t limit);
+/* Those of them that nobody waits for any more. */
+#define HASH_MAX_IDLE 16
 
-/* After pool_free(): whoever still waits has been told. */
+/* @pool takes at least @conf->threads jobs, and has no other. */
+struct hash_cache *hash_cache_new(struct pool *pool,
+				  const struct hash_conf *conf);
+
+/* After pool_free().  Who still waits is not told. */
 void hash_cache_free(struct hash_cache *c);
 
-/* Returns the cached hash of @file or NULL; valid until the next call. */
-const uint8_t *hash_cached(struct hash_cache *c,
-			   const struct sockgate_file *file);
+/*
+ * hash_known - what can be said of @file without reading it
+ * Returns false if it has to be read.
+ */
+bool hash_known(struct hash_cache *c, const struct sockgate_file *file,
+		struct hash_result *result);
 
 /*
- * hash_get - the hash of @file, from the cache, from one that is under way, or
- *            by reading @fd
- * @fd: the cache's from here; -1 if the file could not be opened
- * @fn: called exactly once, maybe before this returns
+ * hash_get - the hash of @file, from one that is under way or by reading @fd
+ * @number: who asks, told with the result exactly once, unless it is forgotten
+ * @uid:    on whose behalf; users take turns, small files go first
+ * @fd:     the cache's from here
  */
-void hash_get(struct hash_cache *c, const struct sockgate_file *file, int fd,
-	      hash_fn fn, void *arg);
+void hash_get(struct hash_cache *c, uint64_t number, uint32_t uid,
+	      const struct sockgate_file *file, int fd);
+
+/*
+ * hash_forget - @number does not wait for @file any more
+ * A file that nobody waits for is read on only while no other wants the thread.
+ */
+void hash_forget(struct hash_cache *c, uint64_t number,
+		 const struct sockgate_file *file);
 
 unsigned int hash_cache_count(const struct hash_cache *c);
 const struct hash_counts *hash_counts(const struct hash_cache *c);

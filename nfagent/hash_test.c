@@ -1,55 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <event2/event.h>
-#include <fcntl.h>
+/*
+ * Who gets which hash, and in which order.  The pool has no thread: its jobs run
+ * when a test says so, one slice of a file at a time.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
+#include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "hash.h"
 
 #define LIMIT (64U << 20)
-/* Long after any file here was changed. */
-#define LATER INT64_MAX
+#define THREADS 2
+#define NUMBERS 8192
 
 static struct event_base *base;
 static struct pool *pool;
 static struct hash_cache *cache;
 static char name[64];
 
-/* SHA-256 of "abc" (FIPS 180-2, appendix B.1). */
-static const uint8_t of_abc[HASH_SIZE] = {
-	0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
-	0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
-	0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad,
-};
-
-struct told {
+/* By the number that asked. */
+static struct told {
 	unsigned int times;
+	unsigned int nth;	/* in the order of answers, from 1 */
 	struct hash_result result;
-};
+} told[NUMBERS];
+static unsigned int n_told;
 
-static void on_hash(const struct hash_result *result, void *arg)
+static void on_hash(uint64_t number, const struct hash_result *result, void *arg)
 {
-	struct told *told = arg;
+	struct told *t = &told[number];
 
-	told->times++;
-	told->result = *result;
-}
-
-static int write_file(const char *content)
-{
-	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, content, strlen(content)), strlen(content));
-	return fd;
+	(void)arg;
+	t->times++;
+	t->nth = ++n_told;
+	t->result = *result;
 }
 
 static struct sockgate_file key_of(int fd)
@@ -65,13 +59,30 @@ static struct sockgate_file key_of(int fd)
 	};
 }
 
+/* A file of this size, all holes. */
+static int make_file(off_t size)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	return fd;
+}
+
 static int start(void **state)
 {
+	const struct hash_conf conf = {
+		.max = 2, .limit = LIMIT, .threads = THREADS, .told = on_hash,
+	};
+
 	(void)state;
+	memset(told, 0, sizeof(told));
+	n_told = 0;
 	snprintf(name, sizeof(name), "/tmp/hash-test-%d", getpid());
 	base = event_base_new();
-	pool = pool_new(base, 0, 4);
-	cache = hash_cache_new(pool, 2, LIMIT);
+	pool = pool_new(base, 0, THREADS);
+	cache = hash_cache_new(pool, &conf);
 	return base && pool && cache ? 0 : -1;
 }
 
@@ -81,48 +92,7 @@ static int stop(void **state)
 	pool_free(pool);
 	hash_cache_free(cache);
 	event_base_free(base);
-	unlink(name);
 	return 0;
-}
-
-static void test_content_is_hashed(void **state)
-{
-	struct hash_result r;
-	struct sockgate_file key;
-	int fd = write_file("abc");
-
-	(void)state;
-	key = key_of(fd);
-	hash_file(fd, &key, LIMIT, LATER, &r);
-	assert_int_equal(r.evidence, SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
-	assert_memory_equal(r.sha256, of_abc, HASH_SIZE);
-	assert_false(r.unsettled);
-	/* Changed just now: another change could hide behind the same ctime. */
-	hash_file(fd, &key, LIMIT, key.ctime_ns + 1, &r);
-	assert_true(r.unsettled);
-	close(fd);
-}
-
-static void test_what_is_not_content(void **state)
-{
-	struct hash_result r;
-	struct sockgate_file key;
-	int fd = write_file("abc");
-
-	(void)state;
-	key = key_of(fd);
-	hash_file(-1, &key, LIMIT, LATER, &r);
-	assert_int_equal(r.evidence, SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
-	hash_file(fd, &key, 2, LATER, &r);
-	assert_int_equal(r.evidence, SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE);
-	key.ctime_ns--;
-	hash_file(fd, &key, LIMIT, LATER, &r);
-	assert_int_equal(r.evidence, SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE);
-	key.ctime_ns++;
-	key.size++;
-	hash_file(fd, &key, LIMIT, LATER, &r);
-	assert_int_equal(r.evidence, SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE);
-	close(fd);
 }
 
 /*
@@ -142,29 +112,53 @@ static struct sockgate_file settled_key(int i)
 	return key;
 }
 
-static void get(const char *file, const struct sockgate_file *key,
-		struct told *told)
+static void get(uint64_t number, int file, const struct sockgate_file *key)
 {
-	hash_get(cache, key, open(file, O_RDONLY | O_CLOEXEC), on_hash, told);
+	hash_get(cache, number, 0, key,
+		 open(settled[file], O_RDONLY | O_CLOEXEC));
+}
+
+/* @number's own file of this size; returns its key. */
+static struct sockgate_file get_new(uint64_t number, uint32_t uid, off_t size)
+{
+	int fd = make_file(size);
+	struct sockgate_file key = key_of(fd);
+
+	hash_get(cache, number, uid, &key, fd);
+	return key;
+}
+
+static void work(void)
+{
+	while (pool_step(pool))
+		;
+}
+
+static bool known(const struct sockgate_file *key)
+{
+	struct hash_result r;
+
+	return hash_known(cache, key, &r);
 }
 
 static void test_same_file_is_read_once(void **state)
 {
 	struct sockgate_file key = settled_key(0);
-	struct told a = { 0 }, b = { 0 }, c = { 0 };
+	struct hash_result r;
 
 	(void)state;
-	get(settled[0], &key, &a);
-	get(settled[0], &key, &b);
-	assert_int_equal(a.times + b.times, 0);
-	assert_true(pool_step(pool));
-	assert_false(pool_step(pool));
-	assert_int_equal(a.times, 1);
-	assert_int_equal(b.times, 1);
-	assert_memory_equal(a.result.sha256, b.result.sha256, HASH_SIZE);
-	get(settled[0], &key, &c);
-	assert_int_equal(c.times, 1);
-	assert_memory_equal(a.result.sha256, c.result.sha256, HASH_SIZE);
+	get(1, 0, &key);
+	get(2, 0, &key);
+	assert_int_equal(n_told, 0);
+	work();
+	assert_int_equal(told[1].times, 1);
+	assert_int_equal(told[2].times, 1);
+	assert_int_equal(told[1].result.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	assert_memory_equal(told[1].result.sha256, told[2].result.sha256,
+			    HASH_SIZE);
+	assert_true(hash_known(cache, &key, &r));
+	assert_memory_equal(told[1].result.sha256, r.sha256, HASH_SIZE);
 	assert_int_equal(hash_counts(cache)->computed, 1);
 	assert_int_equal(hash_counts(cache)->joined, 1);
 	assert_int_equal(hash_counts(cache)->hits, 1);
@@ -174,111 +168,197 @@ static void test_same_file_is_read_once(void **state)
 static void test_changed_file_is_read_again(void **state)
 {
 	struct sockgate_file old = settled_key(0), new = settled_key(1);
-	struct told a = { 0 }, b = { 0 };
 
 	(void)state;
-	get(settled[0], &old, &a);
-	assert_true(pool_step(pool));
-	assert_null(hash_cached(cache, &new));
-	get(settled[1], &new, &b);
-	assert_true(pool_step(pool));
-	assert_int_equal(b.result.evidence,
+	get(1, 0, &old);
+	work();
+	assert_false(known(&new));
+	get(2, 1, &new);
+	work();
+	assert_int_equal(told[2].result.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
-	assert_memory_not_equal(b.result.sha256, a.result.sha256, HASH_SIZE);
-	assert_memory_equal(hash_cached(cache, &old), a.result.sha256,
-			    HASH_SIZE);
+	assert_memory_not_equal(told[2].result.sha256, told[1].result.sha256,
+				HASH_SIZE);
+	assert_true(known(&old));
 }
 
 /* The new file under the key of the old one: nobody's hash. */
 static void test_wrong_file_is_not_hashed(void **state)
 {
 	struct sockgate_file key = settled_key(0);
-	struct told told = { 0 };
 
 	(void)state;
-	get(settled[1], &key, &told);
-	while (pool_step(pool))
-		;
-	assert_int_equal(told.result.evidence,
+	get(1, 1, &key);
+	work();
+	assert_int_equal(told[1].times, 1);
+	assert_int_equal(told[1].result.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE);
-	assert_null(hash_cached(cache, &key));
-}
-
-static void test_failure_is_not_remembered(void **state)
-{
-	struct told told = { 0 };
-	struct sockgate_file key;
-	int fd = write_file("abc");
-
-	(void)state;
-	key = key_of(fd);
-	close(fd);
-	key.ctime_ns--;
-	get(name, &key, &told);
-	while (pool_step(pool))
-		;
-	assert_int_equal(told.times, 1);
-	assert_int_equal(told.result.evidence,
-			 SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE);
-	assert_null(hash_cached(cache, &key));
+	assert_false(known(&key));
 	assert_int_equal(hash_cache_count(cache), 0);
 }
 
 /* Its next change could carry the same ctime: used now, and not kept. */
 static void test_fresh_file_is_not_remembered(void **state)
 {
-	struct told told = { 0 };
 	struct sockgate_file key;
-	int fd = write_file("abc");
 
 	(void)state;
-	key = key_of(fd);
-	get(name, &key, &told);
-	while (pool_step(pool))
-		;
-	close(fd);
-	assert_int_equal(told.result.evidence,
+	key = get_new(1, 0, 100);
+	work();
+	assert_int_equal(told[1].result.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
-	/* On a machine that took 40 ms for this the file has settled. */
-	assert_int_equal(!hash_cached(cache, &key), told.result.unsettled);
+	/* On a machine that took long for this the file has settled. */
+	assert_int_equal(!known(&key), told[1].result.unsettled);
 }
 
 static void test_cache_is_bounded(void **state)
 {
 	struct sockgate_file key[3];
-	struct told told = { 0 };
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		key[i] = settled_key(i);
-		get(settled[i], &key[i], &told);
-		assert_true(pool_step(pool));
+		get((uint64_t)i, i, &key[i]);
+		work();
 	}
 	assert_int_equal(hash_cache_count(cache), 2);
 	assert_int_equal(hash_counts(cache)->evicted, 1);
-	assert_null(hash_cached(cache, &key[0]));
-	assert_non_null(hash_cached(cache, &key[2]));
+	assert_false(known(&key[0]));
+	assert_true(known(&key[2]));
 }
 
-static void test_work_is_bounded(void **state)
+static void test_too_large_is_known_unread(void **state)
 {
-	/* The four are told when the pool is freed. */
-	static struct told told;
-	struct sockgate_file key;
-	int fd = write_file("abc");
+	struct sockgate_file key = { .size = LIMIT + 1 };
+	struct hash_result r;
 
 	(void)state;
-	key = key_of(fd);
-	close(fd);
-	for (int i = 0; i < 6; i++) {
-		key.ino++;
-		get(name, &key, &told);
+	assert_true(hash_known(cache, &key, &r));
+	assert_int_equal(r.evidence, SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE);
+}
+
+/* Eight large files of one user, and another's small one: it is not last. */
+static void test_users_take_turns(void **state)
+{
+	unsigned int slices = 0;
+
+	(void)state;
+	for (uint64_t n = 0; n < 8; n++)
+		get_new(n, 1000, LIMIT);
+	get_new(8, 1001, 1000);
+	while (!told[8].times) {
+		assert_true(pool_step(pool));
+		slices++;
 	}
-	/* Four wait; two were told at once that nothing could be learned. */
-	assert_int_equal(told.times, 2);
-	assert_int_not_equal(told.result.evidence,
+	/* Those that ran already, one of the lane before it, and its own. */
+	assert_true(slices <= THREADS + 2);
+	assert_int_equal(told[8].nth, 1);
+	work();
+	assert_int_equal(n_told, 9);
+}
+
+static void test_small_files_go_first(void **state)
+{
+	(void)state;
+	for (uint64_t n = 0; n < 4; n++)
+		get_new(n, 1000, LIMIT);
+	get_new(4, 1000, 1000);
+	work();
+	assert_int_equal(told[4].nth, 1);
+}
+
+/* Who joins a file of a busy user does not wait for all the others of that one. */
+static void test_join_takes_the_shorter_lane(void **state)
+{
+	struct sockgate_file key = { 0 };
+	int fd = make_file(LIMIT);
+	unsigned int slices = 0;
+
+	(void)state;
+	for (uint64_t n = 0; n < 8; n++)
+		get_new(n, 1000, LIMIT - 1);
+	key = key_of(fd);
+	hash_get(cache, 8, 1000, &key, dup(fd));
+	hash_get(cache, 9, 1001, &key, dup(fd));
+	close(fd);
+	while (!told[9].times) {
+		assert_true(pool_step(pool));
+		slices++;
+	}
+	/* 16 slices of its own, 16 of the others' meanwhile, and the start. */
+	assert_true(slices <= 32 + THREADS + 2);
+	assert_int_equal(told[8].times, 1);
+}
+
+/* Given up, it is read on only when no other wants to be. */
+static void test_abandoned_file_comes_last(void **state)
+{
+	struct sockgate_file key[4];
+
+	(void)state;
+	for (uint64_t n = 0; n < 4; n++)
+		key[n] = get_new(n, 1000, LIMIT);
+	for (uint64_t n = 0; n < 4; n++)
+		hash_forget(cache, n, &key[n]);
+	hash_forget(cache, 0, &key[0]);
+	assert_int_equal(hash_counts(cache)->abandoned, 4);
+	get_new(5, 1000, LIMIT);
+	while (!told[5].times)
+		assert_true(pool_step(pool));
+	assert_int_equal(hash_counts(cache)->computed, 1);
+	work();
+	assert_int_equal(hash_counts(cache)->computed, 5);
+	assert_int_equal(n_told, 1);
+}
+
+/* And asked for again, it goes on where it was. */
+static void test_abandoned_file_is_taken_up_again(void **state)
+{
+	int fd = make_file(LIMIT);
+	struct sockgate_file key = key_of(fd);
+
+	(void)state;
+	hash_get(cache, 1, 1000, &key, dup(fd));
+	for (int i = 0; i < 10; i++)
+		assert_true(pool_step(pool));
+	hash_forget(cache, 1, &key);
+	hash_get(cache, 2, 1000, &key, fd);
+	for (int i = 0; i < 8; i++)
+		pool_step(pool);
+	assert_int_equal(told[1].times, 0);
+	assert_int_equal(told[2].times, 1);
+}
+
+static void test_files_under_way_are_bounded(void **state)
+{
+	int fd = make_file(1000);
+	struct sockgate_file key = key_of(fd);
+	uint64_t n;
+
+	(void)state;
+	for (n = 0; n < HASH_MAX_OF_USER; n++) {
+		key.ino = n + 1;
+		hash_get(cache, n, 1000, &key, dup(fd));
+	}
+	assert_int_equal(n_told, 0);
+	key.ino = n + 1;
+	hash_get(cache, n, 1000, &key, dup(fd));
+	assert_int_equal(told[n].times, 1);
+	assert_int_not_equal(told[n].result.evidence,
 			     SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
-	assert_int_equal(hash_counts(cache)->refused, 2);
+	assert_int_equal(hash_counts(cache)->refused, 1);
+	/* Another user has room. */
+	hash_get(cache, n + 1, 1001, &key, dup(fd));
+	assert_int_equal(told[n + 1].times, 0);
+	/* Of those that are given up, a few may go on. */
+	for (n = 0; n < HASH_MAX_OF_USER; n++) {
+		key.ino = n + 1;
+		hash_forget(cache, n, &key);
+	}
+	close(fd);
+	work();
+	assert_int_equal(hash_counts(cache)->computed,
+			 HASH_MAX_IDLE + THREADS + 1);
 }
 
 #define hash_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -286,15 +366,18 @@ static void test_work_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		hash_test(test_content_is_hashed),
-		hash_test(test_what_is_not_content),
 		hash_test(test_same_file_is_read_once),
 		hash_test(test_changed_file_is_read_again),
 		hash_test(test_wrong_file_is_not_hashed),
-		hash_test(test_failure_is_not_remembered),
 		hash_test(test_fresh_file_is_not_remembered),
 		hash_test(test_cache_is_bounded),
-		hash_test(test_work_is_bounded),
+		hash_test(test_too_large_is_known_unread),
+		hash_test(test_users_take_turns),
+		hash_test(test_small_files_go_first),
+		hash_test(test_join_takes_the_shorter_lane),
+		hash_test(test_abandoned_file_comes_last),
+		hash_test(test_abandoned_file_is_taken_up_again),
+		hash_test(test_files_under_way_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * First a reader's job: open the executable, read /proc.  Then the hash, by
- * the descriptor that the job brought.
+ * First a reader's job: open the executable, read /proc.  What it brought is
+ * told at once, since it is worth knowing even if the hash never comes.  Then
+ * the hash, by the descriptor of the job.
  */
 #include "identity.h"
 
@@ -9,18 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mounts.h"
 
 struct reading {
 	struct job job;
 	const struct identity_conf *conf;
+	uint64_t number;
 	struct ask ask;
-	bool hash_known;
 	int fd;
 	struct identity *id;
-	identity_fn fn;
-	void *arg;
 };
 
 struct identity *identity_blank(void)
@@ -81,30 +81,33 @@ static void run(struct job *job)
 {
 	struct reading *r = (struct reading *)job;
 
-	if (r->hash_known || !unverifiable(r))
-		r->fd = r->conf->open_exe(r->ask.id, r->conf->open_arg);
+	if (!unverifiable(r))
+		r->fd = r->conf->open_exe(r->ask.id, r->conf->arg);
 	process_read("/proc", &r->ask.process, r->fd, &r->id->facts);
 	read_place(r);
-}
-
-static void hashed(const struct hash_result *result, void *arg)
-{
-	struct reading *r = arg;
-
-	r->id->hash = *result;
-	r->fn(r->id, r->arg);
-	free(r);
 }
 
 static void done(struct job *job)
 {
 	struct reading *r = (struct reading *)job;
+	const struct identity_conf *conf = r->conf;
+	struct identity *id = r->id;
 
-	hash_get(r->conf->hashes, &r->ask.exe, r->fd, hashed, r);
+	bool hashed = r->fd < 0 ||
+		      hash_known(conf->hashes, &r->ask.exe, &id->hash);
+
+	id->hashed = hashed;
+	/* The identity is theirs from here. */
+	if (conf->learned(r->number, id, conf->arg) && !hashed)
+		hash_get(conf->hashes, r->number, r->ask.uid, &r->ask.exe,
+			 r->fd);
+	else if (r->fd >= 0)
+		close(r->fd);
+	free(r);
 }
 
-void identity_learn(const struct identity_conf *conf, const struct ask *ask,
-		    identity_fn fn, void *arg)
+void identity_learn(const struct identity_conf *conf, uint64_t number,
+		    const struct ask *ask)
 {
 	struct reading *r = calloc(1, sizeof(*r));
 
@@ -113,11 +116,9 @@ void identity_learn(const struct identity_conf *conf, const struct ask *ask,
 	r->job.run = run;
 	r->job.done = done;
 	r->conf = conf;
+	r->number = number;
 	r->ask = *ask;
-	r->hash_known = hash_cached(conf->hashes, &ask->exe);
 	r->fd = -1;
-	r->fn = fn;
-	r->arg = arg;
 	r->id = identity_blank();
 	if (!r->id || pool_submit(conf->readers, &r->job))
 		goto fail;
@@ -126,5 +127,11 @@ fail:
 	if (r)
 		identity_free(r->id);
 	free(r);
-	fn(NULL, arg);
+	(void)conf->learned(number, NULL, conf->arg);
+}
+
+void identity_forget(const struct identity_conf *conf, uint64_t number,
+		     const struct ask *ask)
+{
+	hash_forget(conf->hashes, number, &ask->exe);
 }

@@ -12,12 +12,13 @@
 /* What was learned; whatever could not be is empty. */
 struct identity {
 	struct process_facts facts;
+	bool hashed;		/* no other hash will follow */
 	struct hash_result hash;
 	char *cgroup;
 	struct cgroup_names place;
 };
 
-/* An identity of which nothing is known; NULL if out of memory. */
+/* An identity of which nothing is known yet; NULL if out of memory. */
 struct identity *identity_blank(void);
 void identity_free(struct identity *id);
 
@@ -26,25 +27,30 @@ void identity_free(struct identity *id);
  *
  * open_exe: called in threads; returns a descriptor of the very file the held
  *           caller runs, or -1 with errno
+ * learned:  gets the identity, which is its own from then; NULL if out of
+ *           memory or too busy.  Returns whether the hash is still wanted, if
+ *           the identity is not hashed yet: then @hashes tells it later.
  */
 struct identity_conf {
 	struct pool *readers;
 	struct hash_cache *hashes;
 	int (*open_exe)(uint64_t ask_id, void *arg);
-	void *open_arg;
+	bool (*learned)(uint64_t number, struct identity *id, void *arg);
+	void *arg;
 	int cgroup_root;	/* -1: none */
 	/* patterns (fnmatch) of file systems whose content proves nothing */
 	const char *const *unverifiable;
 };
 
-typedef void (*identity_fn)(struct identity *id, void *arg);
-
 /*
  * identity_learn - learn who asks
- * @fn: called exactly once, maybe before this returns; gets the identity,
- *      which is its own from then; NULL if out of memory or too busy
+ * @number: what learned() is told, exactly once, maybe before this returns
  */
-void identity_learn(const struct identity_conf *conf, const struct ask *ask,
-		    identity_fn fn, void *arg);
+void identity_learn(const struct identity_conf *conf, uint64_t number,
+		    const struct ask *ask);
+
+/* Nobody waits for this one's hash any more. */
+void identity_forget(const struct identity_conf *conf, uint64_t number,
+		     const struct ask *ask);
 
 #endif

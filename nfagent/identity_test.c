@@ -22,11 +22,12 @@ static const char *const nothing[] = { NULL };
 static const char *const everything[] = { "*", NULL };
 
 static struct event_base *base;
-static struct pool *pool;
+static struct pool *pool, *hash_pool;
 static struct hash_cache *hashes;
 static struct identity_conf conf;
 static struct identity *learned;
-static unsigned int told, opened;
+static unsigned int told, hashed, opened;
+static bool unwanted;
 static int open_error;
 
 static int open_self(uint64_t ask_id, void *arg)
@@ -41,12 +42,24 @@ static int open_self(uint64_t ask_id, void *arg)
 	return open(exe, O_RDONLY | O_CLOEXEC);
 }
 
-static void on_identity(struct identity *id, void *arg)
+static bool on_identity(uint64_t number, struct identity *id, void *arg)
 {
+	(void)number;
 	(void)arg;
 	identity_free(learned);
 	learned = id;
 	told++;
+	return !unwanted;
+}
+
+static void on_hash(uint64_t number, const struct hash_result *hash, void *arg)
+{
+	(void)number;
+	(void)arg;
+	assert_non_null(learned);
+	assert_false(learned->hashed);
+	learned->hash = *hash;
+	hashed++;
 }
 
 /* This process, if it were running something that has not changed for long. */
@@ -66,17 +79,25 @@ static struct ask own_ask(void)
 
 static int set_up(void **state)
 {
-	(void)state;
+	struct hash_conf hash_conf = {
+		.max = 10, .limit = 1 << 30, .threads = 2, .told = on_hash,
+	};
+
 	told = 0;
+	hashed = 0;
+	unwanted = false;
+	(void)state;
 	opened = 0;
 	open_error = 0;
 	base = event_base_new();
 	pool = pool_new(base, 0, 2);
-	hashes = hash_cache_new(pool, 10, 1 << 30);
+	hash_pool = pool_new(base, 0, 2);
+	hashes = hash_cache_new(hash_pool, &hash_conf);
 	conf = (struct identity_conf){
 		.readers = pool,
 		.hashes = hashes,
 		.open_exe = open_self,
+		.learned = on_identity,
 		.cgroup_root = -1,
 		.unverifiable = nothing,
 	};
@@ -87,6 +108,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	pool_free(pool);
+	pool_free(hash_pool);
 	hash_cache_free(hashes);
 	event_base_free(base);
 	identity_free(learned);
@@ -96,8 +118,8 @@ static int tear_down(void **state)
 
 static void learn(const struct ask *ask)
 {
-	identity_learn(&conf, ask, on_identity, NULL);
-	while (pool_step(pool))
+	identity_learn(&conf, 1, ask);
+	while (pool_step(pool) || pool_step(hash_pool))
 		;
 }
 
@@ -108,14 +130,51 @@ static void test_content(void **state)
 	int fd = open(exe, O_RDONLY);
 
 	(void)state;
-	assert_int_equal(sha256_fd(fd, 1 << 30, NULL, want, NULL), 0);
+	assert_int_equal(sha256_fd(fd, 1 << 30, want, NULL), 0);
 	close(fd);
 	learn(&ask);
 	assert_int_equal(told, 1);
+	assert_int_equal(hashed, 1);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
 	assert_memory_equal(learned->hash.sha256, want, SHA256_SIZE);
 	assert_non_null(strstr(learned->facts.path, "/ls"));
+}
+
+/* Who it is is told before the content is read, which may take long. */
+static void test_path_first(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	identity_learn(&conf, 1, &ask);
+	assert_true(pool_step(pool));
+	assert_int_equal(told, 1);
+	assert_int_equal(hashed, 0);
+	assert_non_null(strstr(learned->facts.path, "/ls"));
+	assert_false(learned->hashed);
+	/* The next time it is known at once. */
+	while (pool_step(hash_pool))
+		;
+	identity_learn(&conf, 2, &ask);
+	assert_true(pool_step(pool));
+	assert_true(learned->hashed);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	assert_int_equal(hashed, 1);
+}
+
+/* The question is over when the path comes: nothing is read for it. */
+static void test_over_before_the_hash(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	unwanted = true;
+	learn(&ask);
+	assert_int_equal(told, 1);
+	assert_int_equal(hashed, 0);
+	assert_int_equal(hash_counts(hashes)->computed, 0);
 }
 
 /* Cannot be opened: no content, and no guess, but what /proc says. */
@@ -127,6 +186,7 @@ static void test_not_opened(void **state)
 	open_error = EOPNOTSUPP;
 	learn(&ask);
 	assert_int_equal(told, 1);
+	assert_true(learned->hashed);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
 }
@@ -161,13 +221,16 @@ static void test_too_busy(void **state)
 	struct ask ask = own_ask();
 
 	(void)state;
-	for (int i = 0; i < 3; i++)
-		identity_learn(&conf, &ask, on_identity, NULL);
+	for (unsigned int i = 1; i <= 3; i++)
+		identity_learn(&conf, i, &ask);
 	assert_int_equal(told, 1);	/* the third, at once */
 	assert_null(learned);
 	while (pool_step(pool))
 		;
 	assert_int_equal(told, 3);
+	while (pool_step(hash_pool))
+		;
+	assert_int_equal(hashed, 2);
 	assert_int_equal(hash_counts(hashes)->computed, 1);
 }
 
@@ -177,6 +240,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_content),
+		TEST(test_path_first),
+		TEST(test_over_before_the_hash),
 		TEST(test_not_opened),
 		TEST(test_unverifiable_file_system),
 		TEST(test_other_file),

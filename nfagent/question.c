@@ -62,9 +62,16 @@ struct desk {
 
 /* ---- the end of a question ---- */
 
+static bool learned(const struct question *q)
+{
+	return q->identity && q->identity->hashed;
+}
+
 static void drop(struct desk *desk, struct question *q)
 {
 	HASH_DELETE(hh, desk->questions, q);
+	if (!learned(q))
+		desk->ports.forget(q->number, &q->ask, desk->arg);
 	identity_free(q->identity);
 	free(q);
 }
@@ -322,10 +329,11 @@ static void advance(struct desk *desk, struct question *q, uint64_t now_us)
 {
 	if (q->state != LEARNING)
 		return;
-	if (!q->identity && now_us >= q->learn_until_us)
-		q->identity = identity_blank();
-	if (!q->identity)
+	if (!learned(q)) {
+		if (now_us >= q->learn_until_us)
+			fail(desk, q, SOCKGATE_REASON_DEADLINE, now_us);
 		return;
+	}
 	if (!q->user_done && now_us < q->user_until_us)
 		return;
 	desk->counts.no_user += !q->user.name[0];
@@ -409,8 +417,8 @@ static struct question *question_new(struct desk *desk, const struct ask *ask,
 	q->ask = *ask;
 	q->begun = now;
 	q->deadline_us = now.us + budget_ms * 1000;
-	/* Half for learning: the server's failure actions are better than ours. */
-	q->learn_until_us = now.us + budget_ms * 1000 / 2;
+	q->learn_until_us = q->deadline_us - (budget_ms < 2 * DESK_SERVER_MS ?
+			    budget_ms / 2 : DESK_SERVER_MS) * 1000;
 	q->user_until_us = now.us + desk->conf.user_wait_ms * 1000ULL;
 	if (q->user_until_us > q->learn_until_us)
 		q->user_until_us = q->learn_until_us;
@@ -453,20 +461,35 @@ static struct question *find(struct desk *desk, uint64_t number)
 	return q;
 }
 
-void desk_identified(struct desk *desk, uint64_t number, struct identity *id,
+bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		     struct moment now)
 {
 	struct question *q = find(desk, number);
 
 	if (!q || q->identity) {
 		identity_free(id);
-		return;
+		return false;
 	}
-	q->identity = id ? id : identity_blank();
-	if (!q->identity) {
-		fail(desk, q, SOCKGATE_REASON_NO_MEMORY, now.us);
-		return;
+	if (!id) {
+		fail(desk, q, SOCKGATE_REASON_UNVERIFIABLE, now.us);
+		return false;
 	}
+	q->identity = id;
+	if (!id->hashed)
+		return true;
+	advance(desk, q, now.us);
+	return false;
+}
+
+void desk_hashed(struct desk *desk, uint64_t number,
+		 const struct hash_result *hash, struct moment now)
+{
+	struct question *q = find(desk, number);
+
+	if (!q || !q->identity || q->identity->hashed)
+		return;
+	q->identity->hash = *hash;
+	q->identity->hashed = true;
 	advance(desk, q, now.us);
 }
 
@@ -562,8 +585,7 @@ static uint64_t tick_one(struct desk *desk, struct question *q, uint64_t now_us)
 		return 0;
 	if (q->state != LEARNING)
 		return q->deadline_us;
-	return q->identity && !q->user_done ? q->user_until_us :
-					      q->learn_until_us;
+	return learned(q) ? q->user_until_us : q->learn_until_us;
 }
 
 uint64_t desk_tick(struct desk *desk, struct moment now)

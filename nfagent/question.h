@@ -41,10 +41,12 @@ struct ending {
 /*
  * What the desk needs of the world.  identify and resolve lead to exactly one
  * desk_identified() and desk_resolved() with the same number, at once or later;
- * none of them may call another function of the desk.
+ * none of them may call another function of the desk.  An identity that is not
+ * hashed yet is followed by desk_hashed(), unless the question is forgotten.
  *
  * answer:     tell the kernel
  * identify:   learn who asks
+ * forget:     nobody waits for what identify was asked for any more
  * resolve:    learn who the user is
  * ask:        send to the server; returns 0, or -1 if it cannot be sent now
  * generation: tell the kernel that all verdicts of before are void
@@ -53,6 +55,7 @@ struct ending {
 struct desk_ports {
 	void (*answer)(const struct answer *answer, void *arg);
 	void (*identify)(uint64_t number, const struct ask *ask, void *arg);
+	void (*forget)(uint64_t number, const struct ask *ask, void *arg);
 	void (*resolve)(uint64_t number, uint32_t uid, void *arg);
 	int (*ask)(uint64_t number, Sockgate__Question *question, void *arg);
 	void (*generation)(uint32_t generation, void *arg);
@@ -72,6 +75,9 @@ struct desk_conf {
 
 /* The kernel gives up at its deadline; the answer has to be there before. */
 #define DESK_MARGIN_MS 50
+
+/* What is left to the server of a deadline when learning took long. */
+#define DESK_SERVER_MS 250
 
 /* Hits of the decision cache whose records are still to be made. */
 #define DESK_MAX_HITS 1024
@@ -103,9 +109,15 @@ void desk_free(struct desk *desk);
 /* The kernel asks. */
 void desk_ask(struct desk *desk, const struct ask *ask, struct moment now);
 
-/* @id is the desk's from here; NULL: nothing could be learned. */
-void desk_identified(struct desk *desk, uint64_t number, struct identity *id,
+/*
+ * desk_identified - what was learned
+ * @id: the desk's from here; NULL: nothing could be learned
+ * Returns whether the question is still there, and waits for the hash.
+ */
+bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		     struct moment now);
+void desk_hashed(struct desk *desk, uint64_t number,
+		 const struct hash_result *hash, struct moment now);
 void desk_resolved(struct desk *desk, uint64_t number, const struct user *user,
 		   struct moment now);
 

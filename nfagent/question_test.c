@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -18,7 +19,8 @@ static struct world {
 	struct desk *desk;
 	uint64_t number;	/* of the last question to be learned about */
 	uint64_t asked_number;
-	unsigned int answers, asked, records, generations;
+	unsigned int answers, asked, records, generations, forgotten;
+	char path[32];		/* in the last record */
 	struct answer answer;
 	bool deaf;		/* the server takes no question */
 	Sockgate__Outcome outcome;
@@ -39,6 +41,14 @@ static void on_identify(uint64_t number, const struct ask *ask, void *arg)
 	(void)ask;
 	(void)arg;
 	w.number = number;
+}
+
+static void on_forget(uint64_t number, const struct ask *ask, void *arg)
+{
+	(void)number;
+	(void)ask;
+	(void)arg;
+	w.forgotten++;
 }
 
 static void on_resolve(uint64_t number, uint32_t uid, void *arg)
@@ -73,10 +83,11 @@ static void on_record(const struct ending *ending, void *arg)
 	w.outcome = ending->outcome;
 	w.reason = ending->reason;
 	w.effect = ending->effect;
+	snprintf(w.path, sizeof(w.path), "%s", ending->process->path);
 }
 
 static const struct desk_ports ports = {
-	on_answer, on_identify, on_resolve, on_ask, on_generation, on_record,
+	on_answer, on_identify, on_forget, on_resolve, on_ask, on_generation, on_record,
 };
 
 static struct moment at(uint64_t ms)
@@ -130,6 +141,7 @@ static struct identity *an_identity(void)
 	assert_non_null(id);
 	id->facts.path = strdup("/usr/bin/curl");
 	assert_non_null(id->facts.path);
+	id->hashed = true;
 	id->hash.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	memset(id->hash.sha256, 0xab, HASH_SIZE);
 	return id;
@@ -533,21 +545,56 @@ static void test_deaf_server(void **state)
 	assert_int_equal(w.asked, 1);
 }
 
-/* A hash that takes too long: half of the time is the server's. */
-static void test_slow_hash(void **state)
+static void ask_and_learn_path(uint64_t id)
 {
-	struct ask ask = an_ask(1);
+	struct identity *known = an_identity();
+	struct ask ask = an_ask(id);
 
-	(void)state;
+	known->hashed = false;
 	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
-	assert_true(desk_tick(w.desk, at(2499)));
+	assert_true(desk_identified(w.desk, w.number, known, at(0)));
+	assert_int_equal(w.asked, 0);
+}
+
+/* It is waited for as long as a server could still answer. */
+static void test_slow_hash(void **state)
+{
+	struct hash_result hash = {
+		.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT,
+	};
+	const uint64_t last = 5000 - DESK_SERVER_MS;
+
+	(void)state;
+	ask_and_learn_path(1);
+	assert_int_equal(desk_tick(w.desk, at(last - 1)), 1000);
 	assert_int_equal(w.answers, 0);
-	desk_tick(w.desk, at(2500));
+	desk_hashed(w.desk, w.number, &hash, at(last - 1));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.forgotten, 0);
+	/* A second one is nobody's. */
+	desk_hashed(w.desk, w.number, &hash, at(last));
+	assert_int_equal(w.asked, 1);
+}
+
+/* What was learned before is told, and nobody hashes on for this one. */
+static void test_hash_that_does_not_come(void **state)
+{
+	struct hash_result hash = {
+		.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT,
+	};
+
+	(void)state;
+	ask_and_learn_path(1);
+	desk_tick(w.desk, at(5000 - DESK_SERVER_MS));
 	assert_int_equal(w.answers, 1);
-	assert_int_equal(w.answer.reason, SOCKGATE_REASON_UNVERIFIABLE);
+	assert_int_equal(w.answer.reason, SOCKGATE_REASON_DEADLINE);
+	assert_string_equal(w.path, "/usr/bin/curl");
+	assert_int_equal(w.forgotten, 1);
 	/* What comes after that is thrown away. */
-	desk_identified(w.desk, w.number, an_identity(), at(2600));
+	desk_hashed(w.desk, w.number, &hash, at(5000));
+	assert_false(desk_identified(w.desk, w.number, an_identity(),
+				     at(5000)));
 	assert_int_equal(w.answers, 1);
 }
 
@@ -581,6 +628,7 @@ int main(void)
 		desk_test(test_waits_for_a_connection_being_made),
 		desk_test(test_deaf_server),
 		desk_test(test_slow_hash),
+		desk_test(test_hash_that_does_not_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

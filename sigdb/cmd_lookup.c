@@ -38,7 +38,7 @@ static int hash_file(struct question *q)
 		ret = -1;
 	}
 	if (!ret)
-		ret = sha256_fd(fd, UINT64_MAX, NULL, q->sha256, NULL);
+		ret = sha256_fd(fd, UINT64_MAX, q->sha256, NULL);
 	close(fd);
 	return ret;
 }
