@@ -286,7 +286,7 @@ static const struct server_ops server_events = {
 static int send_batch(const struct spool_record *list, void *arg)
 {
 	struct agent *a = arg;
-	Sockgate__Records *records = records_unpack(list);
+	Sockgate__Records *records = records_unpack(a->records, list);
 	int rc;
 
 	if (!records)
@@ -439,6 +439,7 @@ static void count_rest(struct agent *a, struct console_status *s)
 	console_count(s, "records", p->put);
 	console_count(s, "records_stored_sequence", p->stored);
 	console_count(s, "records_lost", p->lost);
+	console_count(s, "records_unreadable", records_unreadable(a->records));
 	console_count(s, "spool_bytes", p->bytes);
 	console_count(s, "spool_memory_bytes", p->waiting);
 	console_count(s, "spool_failing", spool_error(a->spool) ? 1 : 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "records.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ struct records {
 	record_fn fn;
 	void *arg;
 	uint64_t n;			/* ever added */
+	uint64_t unreadable;
+	uint64_t unreadable_last;	/* the highest sequence of those */
 	struct packed recent[RECORDS_RECENT];
 };
 
@@ -107,12 +110,65 @@ void records_each(const struct records *r, record_fn fn, void *arg)
 	}
 }
 
-Sockgate__Records *records_unpack(const struct spool_record *list)
+/* protobuf-c says of no memory and of no message the same. */
+static void *flagged_alloc(void *no_memory, size_t size)
+{
+	void *p = malloc(size);
+
+	if (!p)
+		*(bool *)no_memory = true;
+	return p;
+}
+
+static void plain_free(void *arg, void *p)
+{
+	(void)arg;
+	free(p);
+}
+
+static Sockgate__Record *stand_in(void)
+{
+	Sockgate__Record *one = malloc(sizeof(*one));
+
+	if (!one)
+		return NULL;
+	sockgate__record__init(one);
+	one->reason = strdup(RECORDS_UNREADABLE);
+	if (one->reason)
+		return one;
+	free(one);
+	return NULL;
+}
+
+/* Returns NULL if there is no memory. */
+static Sockgate__Record *unpack(struct records *r, const struct spool_record *s)
+{
+	bool no_memory = false;
+	ProtobufCAllocator allocator = { flagged_alloc, plain_free, &no_memory };
+	Sockgate__Record *one =
+		sockgate__record__unpack(&allocator, s->len, s->data);
+
+	if (!one && !no_memory) {
+		one = stand_in();
+		/* It may be sent more than once. */
+		if (one && s->sequence > r->unreadable_last) {
+			r->unreadable++;
+			r->unreadable_last = s->sequence;
+		}
+	}
+	/* The file's number is the one that counts. */
+	if (one)
+		one->sequence = s->sequence;
+	return one;
+}
+
+Sockgate__Records *records_unpack(struct records *r,
+				  const struct spool_record *list)
 {
 	Sockgate__Records *records = malloc(sizeof(*records));
 	size_t n = 0;
 
-	for (const struct spool_record *r = list; r; r = r->next)
+	for (const struct spool_record *s = list; s; s = s->next)
 		n++;
 	if (!records)
 		return NULL;
@@ -122,14 +178,13 @@ Sockgate__Records *records_unpack(const struct spool_record *list)
 		free(records);
 		return NULL;
 	}
-	for (const struct spool_record *r = list; r; r = r->next) {
-		Sockgate__Record *one =
-			sockgate__record__unpack(NULL, r->len, r->data);
+	for (const struct spool_record *s = list; s; s = s->next) {
+		Sockgate__Record *one = unpack(r, s);
 
-		if (!one)
-			continue;
-		/* The file's number is the one that counts. */
-		one->sequence = r->sequence;
+		if (!one) {
+			records_message_free(records);
+			return NULL;
+		}
 		records->record[records->n_record++] = one;
 	}
 	return records;
@@ -138,4 +193,9 @@ Sockgate__Records *records_unpack(const struct spool_record *list)
 void records_message_free(Sockgate__Records *records)
 {
 	sockgate__records__free_unpacked(records, NULL);
+}
+
+uint64_t records_unreadable(const struct records *r)
+{
+	return r->unreadable;
 }

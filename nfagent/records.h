@@ -32,10 +32,16 @@ void records_each(const struct records *r, record_fn fn, void *arg);
 
 /*
  * records_unpack - a batch of the spool as a message
- * What does not unpack is left out.  To be freed with records_message_free();
- * NULL: no memory.
+ * In the place of what does not unpack stands a record with its number and the
+ * reason RECORDS_UNREADABLE: the server commits that there was one.  To be freed
+ * with records_message_free(); NULL: no memory.
  */
-Sockgate__Records *records_unpack(const struct spool_record *list);
+#define RECORDS_UNREADABLE "unreadable"
+Sockgate__Records *records_unpack(struct records *r,
+				  const struct spool_record *list);
 void records_message_free(Sockgate__Records *records);
+
+/* How many did not unpack. */
+uint64_t records_unreadable(const struct records *r);
 
 #endif

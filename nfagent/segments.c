@@ -24,6 +24,9 @@
 /* More than any run writes between two crashes. */
 #define CRASH_GAP (1ULL << 32)
 
+/* A disk that does not give a record so many times in a row never will. */
+#define READ_TRIES 10
+
 struct header {
 	uint8_t magic[8];
 	uint8_t instance[SEGMENTS_INSTANCE_SIZE];
@@ -39,7 +42,9 @@ struct frame {
 struct segment {
 	uint64_t first;		/* names the file */
 	uint64_t next;		/* the sequence after its last record */
+	uint64_t readable;	/* the sequence after the last that can be read */
 	uint64_t size;		/* of the good part */
+	unsigned int failures;	/* reads in a row that ended with an error */
 	struct segment *prev, *next_segment;
 };
 
@@ -96,6 +101,7 @@ static struct segment *last_of(struct segments *s)
 	return s->list ? s->list->prev : NULL;
 }
 
+/* Returns 0; -1 with errno, which is ENODATA where the file ends before. */
 static int read_all(int fd, void *buf, size_t len, uint64_t at)
 {
 	size_t n = 0;
@@ -105,6 +111,8 @@ static int read_all(int fd, void *buf, size_t len, uint64_t at)
 		got = pread(fd, (char *)buf + n, len - n, (off_t)(at + n));
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (!got)
+			errno = ENODATA;
 		if (got <= 0)
 			return -1;
 		n += (size_t)got;
@@ -155,8 +163,9 @@ void spool_records_free(struct spool_record *list)
 }
 
 /*
- * The record at @at, which must have the sequence @expect.  Returns NULL at the
- * end of the good part.
+ * The record at @at, which must have the sequence @expect.  Returns NULL with
+ * errno: ENODATA at the end of the good part, anything else if reading failed,
+ * which says nothing of what stands there.
  */
 static struct spool_record *read_record(int fd, uint64_t at, uint64_t expect)
 {
@@ -167,23 +176,28 @@ static struct spool_record *read_record(int fd, uint64_t at, uint64_t expect)
 	if (read_all(fd, &frame, sizeof(frame), at))
 		return NULL;
 	len = le32toh(frame.len);
-	if (len > SEGMENTS_RECORD_MAX || le64toh(frame.sequence) != expect)
+	if (len > SEGMENTS_RECORD_MAX || le64toh(frame.sequence) != expect) {
+		errno = ENODATA;
 		return NULL;
+	}
 	r = spool_record_new(expect, NULL, len);
 	if (!r)
 		return NULL;
-	if (read_all(fd, r->data, len, at + sizeof(frame)) ||
-	    frame_crc(&frame, r->data) != le32toh(frame.crc)) {
+	if (read_all(fd, r->data, len, at + sizeof(frame))) {
 		free(r);
 		return NULL;
 	}
-	return r;
+	if (frame_crc(&frame, r->data) == le32toh(frame.crc))
+		return r;
+	free(r);
+	errno = ENODATA;
+	return NULL;
 }
 
 /* ---- opening ---- */
 
-/* Finds the end of the good part. */
-static void measure(int fd, struct segment *seg)
+/* Finds the end of the good part; -1 with errno if it could not be read. */
+static int measure(int fd, struct segment *seg)
 {
 	struct spool_record *r;
 
@@ -194,6 +208,8 @@ static void measure(int fd, struct segment *seg)
 		seg->next++;
 		free(r);
 	}
+	seg->readable = seg->next;
+	return errno == ENODATA ? 0 : -1;
 }
 
 static int by_first(const struct segment *a, const struct segment *b)
@@ -222,31 +238,50 @@ static int put_aside(struct segments *s, const char *name)
 	return renameat(s->dir, name, s->dir, bad);
 }
 
+/* What is torn at the end goes; what could not be read stays for another try. */
+static struct segment *take_segment(int fd, uint64_t first)
+{
+	struct segment *seg = calloc(1, sizeof(*seg));
+	int error;
+
+	if (!seg)
+		return NULL;
+	seg->first = first;
+	if (!measure(fd, seg) && !ftruncate(fd, (off_t)seg->size))
+		return seg;
+	error = errno;
+	free(seg);
+	errno = error;
+	return NULL;
+}
+
 static int load_segment(struct segments *s, const char *name)
 {
 	struct segment *seg;
 	struct header h;
 	uint64_t first;
-	int fd;
+	int fd, error;
 
 	first = strtoull(name, NULL, 16);
 	fd = openat(s->dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	if (read_all(fd, &h, sizeof(h), 0) || !header_is_good(s, &h, first)) {
+	if (read_all(fd, &h, sizeof(h), 0)) {
+		error = errno;
+		close(fd);
+		errno = error;
+		return error == ENODATA ? put_aside(s, name) : -1;
+	}
+	if (!header_is_good(s, &h, first)) {
 		close(fd);
 		return put_aside(s, name);
 	}
-	seg = calloc(1, sizeof(*seg));
-	if (!seg) {
-		close(fd);
-		return -1;
-	}
-	seg->first = first;
-	measure(fd, seg);
-	if (ftruncate(fd, (off_t)seg->size))
-		seg->size = sizeof(h);
+	seg = take_segment(fd, first);
+	error = errno;
 	close(fd);
+	errno = error;
+	if (!seg)
+		return -1;
 	s->bytes += seg->size;
 	DL_APPEND2(s->list, seg, prev, next_segment);
 	return 0;
@@ -312,6 +347,7 @@ static int begin(struct segments *s, uint64_t first)
 	s->fd = fd;
 	seg->first = first;
 	seg->next = first;
+	seg->readable = first;
 	seg->size = sizeof(h);
 	s->bytes += seg->size;
 	DL_APPEND2(s->list, seg, prev, next_segment);
@@ -325,12 +361,14 @@ fail:
 	return -1;
 }
 
+/* A file with records that nobody has read is put aside, not removed. */
 static void remove_segment(struct segments *s, struct segment *seg)
 {
 	char name[NAME_SIZE];
 
 	name_of(name, seg->first);
-	unlinkat(s->dir, name, 0);
+	if (seg->readable == seg->next || put_aside(s, name))
+		unlinkat(s->dir, name, 0);
 	s->bytes -= seg->size;
 	DL_DELETE2(s->list, seg, prev, next_segment);
 	free(seg);
@@ -455,8 +493,8 @@ static void make_room(struct segments *s, uint64_t need)
 		seg = s->list;
 		kept = s->dropped + 1 > seg->first ? s->dropped + 1 :
 						     seg->first;
-		if (kept < seg->next)
-			s->lost += seg->next - kept;
+		if (kept < seg->readable)
+			s->lost += seg->readable - kept;
 		remove_segment(s, seg);
 	}
 }
@@ -514,12 +552,14 @@ int segments_append(struct segments *s, const struct spool_record *list)
 	make_room(s, size);
 	seg = last_of(s);
 	if ((s->fd < 0 || seg->size >= s->limits.segment_bytes ||
-	     list->sequence != seg->next) && begin(s, list->sequence))
+	     list->sequence != seg->next || seg->readable < seg->next) &&
+	    begin(s, list->sequence))
 		return -1;
 	if (write_list(s, list, size))
 		return -1;
 	seg = last_of(s);
 	seg->next = last->sequence + 1;
+	seg->readable = seg->next;
 	seg->size += size;
 	s->bytes += size;
 	return 0;
@@ -544,65 +584,115 @@ void segments_drop(struct segments *s, uint64_t sequence)
 
 struct batch {
 	struct spool_record *first, **last;
-	unsigned int records;
-	size_t bytes;
+	unsigned int records, max_records;
+	size_t bytes, max_bytes;
 };
 
-/* Returns true when the batch is full. */
-static bool read_segment(struct segments *s, const struct segment *seg,
-			 uint64_t after, unsigned int max_records,
-			 size_t max_bytes, struct batch *b)
+/* Nothing from @sequence on can be had of this file: it is counted, once. */
+static void give_up_rest(struct segments *s, struct segment *seg,
+			 uint64_t sequence)
+{
+	s->lost += seg->readable - sequence;
+	seg->readable = sequence;
+}
+
+/*
+ * A record did not come.  What is damaged is given up at once; what a failing
+ * disk does not give, after some tries.  Returns -1 with errno to try again.
+ */
+static int no_record(struct segments *s, struct segment *seg, uint64_t sequence)
+{
+	bool lasting = errno == ENODATA || errno == ENOENT || errno == ELOOP;
+
+	if (errno == EIO)
+		lasting = ++seg->failures >= READ_TRIES;
+	if (!lasting)
+		return -1;
+	give_up_rest(s, seg, sequence);
+	return 0;
+}
+
+static void batch_add(struct batch *b, struct spool_record *r)
+{
+	*b->last = r;
+	b->last = &r->next;
+	b->bytes += r->len;
+	b->records++;
+}
+
+static bool batch_full(const struct batch *b)
+{
+	return b->records >= b->max_records || b->bytes >= b->max_bytes;
+}
+
+/* From an open file.  Returns 0, or -1 with errno. */
+static int read_records(struct segments *s, struct segment *seg, int fd,
+			uint64_t after, struct batch *b)
 {
 	uint64_t at = sizeof(struct header), sequence = seg->first;
 	struct spool_record *r;
-	char name[NAME_SIZE];
-	bool full = false;
-	int fd;
 
-	name_of(name, seg->first);
-	fd = openat(s->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return false;
 	if (s->read_first == seg->first && s->read_after == after &&
 	    after >= sequence) {
 		at = s->read_offset;
 		sequence = after + 1;
 	}
-	while (!full && sequence < seg->next) {
+	while (!batch_full(b) && sequence < seg->readable) {
 		r = read_record(fd, at, sequence);
-		if (!r) {
-			s->lost += seg->next - sequence;
-			break;
-		}
+		if (!r)
+			return no_record(s, seg, sequence);
+		seg->failures = 0;
 		at += sizeof(struct frame) + r->len;
 		sequence++;
 		if (r->sequence <= after) {
 			free(r);
 			continue;
 		}
-		*b->last = r;
-		b->last = &r->next;
-		b->bytes += r->len;
-		full = ++b->records >= max_records || b->bytes >= max_bytes;
+		batch_add(b, r);
 		s->read_first = seg->first;
 		s->read_after = r->sequence;
 		s->read_offset = at;
 	}
-	close(fd);
-	return full;
+	return 0;
 }
 
-struct spool_record *segments_read(struct segments *s, uint64_t sequence,
-				   unsigned int max_records, size_t max_bytes)
+static int read_segment(struct segments *s, struct segment *seg,
+			uint64_t after, struct batch *b)
 {
-	struct batch b = { .first = NULL, .last = &b.first };
+	uint64_t first = after + 1 > seg->first ? after + 1 : seg->first;
+	char name[NAME_SIZE];
+	int fd, rc, error;
+
+	name_of(name, seg->first);
+	fd = openat(s->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return no_record(s, seg, first);
+	rc = read_records(s, seg, fd, after, b);
+	error = errno;
+	close(fd);
+	errno = error;
+	return rc;
+}
+
+int segments_read(struct segments *s, uint64_t sequence,
+		  unsigned int max_records, size_t max_bytes,
+		  struct spool_record **list)
+{
+	struct batch b = {
+		.first = NULL, .last = &b.first,
+		.max_records = max_records, .max_bytes = max_bytes,
+	};
 	struct segment *seg;
+	int rc = 0;
 
 	DL_FOREACH2(s->list, seg, next_segment) {
-		if (seg->next <= sequence + 1)
+		if (seg->readable <= sequence + 1)
 			continue;
-		if (read_segment(s, seg, sequence, max_records, max_bytes, &b))
+		rc = read_segment(s, seg, sequence, &b);
+		if (rc || batch_full(&b))
 			break;
 	}
-	return b.first;
+	*list = b.first;
+	/* What was read goes first; the next call meets the error again. */
+	return b.first ? 0 : rc;
 }

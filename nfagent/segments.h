@@ -58,7 +58,7 @@ const uint8_t *segments_instance(const struct segments *s);
 uint64_t segments_next_sequence(const struct segments *s);
 uint64_t segments_bytes(const struct segments *s);
 
-/* Records dropped unread to stay within max_bytes, or unreadable. */
+/* Records dropped unread to stay within max_bytes, or damaged. */
 uint64_t segments_lost(const struct segments *s);
 
 /*
@@ -73,10 +73,14 @@ void segments_drop(struct segments *s, uint64_t sequence);
 /*
  * segments_read - the records after @sequence, oldest first
  * @max_records, @max_bytes: of one call; at least one record is returned
- * Returns a list to be freed, NULL if there is none (or no memory).
+ * @list: to be freed; NULL if there is none
+ * Returns 0, or -1 with errno: they could not be read now, and may be later.
+ * What is damaged is passed over and counted as lost; its file is kept as
+ * NAME.bad when the rest of it is dropped.
  */
-struct spool_record *segments_read(struct segments *s, uint64_t sequence,
-				   unsigned int max_records, size_t max_bytes);
+int segments_read(struct segments *s, uint64_t sequence,
+		  unsigned int max_records, size_t max_bytes,
+		  struct spool_record **list);
 
 struct spool_record *spool_record_new(uint64_t sequence, const uint8_t *data,
 				      uint32_t len);

@@ -6,11 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "segments.h"
@@ -23,6 +26,21 @@ static const struct segments_limits roomy = { 1 << 20, 1 << 16 };
 
 static char dir[64];
 static char why[256];
+
+/* Reading there fails, as on a bad disk; -1: nowhere. */
+static off_t read_error_at = -1;
+
+/* In the place of the C library's. */
+ssize_t pread(int fd, void *buf, size_t len, off_t at)
+{
+	struct iovec to = { buf, len };
+
+	if (read_error_at >= 0 && at == read_error_at) {
+		errno = EIO;
+		return -1;
+	}
+	return preadv(fd, &to, 1, at);
+}
 
 static int set_up(void **state)
 {
@@ -70,11 +88,22 @@ static int append(struct segments *s, unsigned int n, size_t len)
 	return rc;
 }
 
+static struct spool_record *read_list(struct segments *s, uint64_t sequence,
+				      unsigned int max_records,
+				      size_t max_bytes)
+{
+	struct spool_record *list;
+
+	assert_int_equal(segments_read(s, sequence, max_records, max_bytes,
+				       &list), 0);
+	return list;
+}
+
 /* What is there after @sequence must be @first ... @last. */
 static void expect(struct segments *s, uint64_t sequence, uint64_t first,
 		   uint64_t last)
 {
-	struct spool_record *list = segments_read(s, sequence, 10000, 1 << 20);
+	struct spool_record *list = read_list(s, sequence, 10000, 1 << 20);
 	char text[64];
 
 	for (struct spool_record *r = list; r; r = r->next) {
@@ -123,7 +152,7 @@ static void test_first_use(void **state)
 	(void)state;
 	assert_memory_equal(segments_instance(s), fresh, sizeof(fresh));
 	assert_int_equal(segments_next_sequence(s), 1);
-	assert_null(segments_read(s, 0, 10, 1000));
+	assert_null(read_list(s, 0, 10, 1000));
 	assert_int_equal(append(s, 3, 64), 0);
 	expect(s, 0, 1, 3);
 	expect(s, 2, 3, 3);
@@ -158,7 +187,7 @@ static void test_restart_after_crash(void **state)
 	s = open_with(&roomy);
 	assert_int_equal(segments_next_sequence(s), 4 + GAP);
 	assert_int_equal(append(s, 1, 64), 0);
-	list = segments_read(s, 2, 10, 1000);
+	list = read_list(s, 2, 10, 1000);
 	assert_int_equal(list->sequence, 3);
 	assert_int_equal(list->next->sequence, 4 + GAP);
 	assert_null(list->next->next);
@@ -207,6 +236,98 @@ static void test_damaged_record(void **state)
 	close(fd);
 	s = open_with(&roomy);
 	expect(s, 0, 1, 1);
+	segments_close(s, false);
+}
+
+/* What is damaged is lost, and counted once however often it is read. */
+static void test_damaged_while_running(void **state)
+{
+	struct segments *s = open_with(&roomy);
+	char path[400];
+	int fd;
+
+	(void)state;
+	assert_int_equal(append(s, 5, 64), 0);
+	last_segment(path, sizeof(path));
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "R", 1, 32 + 2 * 80 + 16), 1);
+	close(fd);
+	expect(s, 0, 1, 2);
+	expect(s, 0, 1, 2);
+	assert_int_equal(segments_lost(s), 3);
+	/* People may look at it when the rest is committed. */
+	assert_int_equal(append(s, 1000, 64), 0);
+	segments_drop(s, 1005);
+	assert_int_equal(count_files(".bad"), 1);
+	segments_close(s, false);
+}
+
+/* No descriptor is left: that says nothing of what is in the file. */
+static void test_error_is_no_end(void **state)
+{
+	struct segments *s = open_with(&roomy);
+	struct rlimit limit, none = { 0, 0 };
+	struct spool_record *list;
+
+	(void)state;
+	assert_int_equal(append(s, 3, 64), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none.rlim_max = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(segments_read(s, 0, 10, 1000, &list), -1);
+	assert_int_equal(errno, EMFILE);
+	assert_null(list);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(segments_lost(s), 0);
+	expect(s, 0, 1, 3);
+	segments_close(s, false);
+}
+
+/* A file that gives errors in place of records is left as it is. */
+static void test_read_error_does_not_truncate(void **state)
+{
+	struct segments *s = open_with(&roomy);
+	struct stat before, after;
+	char path[400];
+
+	(void)state;
+	assert_int_equal(append(s, 3, 64), 0);
+	last_segment(path, sizeof(path));
+	segments_close(s, false);
+	assert_int_equal(stat(path, &before), 0);
+	read_error_at = 32 + 80;
+	assert_null(segments_open(dir, &roomy, fresh, why, sizeof(why)));
+	assert_non_null(strstr(why, strerror(EIO)));
+	read_error_at = -1;
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	s = open_with(&roomy);
+	expect(s, 0, 1, 3);
+	segments_close(s, false);
+}
+
+/* Some tries, then it is passed over; what lies before and after is there. */
+static void test_read_error_that_lasts(void **state)
+{
+	const struct segments_limits small = { 1 << 20, 1024 };
+	struct segments *s = open_with(&small);
+	struct spool_record *list = NULL;
+	int tries = 0;
+
+	(void)state;
+	assert_int_equal(append(s, 20, 64), 0);
+	assert_int_equal(append(s, 1, 64), 0);
+	read_error_at = 32 + 80;
+	expect(s, 0, 1, 1);
+	while (segments_read(s, 1, 10, 10000, &list)) {
+		assert_int_equal(errno, EIO);
+		assert_true(++tries < 100);
+	}
+	assert_true(tries > 3);
+	read_error_at = -1;
+	assert_int_equal(list->sequence, 21);
+	assert_int_equal(segments_lost(s), 19);
+	spool_records_free(list);
 	segments_close(s, false);
 }
 
@@ -279,7 +400,7 @@ static void test_bound(void **state)
 		assert_int_equal(append(s, 1, 64), 0);
 		assert_true(segments_bytes(s) <= 8192 + 64);
 	}
-	list = segments_read(s, 0, 10000, 1 << 20);
+	list = read_list(s, 0, 10000, 1 << 20);
 	assert_non_null(list);
 	/* Every one from 3 on is either there or counted. */
 	assert_int_equal(segments_lost(s), list->sequence - 3);
@@ -296,13 +417,13 @@ static void test_batches(void **state)
 
 	(void)state;
 	assert_int_equal(append(s, 100, 64), 0);
-	while ((list = segments_read(s, at, 7, 1 << 20))) {
+	while ((list = read_list(s, at, 7, 1 << 20))) {
 		for (struct spool_record *r = list; r; r = r->next)
 			assert_int_equal(r->sequence, ++at);
 		spool_records_free(list);
 	}
 	assert_int_equal(at, 100);
-	list = segments_read(s, 10, 100, 1);
+	list = read_list(s, 10, 100, 1);
 	assert_int_equal(list->sequence, 11);
 	assert_null(list->next);
 	spool_records_free(list);
@@ -340,6 +461,10 @@ int main(void)
 		TEST(test_restart_after_crash),
 		TEST(test_torn_tail),
 		TEST(test_damaged_record),
+		TEST(test_damaged_while_running),
+		TEST(test_error_is_no_end),
+		TEST(test_read_error_does_not_truncate),
+		TEST(test_read_error_that_lasts),
 		TEST(test_foreign_file_put_aside),
 		TEST(test_dropped_files_go),
 		TEST(test_committed_file_makes_way),

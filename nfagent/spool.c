@@ -30,6 +30,7 @@ struct round {
 	size_t write_bytes;
 	int write_error;
 	bool read;
+	int read_error;
 	uint64_t read_after;
 	uint64_t read_until;	/* what came later may not be seen */
 	struct spool_record *batch;
@@ -55,7 +56,8 @@ struct spool {
 	bool in_flight;		/* a batch is sent and not committed */
 	bool write_stalled;	/* the last try failed: wait for the tick */
 	bool send_stalled;
-	int error;
+	int error;		/* of writing */
+	int read_error;
 	struct round round;
 	uint64_t files_lost;	/* as of the last time they could be asked */
 	struct spool_counts counts;
@@ -96,9 +98,9 @@ static void run(struct job *job)
 		segments_drop(files, r->drop);
 	if (r->write && segments_append(files, r->write))
 		r->write_error = errno;
-	if (r->read)
-		r->batch = segments_read(files, r->read_after, BATCH_RECORDS,
-					 BATCH_BYTES);
+	if (r->read && segments_read(files, r->read_after, BATCH_RECORDS,
+				     BATCH_BYTES, &r->batch))
+		r->read_error = errno;
 }
 
 /* A copy of what is in memory: the disk does not take it. */
@@ -176,6 +178,16 @@ static void write_finished(struct spool *s, struct round *r)
 	spool_records_free(r->write);
 }
 
+/* The records are there: none is taken for sent. */
+static void read_failed(struct spool *s, int error)
+{
+	if (!s->read_error)
+		log_warnx("the spool cannot be read, records wait there: %s",
+			  strerror(error));
+	s->read_error = error;
+	s->send_stalled = true;
+}
+
 static void kick(struct spool *s);
 
 static void round_done(struct job *job)
@@ -185,6 +197,8 @@ static void round_done(struct job *job)
 	bool failed = r->write && (!job->ran || r->write_error);
 
 	s->running = false;
+	if (r->read && job->ran && !r->read_error)
+		s->read_error = 0;
 	if (failed)
 		write_failed(s, r);
 	else if (r->write)
@@ -194,7 +208,9 @@ static void round_done(struct job *job)
 		spool_records_free(r->batch);
 		r->batch = NULL;
 	} else if (r->read && !r->batch && r->read_after == s->sent) {
-		if (s->error)
+		if (r->read_error)
+			read_failed(s, r->read_error);
+		else if (s->error)
 			r->batch = batch_from_memory(s);
 		else if (job->ran)
 			s->sent = r->read_until - 1;
@@ -373,5 +389,7 @@ const struct spool_counts *spool_counts(struct spool *s)
 
 const char *spool_error(const struct spool *s)
 {
-	return s->error ? strerror(s->error) : NULL;
+	int error = s->error ? s->error : s->read_error;
+
+	return error ? strerror(error) : NULL;
 }

@@ -70,7 +70,7 @@ void spool_tick(struct spool *s);
 
 const struct spool_counts *spool_counts(struct spool *s);
 
-/* Why the disk does not take records; NULL: it does. */
+/* Why the disk does not take records, or give them back; NULL: it does. */
 const char *spool_error(const struct spool *s);
 
 #endif

@@ -275,6 +275,28 @@ static void test_disk_full_and_memory_bounded(void **state)
 	expect_got(16, 25);
 }
 
+/* Not to be read now is not read: nothing is taken for sent, nothing dropped. */
+static void test_unreadable_for_a_moment(void **state)
+{
+	struct rlimit limit, none = { 0, 0 };
+
+	(void)state;
+	put(3);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none.rlim_max = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	spool_connected(spool, true);
+	work();
+	assert_int_equal(n_got, 0);
+	assert_non_null(spool_error(spool));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	spool_tick(spool);
+	work();
+	expect_got(1, 3);
+	assert_null(spool_error(spool));
+	assert_int_equal(spool_counts(spool)->lost, 0);
+}
+
 static void test_too_large_is_counted(void **state)
 {
 	static const uint8_t large[SEGMENTS_RECORD_MAX + 1];
@@ -301,6 +323,7 @@ int main(void)
 		TEST(test_commit_of_what_was_never_given),
 		TEST(test_disk_full),
 		TEST(test_disk_full_and_memory_bounded),
+		TEST(test_unreadable_for_a_moment),
 		TEST(test_too_large_is_counted),
 	};
 
