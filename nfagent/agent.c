@@ -395,7 +395,6 @@ static void count_desk(struct agent *a, struct console_status *s)
 	console_count(s, "from_server", d->decided);
 	console_count(s, "asked_again", d->asked_again);
 	console_count(s, "late_decisions", d->late);
-	console_count(s, "without_content", d->no_identity);
 	console_count(s, "without_user", d->no_user);
 	for (unsigned int r = 1; r < __SOCKGATE_REASON_MAX; r++) {
 		snprintf(names[r], sizeof(names[r]), "failed_%s",

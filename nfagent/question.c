@@ -183,7 +183,6 @@ static bool read_action(const Sockgate__Decision *decision, struct verdict *v)
 static bool may_remember(const struct question *q,
 			 const Sockgate__Decision *decision)
 {
-	const struct hash_result *hash = &q->identity->hash;
 	uint32_t fields = decision->fields;
 
 	if (!decision->lifetime_ms || decision->failed)
@@ -194,13 +193,9 @@ static bool may_remember(const struct question *q,
 	if ((fields & SOCKGATE__FIELD__FIELD_PROCESS) &&
 	    !q->identity->facts.path)
 		return false;
-	if (!(fields & (SOCKGATE__FIELD__FIELD_CONTENT |
-			SOCKGATE__FIELD__FIELD_PROCESS)))
-		return true;
-	if (hash->evidence == SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE)
-		return true;
-	return hash->evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT &&
-	       !hash->unsettled;
+	return !q->identity->hash.unsettled ||
+	       !(fields & (SOCKGATE__FIELD__FIELD_CONTENT |
+			   SOCKGATE__FIELD__FIELD_PROCESS));
 }
 
 /* Copies of the messages, for records of later hits; -1 if out of memory. */
@@ -334,16 +329,14 @@ static void advance(struct desk *desk, struct question *q, uint64_t now_us)
 			fail(desk, q, SOCKGATE_REASON_DEADLINE, now_us);
 		return;
 	}
+	/* A path alone is anybody's to choose: no policy is to go by it. */
+	if (q->identity->hash.evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT) {
+		fail(desk, q, SOCKGATE_REASON_UNVERIFIABLE, now_us);
+		return;
+	}
 	if (!q->user_done && now_us < q->user_until_us)
 		return;
 	desk->counts.no_user += !q->user.name[0];
-	if (q->identity->hash.evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT) {
-		desk->counts.no_identity++;
-		if (!q->identity->facts.path) {
-			fail(desk, q, SOCKGATE_REASON_UNVERIFIABLE, now_us);
-			return;
-		}
-	}
 	ask_server(desk, q, now_us);
 }
 

@@ -89,7 +89,6 @@ struct desk_counts {
 	uint64_t failed[__SOCKGATE_REASON_MAX];
 	uint64_t asked_again;		/* lost connection, or old generation */
 	uint64_t late;			/* decisions for nobody */
-	uint64_t no_identity;		/* asked without content */
 	uint64_t no_user;		/* asked without a user's name */
 };
 

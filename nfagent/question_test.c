@@ -372,22 +372,32 @@ static void test_nothing_learned_is_unverifiable(void **state)
 	assert_int_equal(w.answer.reason, SOCKGATE_REASON_UNVERIFIABLE);
 }
 
-static void test_unread_content_goes_to_the_server(void **state)
+/* Not for a policy to guess by its name: the kernel's row says what happens. */
+static void test_without_content_is_unverifiable(void **state)
 {
-	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
-	struct identity *id = an_identity();
-	struct ask ask = an_ask(1);
+	const Sockgate__Evidence none[] = {
+		SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE,
+		SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE,
+		SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE,
+	};
+	struct identity *id;
+	struct ask ask;
 
 	(void)state;
-	id->hash.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
-	desk_ask(w.desk, &ask, at(0));
-	desk_resolved(w.desk, w.number, &alice, at(0));
-	desk_identified(w.desk, w.number, id, at(0));
-	assert_int_equal(w.asked, 1);
-	desk_decided(w.desk, w.asked_number, &d, at(1));
-	/* For this question only. */
-	assert_int_equal(w.answer.lifetime_ms, 0);
-	assert_int_equal(decisions_count(desk_decisions(w.desk)), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		id = an_identity();
+		id->hash.evidence = none[i];
+		ask = an_ask(i + 1);
+		desk_ask(w.desk, &ask, at(0));
+		/* The user's name is not waited for. */
+		desk_identified(w.desk, w.number, id, at(0));
+		assert_int_equal(w.answers, i + 1);
+		assert_int_equal(w.answer.action, SOCKGATE_ACTION_FAIL);
+		assert_int_equal(w.answer.reason,
+				 SOCKGATE_REASON_UNVERIFIABLE);
+		assert_string_equal(w.path, "/usr/bin/curl");
+	}
+	assert_int_equal(w.asked, 0);
 }
 
 static void test_questions_are_bounded(void **state)
@@ -616,7 +626,7 @@ int main(void)
 		desk_test(test_old_generation_is_asked_again),
 		desk_test(test_slow_directory_is_not_waited_for),
 		desk_test(test_nothing_learned_is_unverifiable),
-		desk_test(test_unread_content_goes_to_the_server),
+		desk_test(test_without_content_is_unverifiable),
 		desk_test(test_questions_are_bounded),
 		desk_test(test_tag_that_does_not_fit),
 		desk_test(test_mask_changed_by_an_administrator),
