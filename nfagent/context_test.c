@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What machines look like, and the little facts beside: devices, hooks. */
+/* What machines look like, and which hooks see nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "context.h"
-#include "mounts.h"
 #include "probe.h"
 
 static char root[] = "/tmp/context-test.XXXXXX";
@@ -70,26 +69,6 @@ static void test_machines(void **state)
 	expect("KVMKVMKVM", "kvm,container-host");
 }
 
-static void test_file_system_of_a_device(void **state)
-{
-	char path[128], type[32];
-
-	(void)state;
-	put("/mountinfo",
-	    "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
-	    "35 22 0:31 / /mnt/a rw shared:2 master:1 - fuse.sshfs h:/ rw\n"
-	    "36 22 0:32 / /mnt/b rw - nfs4 s:/x rw\n");
-	snprintf(path, sizeof(path), "%s/mountinfo", root);
-	assert_true(mounts_find_type(path, 8U << 20 | 1, type, sizeof(type)));
-	assert_string_equal(type, "ext4");
-	assert_true(mounts_find_type(path, 31, type, sizeof(type)));
-	assert_string_equal(type, "fuse.sshfs");
-	assert_true(mounts_find_type(path, 32, type, sizeof(type)));
-	assert_string_equal(type, "nfs4");
-	assert_false(mounts_find_type(path, 33, type, sizeof(type)));
-	assert_false(mounts_find_type("/nonexistent", 31, type, sizeof(type)));
-}
-
 static void test_blind_hooks(void **state)
 {
 	const uint64_t before[__SOCKGATE_HOOK_MAX] = { 5, 6, 7 };
@@ -108,7 +87,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_machines),
-		TEST(test_file_system_of_a_device),
 		cmocka_unit_test(test_blind_hooks),
 	};
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "mounts.h"
@@ -41,25 +42,78 @@ void identity_free(struct identity *id)
 	free(id);
 }
 
-/*
- * A FUSE server could make us wait for ever in open(); a network server can
- * show us one content and the caller another.  The type is looked up by the
- * device's number, first where we are, then where the caller is.
- */
-static bool unverifiable(const struct reading *r)
+static bool listed(const struct reading *r, const char *type)
 {
-	char mountinfo[64], type[64];
-
-	snprintf(mountinfo, sizeof(mountinfo), "/proc/%u/mountinfo",
-		 r->ask.process.pid);
-	if (!mounts_find_type("/proc/self/mountinfo", r->ask.exe.dev, type,
-			      sizeof(type)) &&
-	    !mounts_find_type(mountinfo, r->ask.exe.dev, type, sizeof(type)))
-		return false;
 	for (size_t i = 0; r->conf->unverifiable[i]; i++)
 		if (!fnmatch(r->conf->unverifiable[i], type, 0))
 			return true;
 	return false;
+}
+
+/* As the machine sees it, else as the caller does. */
+static bool type_of_mount(const struct reading *r, char *type, size_t size)
+{
+	char theirs[64];
+	uint64_t id;
+
+	if (mounts_id(r->fd, &id))
+		return false;
+	snprintf(theirs, sizeof(theirs), "/proc/%u/mountinfo",
+		 r->ask.process.pid);
+	return mounts_type_of_mount("/proc/self/mountinfo", id, type, size) ||
+	       mounts_type_of_mount(theirs, id, type, size);
+}
+
+/*
+ * The tables are looked at first: a network file system whose server is away
+ * would keep us in fstatfs().
+ */
+static bool type_of_file(const struct reading *r, char *type, size_t size)
+{
+	const char *known;
+	struct statfs fs;
+
+	if (type_of_mount(r, type, size))
+		return true;
+	if (fstatfs(r->fd, &fs))
+		return false;
+	known = mounts_type_of_magic((unsigned long)fs.f_type);
+	if (!known)
+		return false;
+	snprintf(type, size, "%s", known);
+	return true;
+}
+
+/*
+ * The layer below an overlay may be hidden from everybody.  FUSE there is
+ * refused by the kernel with the descriptor, and nobody but root can mount
+ * any other whose content changes at will.
+ */
+static bool layer_is_listed(const struct reading *r)
+{
+	char theirs[64], type[64];
+
+	snprintf(theirs, sizeof(theirs), "/proc/%u/mountinfo",
+		 r->ask.process.pid);
+	return (mounts_type_of_device("/proc/self/mountinfo", r->ask.exe.dev,
+				      type, sizeof(type)) ||
+		mounts_type_of_device(theirs, r->ask.exe.dev, type,
+				      sizeof(type))) && listed(r, type);
+}
+
+/*
+ * A FUSE server could make us wait for ever; a network server can show us one
+ * content and the caller another.  Asked of the very descriptor, each time: a
+ * file system that a user mounts can have the numbers of another, and so the
+ * key of a file whose hash we know.  What is not known is not verifiable.
+ */
+static bool unverifiable(const struct reading *r)
+{
+	char type[64];
+
+	if (!type_of_file(r, type, sizeof(type)) || listed(r, type))
+		return true;
+	return !strcmp(type, "overlay") && layer_is_listed(r);
 }
 
 static void read_place(struct reading *r)
@@ -81,9 +135,12 @@ static void run(struct job *job)
 {
 	struct reading *r = (struct reading *)job;
 
-	if (!unverifiable(r))
-		r->fd = r->conf->open_exe(r->ask.id, r->conf->arg);
+	r->fd = r->conf->open_exe(r->ask.id, r->conf->arg);
 	process_read("/proc", &r->ask.process, r->fd, &r->id->facts);
+	if (r->fd >= 0 && unverifiable(r)) {
+		close(r->fd);
+		r->fd = -1;
+	}
 	read_place(r);
 }
 

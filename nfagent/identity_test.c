@@ -7,8 +7,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -20,24 +24,34 @@
 static const char exe[] = "/bin/ls";
 static const char *const nothing[] = { NULL };
 static const char *const everything[] = { "*", NULL };
+static const char *const temporary[] = { "tmp*", NULL };
 
 static struct event_base *base;
 static struct pool *pool, *hash_pool;
 static struct hash_cache *hashes;
 static struct identity_conf conf;
 static struct identity *learned;
-static unsigned int told, hashed, opened;
-static bool unwanted;
+static unsigned int told, hashed;
+static bool unwanted, open_pipe;
+static int given_fd = -1;
 static int open_error;
 
 static int open_self(uint64_t ask_id, void *arg)
 {
+	int ends[2];
+
 	(void)ask_id;
 	(void)arg;
-	opened++;
 	if (open_error) {
 		errno = open_error;
 		return -1;
+	}
+	if (given_fd >= 0)
+		return dup(given_fd);
+	if (open_pipe) {
+		assert_int_equal(pipe(ends), 0);
+		close(ends[1]);
+		return ends[0];
 	}
 	return open(exe, O_RDONLY | O_CLOEXEC);
 }
@@ -87,7 +101,7 @@ static int set_up(void **state)
 	hashed = 0;
 	unwanted = false;
 	(void)state;
-	opened = 0;
+	open_pipe = false;
 	open_error = 0;
 	base = event_base_new();
 	pool = pool_new(base, 0, 2);
@@ -191,7 +205,7 @@ static void test_not_opened(void **state)
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
 }
 
-/* On such a file system it is not even tried. */
+/* On such a file system nothing is read, and the path is told all the same. */
 static void test_unverifiable_file_system(void **state)
 {
 	struct ask ask = own_ask();
@@ -199,9 +213,89 @@ static void test_unverifiable_file_system(void **state)
 	(void)state;
 	conf.unverifiable = everything;
 	learn(&ask);
-	assert_int_equal(opened, 0);
+	assert_true(learned->hashed);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
+	assert_non_null(strstr(learned->facts.path, "/ls"));
+}
+
+/* Another file system with the numbers of a file that is known. */
+static void test_known_key_on_an_unverifiable_file_system(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	learn(&ask);
+	assert_int_equal(hash_cache_count(hashes), 1);
+	conf.unverifiable = everything;
+	learn(&ask);
+	assert_true(learned->hashed);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
+	/* And if the descriptor cannot be had: it is not to be guessed. */
+	conf.unverifiable = nothing;
+	open_error = EOPNOTSUPP;
+	learn(&ask);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
+}
+
+/* Of no mount that anybody sees, and of no type that we know. */
+static void test_unknown_file_system(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	open_pipe = true;
+	learn(&ask);
+	assert_true(learned->hashed);
+	assert_int_equal(hashed, 0);
+}
+
+static void *open_behind_the_scenes(void *arg)
+{
+	char command[192];
+	int fd = -1;
+
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/mnt", "tmpfs", 0, NULL))
+		return NULL;
+	snprintf(command, sizeof(command), "cp %s /mnt/ls", exe);
+	if (!system(command))
+		fd = open("/mnt/ls", O_RDONLY | O_CLOEXEC);
+	*(int *)arg = fd;
+	return NULL;
+}
+
+/* A file of a mount that is gone from all tables: its type is asked of itself. */
+static void test_file_of_another_mount_namespace(void **state)
+{
+	struct ask ask = own_ask();
+	pthread_t thread;
+	struct stat st;
+
+	(void)state;
+	given_fd = -1;
+	assert_int_equal(pthread_create(&thread, NULL, open_behind_the_scenes,
+					&given_fd), 0);
+	pthread_join(thread, NULL);
+	if (given_fd < 0)
+		skip();
+	assert_int_equal(fstat(given_fd, &st), 0);
+	ask.exe.ino = st.st_ino;
+	ask.exe.dev = major(st.st_dev) << 20 | minor(st.st_dev);
+	ask.exe.ctime_ns = st.st_ctim.tv_sec * 1000000000LL +
+			   st.st_ctim.tv_nsec;
+	learn(&ask);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	conf.unverifiable = temporary;
+	learn(&ask);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
+	close(given_fd);
+	given_fd = -1;
 }
 
 /* The file changed between the question and now. */
@@ -244,6 +338,9 @@ int main(void)
 		TEST(test_over_before_the_hash),
 		TEST(test_not_opened),
 		TEST(test_unverifiable_file_system),
+		TEST(test_known_key_on_an_unverifiable_file_system),
+		TEST(test_unknown_file_system),
+		TEST(test_file_of_another_mount_namespace),
 		TEST(test_other_file),
 		TEST(test_too_busy),
 	};

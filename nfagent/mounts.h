@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What kind of file system a device number stands for. */
+/* What kind of file system a file is on, by the tables of /proc. */
 #ifndef NFAGENT_MOUNTS_H
 #define NFAGENT_MOUNTS_H
 
@@ -8,13 +8,25 @@
 #include <stdint.h>
 
 /*
- * mounts_find_type - type of the file system on a device
+ * mounts_type_of_device, mounts_type_of_mount - type of a file system
  * @mountinfo: "/proc/self/mountinfo" or another process's
  * @dev:       MAJOR << 20 | MINOR, as in struct sockgate_file
- * Touches no file system but proc, so that one that hangs cannot hang us.
- * Returns false if no mount of it is to be seen there.
+ * @id:        of a mount, unique among all that there are
+ * They touch no file system but proc, so that one that hangs cannot hang us.
+ * Return false if there is none to be seen.
  */
-bool mounts_find_type(const char *mountinfo, uint32_t dev, char *type,
-		      size_t size);
+bool mounts_type_of_device(const char *mountinfo, uint32_t dev, char *type,
+			   size_t size);
+bool mounts_type_of_mount(const char *mountinfo, uint64_t id, char *type,
+			  size_t size);
+
+/* The mount through which @fd was opened.  Returns 0, or -1. */
+int mounts_id(int fd, uint64_t *id);
+
+/*
+ * mounts_type_of_magic - type by what statfs(2) says
+ * Returns NULL for any that is not known here.
+ */
+const char *mounts_type_of_magic(unsigned long magic);
 
 #endif

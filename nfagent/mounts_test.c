@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mounts.h"
+
+static char file[] = "/tmp/mounts-test.XXXXXX";
+static char type[16];
+
+static int set_up(void **state)
+{
+	static const char table[] =
+		"22 1 8:1 / / rw,noatime master:1 - ext4 /dev/sda1 rw\n"
+		"40 22 0:31 / /a\\040b rw - fuse.sshfs host:/ - rw\n"
+		"41 22 0:32 / /c rw shared:7 - tmpfs tmpfs rw\n"
+		"no table\n";
+	int fd;
+
+	(void)state;
+	strcpy(file, "/tmp/mounts-test.XXXXXX");
+	fd = mkstemp(file);
+	if (fd < 0 || write(fd, table, strlen(table)) < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return unlink(file);
+}
+
+static void test_by_device(void **state)
+{
+	(void)state;
+	assert_true(mounts_type_of_device(file, 8U << 20 | 1, type,
+					  sizeof(type)));
+	assert_string_equal(type, "ext4");
+	assert_true(mounts_type_of_device(file, 31, type, sizeof(type)));
+	assert_string_equal(type, "fuse.sshfs");
+	assert_false(mounts_type_of_device(file, 33, type, sizeof(type)));
+	assert_false(mounts_type_of_device("/nonexistent", 31, type,
+					   sizeof(type)));
+}
+
+static void test_by_mount(void **state)
+{
+	(void)state;
+	assert_true(mounts_type_of_mount(file, 41, type, sizeof(type)));
+	assert_string_equal(type, "tmpfs");
+	/* A number of another column is none. */
+	assert_false(mounts_type_of_mount(file, 31, type, sizeof(type)));
+}
+
+static void test_mount_of_a_descriptor(void **state)
+{
+	int fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
+	uint64_t id;
+
+	(void)state;
+	assert_int_equal(mounts_id(fd, &id), 0);
+	assert_true(mounts_type_of_mount("/proc/self/mountinfo", id, type,
+					 sizeof(type)));
+	assert_string_equal(type, "proc");
+	close(fd);
+	assert_int_equal(mounts_id(fd, &id), -1);
+}
+
+static void test_by_magic(void **state)
+{
+	(void)state;
+	assert_string_equal(mounts_type_of_magic(0x65735546), "fuse");
+	assert_string_equal(mounts_type_of_magic(0x6969), "nfs");
+	assert_null(mounts_type_of_magic(0x12345678));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_by_device),
+		TEST(test_by_mount),
+		TEST(test_mount_of_a_descriptor),
+		TEST(test_by_magic),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
