@@ -50,8 +50,9 @@ static bool listed(const struct reading *r, const char *type)
 	return false;
 }
 
-/* As the machine sees it, else as the caller does. */
-static bool type_of_mount(const struct reading *r, char *type, size_t size)
+/* Of a mount that we do not see, as the caller does. */
+static bool type_of_their_mount(const struct reading *r, char *type,
+				size_t size)
 {
 	char theirs[64];
 	uint64_t id;
@@ -60,8 +61,16 @@ static bool type_of_mount(const struct reading *r, char *type, size_t size)
 		return false;
 	snprintf(theirs, sizeof(theirs), "/proc/%u/mountinfo",
 		 r->ask.process.pid);
-	return mounts_type_of_mount("/proc/self/mountinfo", id, type, size) ||
-	       mounts_type_of_mount(theirs, id, type, size);
+	return mounts_type_of_mount(theirs, id, type, size);
+}
+
+/* Of a mount of the machine's own. */
+static bool type_of_our_mount(const struct reading *r, char *type, size_t size)
+{
+	uint64_t id;
+
+	return !mounts_id(r->fd, &id) &&
+	       mounts_type_of_mount("/proc/self/mountinfo", id, type, size);
 }
 
 /*
@@ -73,7 +82,7 @@ static bool type_of_file(const struct reading *r, char *type, size_t size)
 	const char *known;
 	struct statfs fs;
 
-	if (type_of_mount(r, type, size))
+	if (type_of_their_mount(r, type, size))
 		return true;
 	if (fstatfs(r->fd, &fs))
 		return false;
@@ -106,14 +115,24 @@ static bool layer_is_listed(const struct reading *r)
  * content and the caller another.  Asked of the very descriptor, each time: a
  * file system that a user mounts can have the numbers of another, and so the
  * key of a file whose hash we know.  What is not known is not verifiable.
+ *
+ * A file of a mount that is not the machine's has a path that only its own mount
+ * namespace knows.  Many services have one of their own, whose paths are mostly
+ * those of the machine: what leads to the same file here too is no stranger.
  */
-static bool unverifiable(const struct reading *r)
+static bool unverifiable(struct reading *r)
 {
+	struct process_facts *facts = &r->id->facts;
 	char type[64];
 
-	if (!type_of_file(r, type, sizeof(type)) || listed(r, type))
-		return true;
-	return !strcmp(type, "overlay") && layer_is_listed(r);
+	if (!type_of_our_mount(r, type, sizeof(type))) {
+		facts->foreign = !facts->path ||
+				 !mounts_lead_to(facts->path, r->fd);
+		if (!type_of_file(r, type, sizeof(type)))
+			return true;
+	}
+	return listed(r, type) ||
+	       (!strcmp(type, "overlay") && layer_is_listed(r));
 }
 
 static void read_place(struct reading *r)
@@ -137,6 +156,7 @@ static void run(struct job *job)
 
 	r->fd = r->conf->open_exe(r->ask.id, r->conf->arg);
 	process_read("/proc", &r->ask.process, r->fd, &r->id->facts);
+	r->id->facts.foreign = r->fd < 0;
 	if (r->fd >= 0 && unverifiable(r)) {
 		close(r->fd);
 		r->fd = -1;

@@ -33,7 +33,7 @@ static struct identity_conf conf;
 static struct identity *learned;
 static unsigned int told, hashed;
 static bool unwanted, open_pipe;
-static int given_fd = -1;
+static int given_fd = -1, own_fd = -1;
 static int open_error;
 
 static int open_self(uint64_t ask_id, void *arg)
@@ -153,6 +153,7 @@ static void test_content(void **state)
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
 	assert_memory_equal(learned->hash.sha256, want, SHA256_SIZE);
 	assert_non_null(strstr(learned->facts.path, "/ls"));
+	assert_false(learned->facts.foreign);
 }
 
 /* Who it is is told before the content is read, which may take long. */
@@ -261,6 +262,7 @@ static void *open_behind_the_scenes(void *arg)
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", "/mnt", "tmpfs", 0, NULL))
 		return NULL;
+	own_fd = open(exe, O_RDONLY | O_CLOEXEC);
 	snprintf(command, sizeof(command), "cp %s /mnt/ls", exe);
 	if (!system(command))
 		fd = open("/mnt/ls", O_RDONLY | O_CLOEXEC);
@@ -290,12 +292,30 @@ static void test_file_of_another_mount_namespace(void **state)
 	learn(&ask);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	/* Its path is worth nothing. */
+	assert_true(learned->facts.foreign);
 	conf.unverifiable = temporary;
 	learn(&ask);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
 	close(given_fd);
 	given_fd = -1;
+}
+
+/* What is the same file here and there has the same path in both. */
+static void test_our_own_file_in_another_mount_namespace(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	if (own_fd < 0)
+		skip();
+	given_fd = own_fd;
+	learn(&ask);
+	given_fd = -1;
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	assert_false(learned->facts.foreign);
 }
 
 /* The file changed between the question and now. */
@@ -341,6 +361,7 @@ int main(void)
 		TEST(test_known_key_on_an_unverifiable_file_system),
 		TEST(test_unknown_file_system),
 		TEST(test_file_of_another_mount_namespace),
+		TEST(test_our_own_file_in_another_mount_namespace),
 		TEST(test_other_file),
 		TEST(test_too_busy),
 	};

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "mounts.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CACHED_TRIES 8
 
 struct line {
 	uint64_t id;
@@ -80,6 +88,47 @@ int mounts_id(int fd, uint64_t *id)
 			rc = 0;
 	fclose(f);
 	return rc;
+}
+
+static int open_cached(const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_CACHED | RESOLVE_NO_SYMLINKS,
+	};
+	long fd = -1;
+
+	/* A rename anywhere can make it miss what is there. */
+	for (int i = 0; i < CACHED_TRIES && fd < 0; i++) {
+		fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+		if (fd < 0 && errno != EAGAIN)
+			break;
+	}
+	return (int)fd;
+}
+
+static bool identify(int fd, struct statx *stx)
+{
+	const unsigned int wanted = STATX_INO | STATX_TYPE;
+
+	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, wanted,
+		      stx) && (stx->stx_mask & wanted) == wanted;
+}
+
+bool mounts_lead_to(const char *path, int fd)
+{
+	struct statx ours, theirs;
+	int here = open_cached(path);
+	bool same;
+
+	if (here < 0)
+		return false;
+	same = identify(here, &ours) && identify(fd, &theirs) &&
+	       ours.stx_ino == theirs.stx_ino &&
+	       ours.stx_dev_major == theirs.stx_dev_major &&
+	       ours.stx_dev_minor == theirs.stx_dev_minor;
+	close(here);
+	return same;
 }
 
 const char *mounts_type_of_magic(unsigned long magic)

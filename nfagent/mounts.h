@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What kind of file system a file is on, by the tables of /proc. */
+/* Where a file really is, and on what kind of file system. */
 #ifndef NFAGENT_MOUNTS_H
 #define NFAGENT_MOUNTS_H
 
@@ -22,6 +22,14 @@ bool mounts_type_of_mount(const char *mountinfo, uint64_t id, char *type,
 
 /* The mount through which @fd was opened.  Returns 0, or -1. */
 int mounts_id(int fd, uint64_t *id);
+
+/*
+ * mounts_lead_to - does @path, where we are, lead to the file that @fd is?
+ * Only what the kernel knows without asking a file system is looked at: a path
+ * made to hang cannot hang us.  For the file of a running program that is enough,
+ * since it keeps its whole path in memory.
+ */
+bool mounts_lead_to(const char *path, int fd);
 
 /*
  * mounts_type_of_magic - type by what statfs(2) says

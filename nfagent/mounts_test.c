@@ -75,6 +75,26 @@ static void test_mount_of_a_descriptor(void **state)
 	assert_int_equal(mounts_id(fd, &id), -1);
 }
 
+static void test_where_a_path_leads(void **state)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	char other[64], link[64];
+
+	(void)state;
+	assert_true(mounts_lead_to(file, fd));
+	assert_false(mounts_lead_to("/nonexistent", fd));
+	snprintf(other, sizeof(other), "%s.other", file);
+	snprintf(link, sizeof(link), "%s.link", file);
+	close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_false(mounts_lead_to(other, fd));
+	/* The kernel names a file without symbolic links. */
+	assert_int_equal(symlink(file, link), 0);
+	assert_false(mounts_lead_to(link, fd));
+	unlink(other);
+	unlink(link);
+	close(fd);
+}
+
 static void test_by_magic(void **state)
 {
 	(void)state;
@@ -91,6 +111,7 @@ int main(void)
 		TEST(test_by_device),
 		TEST(test_by_mount),
 		TEST(test_mount_of_a_descriptor),
+		TEST(test_where_a_path_leads),
 		TEST(test_by_magic),
 	};
 

@@ -13,6 +13,7 @@
 struct process_facts {
 	char *path;
 	bool deleted;
+	bool foreign;		/* the path leads elsewhere on this machine */
 	char *command_line;
 	uint32_t parent_pid;	/* 0: not learned */
 	char *parent_path;

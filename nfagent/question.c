@@ -621,6 +621,7 @@ static void record_hit(struct desk *desk, struct hit *hit)
 		wire.process.path = v->process->path;
 		wire.process.name = v->process->name;
 		wire.process.deleted = v->process->deleted;
+		wire.process.foreign_path = v->process->foreign_path;
 		wire.process.evidence = v->process->evidence;
 		wire.process.sha256 = v->process->sha256;
 	}

@@ -21,6 +21,7 @@ static struct world {
 	uint64_t asked_number;
 	unsigned int answers, asked, records, generations, forgotten;
 	char path[32];		/* in the last record */
+	bool foreign, asked_foreign;
 	struct answer answer;
 	bool deaf;		/* the server takes no question */
 	Sockgate__Outcome outcome;
@@ -65,6 +66,7 @@ static int on_ask(uint64_t number, Sockgate__Question *question, void *arg)
 	if (w.deaf)
 		return -1;
 	w.asked++;
+	w.asked_foreign = question->process->foreign_path;
 	w.asked_number = number;
 	return 0;
 }
@@ -84,6 +86,7 @@ static void on_record(const struct ending *ending, void *arg)
 	w.reason = ending->reason;
 	w.effect = ending->effect;
 	snprintf(w.path, sizeof(w.path), "%s", ending->process->path);
+	w.foreign = ending->process->foreign_path;
 }
 
 static const struct desk_ports ports = {
@@ -242,6 +245,27 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	assert_int_equal(w.generations, 2);
 	desk_ask(w.desk, &ask, at(1004));
 	assert_int_equal(w.answers, 2);
+}
+
+static void test_foreign_path_is_told(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	struct identity *id = an_identity();
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	id->facts.foreign = true;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, id, at(0));
+	assert_true(w.asked_foreign);
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_true(w.foreign);
+	w.foreign = false;
+	desk_ask(w.desk, &ask, at(2));
+	desk_flush(w.desk);
+	assert_int_equal(w.records, 2);
+	assert_true(w.foreign);
 }
 
 static void test_failed_decision_is_not_remembered(void **state)
@@ -617,6 +641,7 @@ int main(void)
 		desk_test(test_denied),
 		desk_test(test_decision_without_action),
 		desk_test(test_second_question_is_answered_from_the_cache),
+		desk_test(test_foreign_path_is_told),
 		desk_test(test_failed_decision_is_not_remembered),
 		desk_test(test_server_away),
 		desk_test(test_effect_of_a_failure),

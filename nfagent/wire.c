@@ -32,6 +32,7 @@ static void fill_facts(Sockgate__Process *p, const struct identity *id)
 	slash = strrchr(p->path, '/');
 	p->name = slash ? slash + 1 : p->path;
 	p->deleted = facts->deleted;
+	p->foreign_path = facts->foreign;
 	p->command_line = text(facts->command_line);
 	p->parent_pid = facts->parent_pid;
 	p->parent_path = text(facts->parent_path);

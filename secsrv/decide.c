@@ -124,7 +124,8 @@ static enum match match_file(const struct rule *rule, const struct subject *s,
 			     struct looked *looked)
 {
 	looked->fields |= F(PROCESS) | F(CONTENT);
-	if (!*s->process->path)
+	/* Whoever can mount can give a file any path that others cannot see. */
+	if (!*s->process->path || s->process->foreign_path)
 		return MATCH_LACKS;
 	return holds(pattern_match(&rule->file, s->process->path));
 }

@@ -399,6 +399,10 @@ static void test_missing_fields(void **state)
 	a.process.path = empty;
 	check_failed("file = \"x\";", COND_FILE, &a);
 	ask(&a);
+	a.process.foreign_path = true;
+	check_failed("file = \"/usr/bin/utorrent\";", COND_FILE, &a);
+	check_failed("file = \"utorrent\";", COND_FILE, &a);
+	ask(&a);
 	a.subject.identity = NULL;
 	check_content_missing(&a);
 	d = judge("{ name = \"r\"; hash = \"abababababababababababababababab"

@@ -109,8 +109,8 @@ static bool make_key(struct key *key, const Sockgate__Process *p)
 	    p->sha256.len != SIGDB_HASH_SIZE)
 		return false;
 	memcpy(key->sha256, p->sha256.data, SIGDB_HASH_SIZE);
-	/* The name of a file that is gone says nothing. */
-	if (!p->deleted && strlen(p->name) <= NAME_MAX_BYTES)
+	/* The name of a file that is gone, or has it elsewhere, says nothing. */
+	if (!p->deleted && !p->foreign_path && strlen(p->name) <= NAME_MAX_BYTES)
 		memcpy(key->name, p->name, strlen(p->name));
 	return true;
 }

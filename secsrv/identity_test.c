@@ -102,6 +102,27 @@ static void test_unverified_content_is_nobody(void **state)
 	assert_int_equal(identity_lookup(cache, &p, &id), -1);
 }
 
+/* A name that holds only where the caller looks is not asked for. */
+static void test_foreign_name_is_not_looked_up(void **state)
+{
+	const struct identity_counters *n = identity_counters(cache);
+	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
+	uint8_t sha256[32] = { 1 };
+	Sockgate__Identity id;
+
+	(void)state;
+	p.sha256.data = sha256;
+	p.sha256.len = sizeof(sha256);
+	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	p.foreign_path = true;
+	p.name = (char *)"x";
+	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	p.name = (char *)"y";
+	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(n->n_looked_up, 1);
+	assert_int_equal(n->n_hit, 1);
+}
+
 static void test_a_broken_database_is_an_error_not_unknown(void **state)
 {
 	const struct identity_counters *n = identity_counters(cache);
@@ -161,6 +182,7 @@ int main(void)
 		cache_test(test_answers_are_remembered_until_signatures_change),
 		cache_test(test_the_least_recently_used_makes_room),
 		cache_test(test_unverified_content_is_nobody),
+		cache_test(test_foreign_name_is_not_looked_up),
 		cache_test(test_a_broken_database_is_an_error_not_unknown),
 	};
 
