@@ -19,6 +19,7 @@
 #include "hash.h"
 #include "identity.h"
 #include "kernel.h"
+#include "limit.h"
 #include "log.h"
 #include "moment.h"
 #include "names.h"
@@ -35,6 +36,7 @@
 #define READERS 4
 #define RESOLVERS 4
 #define MAX_JOBS 65536
+#define MAX_FILES 4096		/* executables that are being hashed */
 #define MAX_USERS 65536
 #define SPOOL_MEMORY (16U << 20)
 #define SECOND_MS 1000
@@ -514,10 +516,14 @@ static int start_identity(struct agent *a)
 {
 	struct settings *s = a->settings;
 
+	unsigned long files = limit_raise_files();
 	struct hash_conf hashes = {
 		.max = s->hashes_max,
 		.limit = s->hash_bytes,
 		.threads = s->hash_threads,
+		/* The other half is for everything else. */
+		.files = files / 2 < MAX_FILES ? (unsigned int)files / 2 :
+						 MAX_FILES,
 		.told = hashed,
 		.arg = a,
 	};

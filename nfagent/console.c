@@ -14,6 +14,7 @@
 #include "log.h"
 
 #define DEFAULT_LAST 50
+#define RETRY_MS 200
 
 struct client {
 	struct console *console;
@@ -27,6 +28,7 @@ struct client {
 struct console {
 	struct event_base *base;
 	struct event *event;
+	struct event *retry;		/* of accepting, after an error */
 	int fd;
 	console_fill_fn fill;
 	void *arg;
@@ -261,6 +263,27 @@ static void client_new(struct console *console, int fd)
 		client_free(c);
 }
 
+/*
+ * Without a descriptor to accept with, the connection stays there and would wake
+ * us again at once.
+ */
+static void pause_accepting(struct console *c)
+{
+	const struct timeval wait = { 0, RETRY_MS * 1000 };
+
+	event_del(c->event);
+	event_add(c->retry, &wait);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct console *c = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(c->event, NULL);
+}
+
 static void on_connection(evutil_socket_t fd, short what, void *arg)
 {
 	int client;
@@ -273,6 +296,8 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
 		else if (errno != EPERM)
 			break;
 	}
+	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		pause_accepting(arg);
 }
 
 struct console *console_open(struct event_base *base, const char *path,
@@ -293,7 +318,8 @@ struct console *console_open(struct event_base *base, const char *path,
 	}
 	c->event = event_new(base, c->fd, EV_READ | EV_PERSIST, on_connection,
 			     c);
-	if (!c->event || event_add(c->event, NULL)) {
+	c->retry = evtimer_new(base, on_retry, c);
+	if (!c->event || !c->retry || event_add(c->event, NULL)) {
 		console_close(c);
 		return NULL;
 	}
@@ -308,6 +334,8 @@ void console_close(struct console *c)
 		client_free(c->clients);
 	if (c->event)
 		event_free(c->event);
+	if (c->retry)
+		event_free(c->retry);
 	close(c->fd);
 	free(c);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <event2/event.h>
 
@@ -268,6 +269,47 @@ static void test_what_it_does_not_answer(void **state)
 	assert_non_null(strstr(error, "security server"));
 }
 
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+/* A connection that cannot be accepted now must not keep the loop busy. */
+static void test_no_descriptor_left(void **state)
+{
+	const struct timeval soon = { 0, 20000 };
+	struct rlimit limit, none = { 0, 0 };
+	struct channel *other;
+	bool fired = false;
+	struct event *timer = evtimer_new(base, on_timer, &fired);
+	unsigned int turns = 0;
+	char text[256];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none.rlim_max = limit.rlim_max;
+	other = channel_local(base, control_connect(path, "nfagent", text,
+						    sizeof(text)),
+			      &client_ops, NULL);
+	assert_non_null(other);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	event_add(timer, &soon);
+	while (!fired && turns < 1000) {
+		event_base_loop(base, EVLOOP_ONCE);
+		turns++;
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	event_free(timer);
+	assert_true(fired);
+	assert_true(turns < 100);
+	/* It is taken in a moment. */
+	channel_free(client);
+	client = other;
+	test_status(NULL);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -278,6 +320,7 @@ int main(void)
 		TEST(test_filter_and_follow),
 		TEST(test_status),
 		TEST(test_what_it_does_not_answer),
+		TEST(test_no_descriptor_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -383,7 +383,7 @@ static bool has_room(struct hash_cache *c, const struct lane *l)
 
 	if (l->n >= HASH_MAX_OF_USER)
 		return false;
-	if (HASH_COUNT(c->flights) < HASH_MAX_FILES)
+	if (HASH_COUNT(c->flights) < c->conf.files)
 		return true;
 	if (!f)
 		return false;

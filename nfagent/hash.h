@@ -16,12 +16,14 @@ struct hash_cache;
  * max:     entries
  * limit:   bytes of the largest file to be read
  * threads: how many of the pool's may read at a time
+ * files:   under way at a time, each with an open descriptor
  * told:    gets each result; may be called from within hash_get()
  */
 struct hash_conf {
 	unsigned int max;
 	uint64_t limit;
 	unsigned int threads;
+	unsigned int files;
 	void (*told)(uint64_t number, const struct hash_result *result,
 		     void *arg);
 	void *arg;
@@ -37,8 +39,7 @@ struct hash_counts {
 	uint64_t abandoned;	/* nobody waited any more */
 };
 
-/* Files under way at a time, each with an open descriptor: of all, of a user. */
-#define HASH_MAX_FILES 4096
+/* Of the files under way, what one user may have. */
 #define HASH_MAX_OF_USER 256
 
 /* Those of them that nobody waits for any more. */

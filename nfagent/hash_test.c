@@ -22,6 +22,7 @@
 #define LIMIT (64U << 20)
 #define THREADS 2
 #define NUMBERS 8192
+#define FILES (HASH_MAX_OF_USER + 100)
 
 static struct event_base *base;
 static struct pool *pool;
@@ -73,7 +74,8 @@ static int make_file(off_t size)
 static int start(void **state)
 {
 	const struct hash_conf conf = {
-		.max = 2, .limit = LIMIT, .threads = THREADS, .told = on_hash,
+		.max = 2, .limit = LIMIT, .threads = THREADS, .files = FILES,
+		.told = on_hash,
 	};
 
 	(void)state;
@@ -361,6 +363,30 @@ static void test_files_under_way_are_bounded(void **state)
 			 HASH_MAX_IDLE + THREADS + 1);
 }
 
+/* Descriptors are for everybody; what nobody waits for makes room. */
+static void test_descriptors_are_bounded(void **state)
+{
+	int fd = make_file(1000);
+	struct sockgate_file key = key_of(fd);
+	uint64_t n;
+
+	(void)state;
+	for (n = 0; n < FILES; n++) {
+		key.ino = n + 1;
+		hash_get(cache, n, (uint32_t)(n % 2), &key, dup(fd));
+	}
+	assert_int_equal(n_told, 0);
+	key.ino = n + 1;
+	hash_get(cache, n, 7, &key, dup(fd));
+	assert_int_equal(told[n].times, 1);
+	key.ino = FILES / 2;
+	hash_forget(cache, FILES / 2 - 1, &key);
+	key.ino = n + 1;
+	hash_get(cache, n + 1, 7, &key, dup(fd));
+	assert_int_equal(told[n + 1].times, 0);
+	close(fd);
+}
+
 #define hash_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -378,6 +404,7 @@ int main(void)
 		hash_test(test_abandoned_file_comes_last),
 		hash_test(test_abandoned_file_is_taken_up_again),
 		hash_test(test_files_under_way_are_bounded),
+		hash_test(test_descriptors_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

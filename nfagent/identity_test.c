@@ -94,7 +94,8 @@ static struct ask own_ask(void)
 static int set_up(void **state)
 {
 	struct hash_conf hash_conf = {
-		.max = 10, .limit = 1 << 30, .threads = 2, .told = on_hash,
+		.max = 10, .limit = 1 << 30, .threads = 2, .files = 10,
+		.told = on_hash,
 	};
 
 	told = 0;
