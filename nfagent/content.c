@@ -9,10 +9,18 @@
 
 #define TRIES 2
 
+#define SECOND_NS 1000000000LL
+
 /*
  * Two ticks of the coarsest kernel clock (HZ=100) that stamps ctime, doubled.
  */
 #define SETTLE_NS 40000000LL
+
+/*
+ * Some file systems stamp whole seconds (ext3, ext4 with inodes of 128 bytes),
+ * vfat every second one: two seconds, and one for the clock's own ticks.
+ */
+#define SETTLE_COARSE_NS (3 * SECOND_NS)
 
 _Static_assert(HASH_SIZE == SHA256_SIZE, "one hash, one size");
 
@@ -83,13 +91,19 @@ static Sockgate__Evidence judge(struct content *c, int rc)
 	return SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 }
 
+static bool unsettled(int64_t ctime_ns, int64_t now_ns)
+{
+	return now_ns - ctime_ns < (ctime_ns % SECOND_NS ? SETTLE_NS :
+							   SETTLE_COARSE_NS);
+}
+
 /* Returns true unless it is worth another try. */
 static bool finish(struct content *c, Sockgate__Evidence evidence)
 {
 	sha256_parts_free(c->parts);
 	c->parts = NULL;
 	c->result.evidence = evidence;
-	c->result.unsettled = c->begun_ns - c->file.ctime_ns < SETTLE_NS;
+	c->result.unsettled = unsettled(c->file.ctime_ns, c->begun_ns);
 	if (evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT)
 		return true;
 	memset(c->result.sha256, 0, sizeof(c->result.sha256));

@@ -115,6 +115,35 @@ static void test_what_is_not_content(void **state)
 	close(fd);
 }
 
+/*
+ * There is no way to set a ctime, but one that is wrong is as unsettled as it is
+ * unstable.
+ */
+static bool settled_after(int64_t ctime_ns, int64_t ns)
+{
+	struct sockgate_file key;
+	int fd = write_file("abc");
+	struct hash_result r;
+
+	key = key_of(fd);
+	key.ctime_ns = ctime_ns;
+	r = read_whole(fd, &key, LIMIT, ctime_ns + ns);
+	close(fd);
+	return !r.unsettled;
+}
+
+/* A ctime of whole seconds may stand for all that happened in two of them. */
+static void test_coarse_ctime_settles_late(void **state)
+{
+	const int64_t ms = 1000000, second = 1000 * ms;
+
+	(void)state;
+	assert_true(settled_after(5 * second + 1, 40 * ms));
+	assert_false(settled_after(5 * second + 1, 39 * ms));
+	assert_false(settled_after(5 * second, 2 * second));
+	assert_true(settled_after(5 * second, 3 * second));
+}
+
 /* In parts; and what changes between two of them proves nothing. */
 static void test_changed_while_it_is_read(void **state)
 {
@@ -146,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_content_is_hashed),
 		TEST(test_what_is_not_content),
+		TEST(test_coarse_ctime_settles_late),
 		TEST(test_changed_while_it_is_read),
 	};
 
