@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "cgroup.h"
 #include "console.h"
 #include "context.h"
@@ -35,6 +36,8 @@
 
 #define READERS 4
 #define RESOLVERS 4
+#define ARGUMENT_READERS 4	/* what they read can hang: few wait for them */
+#define ARGUMENT_JOBS 64
 #define MAX_JOBS 65536
 #define MAX_FILES 4096		/* executables that are being hashed */
 #define MAX_USERS 65536
@@ -49,6 +52,8 @@ struct agent {
 	struct kernel *kernel;
 	struct console *console;
 	struct pool *readers, *hashers, *resolver_pool, *spool_pool;
+	struct pool *argument_pool;
+	struct arguments *arguments;
 	struct hash_cache *hashes;
 	struct identity_conf identity;
 	struct user_conf user_conf;
@@ -152,10 +157,27 @@ static void hashed(uint64_t number, const struct hash_result *hash, void *arg)
 		desk_hashed(a->desk, number, hash, moment_now());
 }
 
+static char *read_arguments(const struct sockgate_process *process)
+{
+	return process_command_line("/proc", process);
+}
+
+static void took_arguments(uint64_t number, char *text, void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->desk)
+		desk_arguments(a->desk, number, text, moment_now());
+	else
+		free(text);
+}
+
 static void port_identify(uint64_t number, const struct ask *ask, void *arg)
 {
 	struct agent *a = arg;
 
+	if (!arguments_get(a->arguments, number, &ask->process))
+		desk_arguments(a->desk, number, NULL, moment_now());
 	identity_learn(&a->identity, number, ask);
 }
 
@@ -423,6 +445,8 @@ static void count_identity(struct agent *a, struct console_status *s)
 	console_count(s, "hashes_evicted", h->evicted);
 	console_count(s, "hashes_refused", h->refused);
 	console_count(s, "hashes_abandoned", h->abandoned);
+	console_count(s, "command_lines_refused",
+		      arguments_counts(a->arguments)->refused);
 	console_count(s, "users_local", u->local);
 	console_count(s, "users_asked", u->asked);
 	console_count(s, "users_cached", u->cached + u->stale);
@@ -507,9 +531,10 @@ static int start_threads(struct agent *a)
 	a->readers = pool_new(a->base, READERS, MAX_JOBS);
 	a->hashers = pool_new(a->base, s->hash_threads, s->hash_threads);
 	a->resolver_pool = pool_new(a->base, RESOLVERS, MAX_JOBS);
+	a->argument_pool = pool_new(a->base, ARGUMENT_READERS, ARGUMENT_JOBS);
 	a->spool_pool = pool_new(a->base, 1, 1);
 	return a->readers && a->hashers && a->resolver_pool &&
-	       a->spool_pool ? 0 : -1;
+	       a->argument_pool && a->spool_pool ? 0 : -1;
 }
 
 static int start_identity(struct agent *a)
@@ -526,6 +551,9 @@ static int start_identity(struct agent *a)
 						 MAX_FILES,
 		.told = hashed,
 		.arg = a,
+	};
+	const struct arguments_conf arguments = {
+		.read = read_arguments, .told = took_arguments, .arg = a,
 	};
 
 	a->hashes = hash_cache_new(a->hashers, &hashes);
@@ -551,7 +579,8 @@ static int start_identity(struct agent *a)
 		log_warnx("sssd is configured here but directory_domains is not: its users count as of domain %s",
 			  s->domain);
 	a->users = users_new(a->resolver_pool, &a->user_conf);
-	return a->hashes && a->users ? 0 : -1;
+	a->arguments = arguments_new(a->argument_pool, &arguments);
+	return a->hashes && a->users && a->arguments ? 0 : -1;
 }
 
 static int start_records(struct agent *a, char *why, size_t why_size)
@@ -733,7 +762,9 @@ void agent_stop(struct agent *a)
 	hung += pool_free(a->readers);
 	hung += pool_free(a->hashers);
 	hung += pool_free(a->resolver_pool);
+	hung += pool_free(a->argument_pool);
 	if (!hung) {
+		arguments_free(a->arguments);
 		users_free(a->users);
 		hash_cache_free(a->hashes);
 	}

@@ -167,10 +167,23 @@ void process_read(const char *proc, const struct sockgate_process *process,
 		snprintf(link, sizeof(link), "%s/exe", dir);
 		facts->path = process_path(link, &facts->deleted);
 	}
-	facts->command_line = read_command_line(dir);
 	facts->parent_pid = parent;
 	snprintf(link, sizeof(link), "%s/%" PRIu32 "/exe", proc, parent);
 	facts->parent_path = process_path(link, &gone);
+}
+
+char *process_command_line(const char *proc,
+			   const struct sockgate_process *process)
+{
+	uint64_t start_ticks;
+	uint32_t parent;
+	char dir[256];
+
+	snprintf(dir, sizeof(dir), "%s/%" PRIu32, proc, process->pid);
+	if (read_stat(dir, &parent, &start_ticks) ||
+	    !same_process(process, start_ticks))
+		return NULL;
+	return read_command_line(dir);
 }
 
 void process_facts_free(struct process_facts *facts)

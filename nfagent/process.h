@@ -14,7 +14,7 @@ struct process_facts {
 	char *path;
 	bool deleted;
 	bool foreign;		/* the path leads elsewhere on this machine */
-	char *command_line;
+	char *command_line;	/* comes by itself: see process_command_line() */
 	uint32_t parent_pid;	/* 0: not learned */
 	char *parent_path;
 };
@@ -26,11 +26,19 @@ struct process_facts {
  *           and nothing is learned from it
  * @exe_fd:  the executable as the kernel gave it, or -1: then the path comes
  *           from the exe link
- * May block (the arguments are read from the process's own memory): for
- * threads.  Whatever cannot be read is left out.
+ * Reads files of /proc that keep nobody waiting; still, for threads.  Whatever
+ * cannot be read is left out.
  */
 void process_read(const char *proc, const struct sockgate_process *process,
 		  int exe_fd, struct process_facts *facts);
+
+/*
+ * process_command_line - its arguments, joined by spaces
+ * Read from the process's own memory: may block for ever.  Returns a string to be
+ * freed, or NULL.
+ */
+char *process_command_line(const char *proc,
+			   const struct sockgate_process *process);
 
 void process_facts_free(struct process_facts *facts);
 

@@ -31,9 +31,12 @@ struct question {
 	uint64_t deadline_us;
 	uint64_t learn_until_us;
 	uint64_t user_until_us;
+	uint64_t arguments_until_us;
 	enum question_state state;
 	unsigned int tries;
 	struct identity *identity;	/* NULL: not learned yet */
+	char *arguments;		/* until there is an identity */
+	bool arguments_done;
 	bool user_done;
 	struct user user;
 	UT_hash_handle hh;
@@ -73,6 +76,7 @@ static void drop(struct desk *desk, struct question *q)
 	if (!learned(q))
 		desk->ports.forget(q->number, &q->ask, desk->arg);
 	identity_free(q->identity);
+	free(q->arguments);
 	free(q);
 }
 
@@ -319,6 +323,13 @@ static void ask_server(struct desk *desk, struct question *q, uint64_t now_us)
 		fail(desk, q, SOCKGATE_REASON_SERVER_AWAY, now_us);
 }
 
+/* What is nice to know is waited for as long as that takes, at most. */
+static bool waits(const struct question *q, uint64_t now_us)
+{
+	return (!q->user_done && now_us < q->user_until_us) ||
+	       (!q->arguments_done && now_us < q->arguments_until_us);
+}
+
 /* Goes on to the server when everything is learned, or no longer waited for. */
 static void advance(struct desk *desk, struct question *q, uint64_t now_us)
 {
@@ -334,7 +345,7 @@ static void advance(struct desk *desk, struct question *q, uint64_t now_us)
 		fail(desk, q, SOCKGATE_REASON_UNVERIFIABLE, now_us);
 		return;
 	}
-	if (!q->user_done && now_us < q->user_until_us)
+	if (waits(q, now_us))
 		return;
 	desk->counts.no_user += !q->user.name[0];
 	ask_server(desk, q, now_us);
@@ -415,6 +426,9 @@ static struct question *question_new(struct desk *desk, const struct ask *ask,
 	q->user_until_us = now.us + desk->conf.user_wait_ms * 1000ULL;
 	if (q->user_until_us > q->learn_until_us)
 		q->user_until_us = q->learn_until_us;
+	q->arguments_until_us = now.us + DESK_ARGUMENTS_MS * 1000ULL;
+	if (q->arguments_until_us > q->learn_until_us)
+		q->arguments_until_us = q->learn_until_us;
 	HASH_ADD(hh, desk->questions, number, sizeof(q->number), q);
 	if (!q->hh.tbl) {
 		free(q);
@@ -468,6 +482,8 @@ bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		return false;
 	}
 	q->identity = id;
+	id->facts.command_line = q->arguments;
+	q->arguments = NULL;
 	if (!id->hashed)
 		return true;
 	advance(desk, q, now.us);
@@ -483,6 +499,24 @@ void desk_hashed(struct desk *desk, uint64_t number,
 		return;
 	q->identity->hash = *hash;
 	q->identity->hashed = true;
+	advance(desk, q, now.us);
+}
+
+void desk_arguments(struct desk *desk, uint64_t number, char *text,
+		    struct moment now)
+{
+	struct question *q = find(desk, number);
+
+	if (!q || q->arguments_done) {
+		free(text);
+		return;
+	}
+	q->arguments_done = true;
+	/* Too late for the server it is still for the record. */
+	if (q->identity)
+		q->identity->facts.command_line = text;
+	else
+		q->arguments = text;
 	advance(desk, q, now.us);
 }
 
@@ -578,7 +612,14 @@ static uint64_t tick_one(struct desk *desk, struct question *q, uint64_t now_us)
 		return 0;
 	if (q->state != LEARNING)
 		return q->deadline_us;
-	return learned(q) ? q->user_until_us : q->learn_until_us;
+	if (!learned(q))
+		return q->learn_until_us;
+	if (q->user_done || now_us >= q->user_until_us)
+		return q->arguments_until_us;
+	if (q->arguments_done || now_us >= q->arguments_until_us ||
+	    q->user_until_us < q->arguments_until_us)
+		return q->user_until_us;
+	return q->arguments_until_us;
 }
 
 uint64_t desk_tick(struct desk *desk, struct moment now)

@@ -42,7 +42,8 @@ struct ending {
  * What the desk needs of the world.  identify and resolve lead to exactly one
  * desk_identified() and desk_resolved() with the same number, at once or later;
  * none of them may call another function of the desk.  An identity that is not
- * hashed yet is followed by desk_hashed(), unless the question is forgotten.
+ * hashed yet is followed by desk_hashed(), unless the question is forgotten.  So
+ * does identify lead to one desk_arguments(), later or never.
  *
  * answer:     tell the kernel
  * identify:   learn who asks
@@ -75,6 +76,9 @@ struct desk_conf {
 
 /* The kernel gives up at its deadline; the answer has to be there before. */
 #define DESK_MARGIN_MS 50
+
+/* For a command line, which no policy looks at: records want it. */
+#define DESK_ARGUMENTS_MS 100
 
 /* What is left to the server of a deadline when learning took long. */
 #define DESK_SERVER_MS 250
@@ -117,6 +121,9 @@ bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		     struct moment now);
 void desk_hashed(struct desk *desk, uint64_t number,
 		 const struct hash_result *hash, struct moment now);
+/* @text is the desk's from here; NULL: the command line cannot be had. */
+void desk_arguments(struct desk *desk, uint64_t number, char *text,
+		    struct moment now);
 void desk_resolved(struct desk *desk, uint64_t number, const struct user *user,
 		   struct moment now);
 

@@ -21,6 +21,7 @@ static struct world {
 	uint64_t asked_number;
 	unsigned int answers, asked, records, generations, forgotten;
 	char path[32];		/* in the last record */
+	char command_line[32];
 	bool foreign, asked_foreign;
 	struct answer answer;
 	bool deaf;		/* the server takes no question */
@@ -87,6 +88,8 @@ static void on_record(const struct ending *ending, void *arg)
 	w.effect = ending->effect;
 	snprintf(w.path, sizeof(w.path), "%s", ending->process->path);
 	w.foreign = ending->process->foreign_path;
+	snprintf(w.command_line, sizeof(w.command_line), "%s",
+		 ending->process->command_line);
 }
 
 static const struct desk_ports ports = {
@@ -124,6 +127,13 @@ static int stop(void **state)
 	return 0;
 }
 
+/* With a command line that is there at once. */
+static void ask_desk(const struct ask *ask, struct moment now)
+{
+	desk_ask(w.desk, ask, now);
+	desk_arguments(w.desk, w.number, strdup("curl -v"), now);
+}
+
 static struct ask an_ask(uint64_t id)
 {
 	return (struct ask){
@@ -157,7 +167,7 @@ static void ask_and_learn(uint64_t id, uint64_t ms)
 {
 	struct ask ask = an_ask(id);
 
-	desk_ask(w.desk, &ask, at(ms));
+	ask_desk(&ask, at(ms));
 	desk_resolved(w.desk, w.number, &alice, at(ms));
 	desk_identified(w.desk, w.number, an_identity(), at(ms));
 }
@@ -230,7 +240,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	(void)state;
 	ask_and_learn(1, 0);
 	desk_decided(w.desk, w.asked_number, &d, at(3));
-	desk_ask(w.desk, &ask, at(1003));
+	ask_desk(&ask, at(1003));
 	assert_int_equal(w.asked, 1);
 	assert_int_equal(w.answers, 2);
 	assert_int_equal(w.answer.id, 2);
@@ -243,7 +253,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	/* Another policy: what was cached is void. */
 	desk_policy(w.desk, GENERATION + 1, false);
 	assert_int_equal(w.generations, 2);
-	desk_ask(w.desk, &ask, at(1004));
+	ask_desk(&ask, at(1004));
 	assert_int_equal(w.answers, 2);
 }
 
@@ -255,14 +265,14 @@ static void test_foreign_path_is_told(void **state)
 
 	(void)state;
 	id->facts.foreign = true;
-	desk_ask(w.desk, &ask, at(0));
+	ask_desk(&ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, id, at(0));
 	assert_true(w.asked_foreign);
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_true(w.foreign);
 	w.foreign = false;
-	desk_ask(w.desk, &ask, at(2));
+	ask_desk(&ask, at(2));
 	desk_flush(w.desk);
 	assert_int_equal(w.records, 2);
 	assert_true(w.foreign);
@@ -278,7 +288,7 @@ static void test_failed_decision_is_not_remembered(void **state)
 	ask_and_learn(1, 0);
 	desk_decided(w.desk, w.asked_number, &d, at(3));
 	assert_int_equal(w.answer.lifetime_ms, 0);
-	desk_ask(w.desk, &ask, at(4));
+	ask_desk(&ask, at(4));
 	assert_int_equal(w.answers, 1);
 }
 
@@ -347,7 +357,7 @@ static void test_kernels_deadline_is_kept(void **state)
 
 	(void)state;
 	ask.remaining_ms = 1000;
-	desk_ask(w.desk, &ask, at(0));
+	ask_desk(&ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, an_identity(), at(0));
 	desk_tick(w.desk, at(1000 - DESK_MARGIN_MS));
@@ -375,7 +385,7 @@ static void test_slow_directory_is_not_waited_for(void **state)
 	struct ask ask = an_ask(1);
 
 	(void)state;
-	desk_ask(w.desk, &ask, at(0));
+	ask_desk(&ask, at(0));
 	desk_identified(w.desk, w.number, an_identity(), at(0));
 	desk_tick(w.desk, at(199));
 	assert_int_equal(w.asked, 0);
@@ -389,7 +399,7 @@ static void test_nothing_learned_is_unverifiable(void **state)
 	struct ask ask = an_ask(1);
 
 	(void)state;
-	desk_ask(w.desk, &ask, at(0));
+	ask_desk(&ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, NULL, at(0));
 	assert_int_equal(w.asked, 0);
@@ -412,7 +422,7 @@ static void test_without_content_is_unverifiable(void **state)
 		id = an_identity();
 		id->hash.evidence = none[i];
 		ask = an_ask(i + 1);
-		desk_ask(w.desk, &ask, at(0));
+		ask_desk(&ask, at(0));
 		/* The user's name is not waited for. */
 		desk_identified(w.desk, w.number, id, at(0));
 		assert_int_equal(w.answers, i + 1);
@@ -431,7 +441,7 @@ static void test_questions_are_bounded(void **state)
 	(void)state;
 	for (uint64_t id = 1; id <= 3; id++) {
 		ask = an_ask(id);
-		desk_ask(w.desk, &ask, at(0));
+		ask_desk(&ask, at(0));
 	}
 	assert_int_equal(w.answers, 1);
 	assert_int_equal(w.answer.id, 3);
@@ -510,7 +520,7 @@ static void test_decision_on_unknown_user_is_not_remembered(void **state)
 
 	(void)state;
 	d.fields = SOCKGATE__FIELD__FIELD_USER;
-	desk_ask(w.desk, &ask, at(0));
+	ask_desk(&ask, at(0));
 	desk_identified(w.desk, w.number, an_identity(), at(0));
 	desk_tick(w.desk, at(200));
 	desk_decided(w.desk, w.asked_number, &d, at(201));
@@ -528,7 +538,7 @@ static void test_decision_on_a_fresh_file_is_not_remembered(void **state)
 
 	(void)state;
 	id->hash.unsettled = true;
-	desk_ask(w.desk, &ask, at(0));
+	ask_desk(&ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, id, at(0));
 	desk_decided(w.desk, w.asked_number, &d, at(1));
@@ -566,6 +576,40 @@ static void test_waits_for_a_connection_being_made(void **state)
 	assert_int_equal(w.answer.reason, SOCKGATE_REASON_SERVER_AWAY);
 }
 
+/* Arguments that hang cost the question nothing but them. */
+static void test_arguments_that_hang(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	assert_int_equal(desk_tick(w.desk, at(DESK_ARGUMENTS_MS - 1)), 1000);
+	assert_int_equal(w.asked, 0);
+	desk_tick(w.desk, at(DESK_ARGUMENTS_MS));
+	assert_int_equal(w.asked, 1);
+	/* In time for the record they may still be. */
+	desk_arguments(w.desk, w.number, strdup("late"), at(150));
+	desk_decided(w.desk, w.asked_number, &d, at(200));
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
+	assert_string_equal(w.command_line, "late");
+	/* Then they are nobody's. */
+	desk_arguments(w.desk, w.number, strdup("too late"), at(300));
+}
+
+static void test_arguments_before_the_rest(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	assert_int_equal(w.asked, 1);
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_string_equal(w.command_line, "curl -v");
+}
+
 /* A channel whose buffer is full takes the question later. */
 static void test_deaf_server(void **state)
 {
@@ -585,7 +629,7 @@ static void ask_and_learn_path(uint64_t id)
 	struct ask ask = an_ask(id);
 
 	known->hashed = false;
-	desk_ask(w.desk, &ask, at(0));
+	ask_desk(&ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	assert_true(desk_identified(w.desk, w.number, known, at(0)));
 	assert_int_equal(w.asked, 0);
@@ -661,6 +705,8 @@ int main(void)
 		desk_test(test_decision_on_a_fresh_file_is_not_remembered),
 		desk_test(test_error_in_place_of_a_decision),
 		desk_test(test_waits_for_a_connection_being_made),
+		desk_test(test_arguments_that_hang),
+		desk_test(test_arguments_before_the_rest),
 		desk_test(test_deaf_server),
 		desk_test(test_slow_hash),
 		desk_test(test_hash_that_does_not_come),
