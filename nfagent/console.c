@@ -21,7 +21,8 @@ struct client {
 	struct channel *channel;
 	uint64_t query_id;
 	Sockgate__EventsQuery *follow;	/* NULL: follows nothing */
-	bool lagging;			/* it reads too slowly: to be dropped */
+	bool busy;			/* a message of it is being answered */
+	bool gone;			/* to be freed when that is done */
 	struct client *prev, *next;
 };
 
@@ -196,9 +197,14 @@ void console_record(struct console *console, const Sockgate__Record *record)
 	if (!console)
 		return;
 	DL_FOREACH_SAFE(console->clients, c, next) {
-		if (!c->follow || !matches(c->follow, record))
+		if (c->gone || !c->follow || !matches(c->follow, record))
 			continue;
-		if (send_record(c, c->query_id, record, false))
+		if (!send_record(c, c->query_id, record, false))
+			continue;
+		/* Answering a status makes records too. */
+		if (c->busy)
+			c->gone = true;
+		else
 			client_free(c);
 	}
 }
@@ -211,6 +217,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	int rc;
 
 	(void)ch;
+	c->busy = true;
 	switch (msg->body_case) {
 	case SOCKGATE__MESSAGE__BODY_STATUS_QUERY:
 		rc = send_status(c, msg->id);
@@ -223,7 +230,8 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 				"ask the security server");
 		break;
 	}
-	if (rc)
+	c->busy = false;
+	if (rc || c->gone)
 		client_free(c);
 }
 

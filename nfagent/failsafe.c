@@ -13,9 +13,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "mounts.h"
 
 #define EVENT(name) (1U << SOCKGATE_EVENT_##name)
 #define TALK (EVENT(CONNECT) | EVENT(SEND))
@@ -46,6 +47,8 @@ static bool key_is_hidden(int fd)
 int failsafe_exe(const char *path, struct sockgate_file *file)
 {
 	int fd, generation = 0;
+	uint64_t mount;
+	uint32_t dev;
 	struct stat st;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -61,6 +64,12 @@ int failsafe_exe(const char *path, struct sockgate_file *file)
 		errno = EOPNOTSUPP;
 		return -1;
 	}
+	if (mounts_id(fd, &mount) ||
+	    !mounts_device_of_mount("/proc/self/mountinfo", mount, &dev)) {
+		close(fd);
+		errno = EOPNOTSUPP;
+		return -1;
+	}
 	/* Where a file system has no generations, the kernel's is 0 too. */
 	if (ioctl(fd, FS_IOC_GETVERSION, &generation))
 		generation = 0;
@@ -69,7 +78,7 @@ int failsafe_exe(const char *path, struct sockgate_file *file)
 	file->ino = st.st_ino;
 	file->ctime_ns = st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec;
 	file->size = (uint64_t)st.st_size;
-	file->dev = major(st.st_dev) << 20 | minor(st.st_dev);
+	file->dev = dev;
 	file->generation = (uint32_t)generation;
 	return 0;
 }
@@ -95,7 +104,7 @@ static void add_rule(struct failsafes *list, const struct failsafe_rule *rule)
 		snprintf(list->trouble, sizeof(list->trouble),
 			 "failsafe for %s is left out: %s", rule->exe,
 			 errno == EOPNOTSUPP ?
-			 "an executable on overlayfs or tmpfs cannot be named by its path" :
+			 "it is on overlayfs, on tmpfs or on a mount that cannot be seen, where an executable cannot be named by its path" :
 			 strerror(errno));
 		return;
 	}

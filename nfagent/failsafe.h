@@ -33,7 +33,7 @@ void failsafe_build(struct failsafes *list, const struct failsafe_rule *rules,
  * failsafe_exe - the key of an executable by its path
  * Returns 0, or -1 with errno; EOPNOTSUPP where the kernel's key cannot be seen
  * from here: on overlayfs it is that of the layer's file, on tmpfs it has a
- * generation that is not told.
+ * generation that is not told, and the device is told with the mount only.
  */
 int failsafe_exe(const char *path, struct sockgate_file *file);
 

@@ -38,8 +38,11 @@ static bool parse_line(const char *text, struct line *l)
 	return true;
 }
 
-/* The type of the first mount with this @id, if given, else this @dev. */
-static bool find(const char *mountinfo, const uint64_t *id, uint32_t dev,
+/*
+ * The first mount with this @id, if given, else this @dev: its type, if there is
+ * room for one, and its device.
+ */
+static bool find(const char *mountinfo, const uint64_t *id, uint32_t *dev,
 		 char *type, size_t size)
 {
 	size_t room = 0;
@@ -53,9 +56,11 @@ static bool find(const char *mountinfo, const uint64_t *id, uint32_t dev,
 		return false;
 	while (!found && getline(&text, &room, f) > 0)
 		found = parse_line(text, &l) &&
-			(id ? l.id == *id : l.dev == dev);
-	if (found)
+			(id ? l.id == *id : l.dev == *dev);
+	if (found) {
+		*dev = l.dev;
 		snprintf(type, size, "%.*s", (int)l.type_len, l.type);
+	}
 	free(text);
 	fclose(f);
 	return found;
@@ -64,13 +69,20 @@ static bool find(const char *mountinfo, const uint64_t *id, uint32_t dev,
 bool mounts_type_of_device(const char *mountinfo, uint32_t dev, char *type,
 			   size_t size)
 {
-	return find(mountinfo, NULL, dev, type, size);
+	return find(mountinfo, NULL, &dev, type, size);
 }
 
 bool mounts_type_of_mount(const char *mountinfo, uint64_t id, char *type,
 			  size_t size)
 {
-	return find(mountinfo, &id, 0, type, size);
+	uint32_t dev;
+
+	return find(mountinfo, &id, &dev, type, size);
+}
+
+bool mounts_device_of_mount(const char *mountinfo, uint64_t id, uint32_t *dev)
+{
+	return find(mountinfo, &id, dev, NULL, 0);
 }
 
 int mounts_id(int fd, uint64_t *id)

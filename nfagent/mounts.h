@@ -20,6 +20,13 @@ bool mounts_type_of_device(const char *mountinfo, uint32_t dev, char *type,
 bool mounts_type_of_mount(const char *mountinfo, uint64_t id, char *type,
 			  size_t size);
 
+/*
+ * mounts_device_of_mount - the device of a mount's file system, as the kernel has
+ *                          it; what stat(2) says is another on btrfs
+ * Returns false if there is no such mount to be seen.
+ */
+bool mounts_device_of_mount(const char *mountinfo, uint64_t id, uint32_t *dev);
+
 /* The mount through which @fd was opened.  Returns 0, or -1. */
 int mounts_id(int fd, uint64_t *id);
 

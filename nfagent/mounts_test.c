@@ -61,6 +61,16 @@ static void test_by_mount(void **state)
 	assert_false(mounts_type_of_mount(file, 31, type, sizeof(type)));
 }
 
+static void test_device_of_a_mount(void **state)
+{
+	uint32_t dev;
+
+	(void)state;
+	assert_true(mounts_device_of_mount(file, 22, &dev));
+	assert_int_equal(dev, 8U << 20 | 1);
+	assert_false(mounts_device_of_mount(file, 23, &dev));
+}
+
 static void test_mount_of_a_descriptor(void **state)
 {
 	int fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
@@ -110,6 +120,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_by_device),
 		TEST(test_by_mount),
+		TEST(test_device_of_a_mount),
 		TEST(test_mount_of_a_descriptor),
 		TEST(test_where_a_path_leads),
 		TEST(test_by_magic),

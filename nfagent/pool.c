@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Threads take jobs from one queue and leave them in another; an eventfd tells
- * the loop.  Both queues and the flags are under pool->lock; "busy" belongs to
- * the loop alone.
+ * the loop.  Both queues and the flags are under pool->lock.
  */
 #include "pool.h"
 
@@ -34,7 +33,6 @@ struct pool {
 	struct event *event;
 	int fd;
 	unsigned int max_jobs;
-	unsigned int busy;
 	unsigned int n_threads;
 	pthread_t thread[];
 };
@@ -110,7 +108,6 @@ static void deliver(struct pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 	for (; job; job = next) {
 		next = job->next;
-		pool->busy--;
 		job->done(job);
 	}
 }
@@ -190,13 +187,7 @@ int pool_submit(struct pool *pool, struct job *job)
 	pool->n_waiting++;
 	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
-	pool->busy++;
 	return 0;
-}
-
-unsigned int pool_busy(const struct pool *pool)
-{
-	return pool->busy;
 }
 
 bool pool_step(struct pool *pool)
@@ -208,7 +199,6 @@ bool pool_step(struct pool *pool)
 	pool->n_waiting--;
 	job->run(job);
 	job->ran = true;
-	pool->busy--;
 	job->done(job);
 	return true;
 }
@@ -242,10 +232,8 @@ unsigned int pool_free(struct pool *pool)
 		return 0;
 	hung = stop_threads(pool);
 	deliver(pool);
-	while ((job = queue_get(&pool->waiting))) {
-		pool->busy--;
+	while ((job = queue_get(&pool->waiting)))
 		job->done(job);
-	}
 	if (pool->event)
 		event_free(pool->event);
 	/* A hung thread still uses lock and fd. */

@@ -43,9 +43,6 @@ unsigned int pool_free(struct pool *pool);
 /* Returns 0, or -1 with EAGAIN when max_jobs are waiting (done is not called). */
 int pool_submit(struct pool *pool, struct job *job);
 
-/* Jobs waiting or running. */
-unsigned int pool_busy(const struct pool *pool);
-
 /*
  * pool_step - run one waiting job and its done() here and now
  * For pools without threads.  Returns false if there was none.

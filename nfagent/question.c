@@ -696,11 +696,6 @@ unsigned int desk_pending(const struct desk *desk)
 	return HASH_COUNT(desk->questions);
 }
 
-uint32_t desk_generation(const struct desk *desk)
-{
-	return desk->generation;
-}
-
 uint64_t desk_server_generation(const struct desk *desk)
 {
 	return desk->server_generation;

@@ -139,8 +139,8 @@ void desk_server(struct desk *desk, enum server_state state, struct moment now);
 
 /*
  * desk_policy - the server says which policy is in force
- * @another: it is another server, or a new connection: whatever its number,
- *           what was cached may be wrong
+ * @another: it is another server: whatever its number, what was cached may be
+ *           wrong
  */
 void desk_policy(struct desk *desk, uint64_t generation, bool another);
 
@@ -157,7 +157,6 @@ uint64_t desk_tick(struct desk *desk, struct moment now);
 void desk_flush(struct desk *desk);
 
 unsigned int desk_pending(const struct desk *desk);
-uint32_t desk_generation(const struct desk *desk);
 uint64_t desk_server_generation(const struct desk *desk);
 const struct desk_counts *desk_counts(const struct desk *desk);
 const struct decisions *desk_decisions(const struct desk *desk);
