@@ -576,8 +576,7 @@ static int start_identity(struct agent *a)
 		.nss = &user_nss_system,
 	};
 	if (!s->directories[0] && !access("/etc/sssd/sssd.conf", F_OK))
-		log_warnx("sssd is configured here but directory_domains is not: its users count as of domain %s",
-			  s->domain);
+		log_warnx("sssd is configured here but directory_domains is not: the domain of its users will not be known");
 	a->users = users_new(a->resolver_pool, &a->user_conf);
 	a->arguments = arguments_new(a->argument_pool, &arguments);
 	return a->hashes && a->users && a->arguments ? 0 : -1;

@@ -203,13 +203,13 @@ static bool split_name(const char *full, struct user *user)
 /*
  * A short name says nothing of its domain: the directories are asked for
  * name@domain.  Only when all of them said no is it the host's user; if one
- * could not say, the domain is not learned.
+ * could not say, or we do not know which there are, the domain is not learned.
  */
 static void find_domain(const struct user_conf *conf, uint32_t uid,
 			struct user *user)
 {
 	char full[2 * USER_NAME_MAX + 2];
-	bool certain = true;
+	bool certain = conf->directories && conf->directories[0];
 	uint32_t found;
 	int rc;
 

@@ -310,6 +310,29 @@ static void test_bounded(void **state)
 	assert_int_equal(users_counts(users)->evicted, 1);
 }
 
+/* Which directories there are is not known: nobody's user, not the host's. */
+static void test_short_name_without_directories(void **state)
+{
+	static const char *const none[] = { NULL };
+
+	(void)state;
+	conf.directories = none;
+	write_passwd("local:x:500:500::/:/bin/sh\n");
+	nss.name = "alice";
+	nss.uid = 1000;
+	get(1000, 0);
+	assert_true(pool_step(pool));
+	expect("alice", "");
+	nss.name = "bob@corp.example";
+	nss.uid = 1001;
+	get(1001, 0);
+	assert_true(pool_step(pool));
+	expect("bob", "corp.example");
+	/* Who is in the file is the host's. */
+	get(500, 0);
+	expect("local", "host.example");
+}
+
 static void test_host_domain(void **state)
 {
 	(void)state;
@@ -337,6 +360,7 @@ int main(void)
 		TEST(test_unknown_user),
 		TEST(test_failure_then_success),
 		TEST(test_bounded),
+		TEST(test_short_name_without_directories),
 		cmocka_unit_test(test_host_domain),
 	};
 
