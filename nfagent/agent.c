@@ -231,6 +231,12 @@ static void port_record(const struct ending *ending, void *arg)
 	records_add(a->records, ending);
 }
 
+static uint64_t port_now_us(void *arg)
+{
+	(void)arg;
+	return moment_now().us;
+}
+
 static const struct desk_ports ports = {
 	.answer = port_answer,
 	.identify = port_identify,
@@ -239,6 +245,7 @@ static const struct desk_ports ports = {
 	.ask = port_ask,
 	.generation = port_generation,
 	.record = port_record,
+	.now_us = port_now_us,
 };
 
 /* ---- what comes from outside ---- */

@@ -45,6 +45,7 @@ struct question {
 struct hit {
 	struct ask ask;
 	struct moment begun;
+	uint32_t latency_us;
 	struct verdict *verdict;
 };
 
@@ -392,16 +393,25 @@ static bool answer_from_cache(struct desk *desk, const struct ask *ask,
 			      struct moment now)
 {
 	uint64_t now_ms = now.us / 1000;
+	uint64_t answered_us;
 	struct verdict *v;
+	struct hit *hit;
 
 	v = decisions_find(desk->decisions, ask, now_ms);
 	if (!v)
 		return false;
 	answer_verdict(desk, ask->id, v, v->expires_ms - now_ms);
+	answered_us = desk->ports.now_us(desk->arg);
 	desk->counts.cached++;
 	if (desk->n_hits == DESK_MAX_HITS)
 		desk_flush(desk);
-	desk->hits[desk->n_hits++] = (struct hit){ *ask, now, verdict_get(v) };
+	hit = &desk->hits[desk->n_hits++];
+	*hit = (struct hit){
+		.ask = *ask,
+		.begun = now,
+		.latency_us = (uint32_t)(answered_us - now.us),
+		.verdict = verdict_get(v),
+	};
 	return true;
 }
 
@@ -649,6 +659,7 @@ static void record_hit(struct desk *desk, struct hit *hit)
 	struct ending e = {
 		.ask = ask,
 		.begun = hit->begun,
+		.latency_us = hit->latency_us,
 		.outcome = SOCKGATE__OUTCOME__OUTCOME_AGENT_CACHE,
 		.effect = v->decision->action,
 		.decision = v->decision,

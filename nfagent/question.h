@@ -52,6 +52,7 @@ struct ending {
  * ask:        send to the server; returns 0, or -1 if it cannot be sent now
  * generation: tell the kernel that all verdicts of before are void
  * record:     keep what happened
+ * now_us:     the monotonic clock, for what an answer took
  */
 struct desk_ports {
 	void (*answer)(const struct answer *answer, void *arg);
@@ -61,6 +62,7 @@ struct desk_ports {
 	int (*ask)(uint64_t number, Sockgate__Question *question, void *arg);
 	void (*generation)(uint32_t generation, void *arg);
 	void (*record)(const struct ending *ending, void *arg);
+	uint64_t (*now_us)(void *arg);
 };
 
 struct desk_conf {

@@ -23,6 +23,8 @@ static struct world {
 	char path[32];		/* in the last record */
 	char command_line[32];
 	uint32_t generation;	/* that the kernel was told */
+	uint64_t now_us;	/* when a cached answer is out */
+	uint32_t latency_us;
 	bool foreign, asked_foreign;
 	struct answer answer;
 	bool deaf;		/* the server takes no question */
@@ -87,14 +89,22 @@ static void on_record(const struct ending *ending, void *arg)
 	w.outcome = ending->outcome;
 	w.reason = ending->reason;
 	w.effect = ending->effect;
+	w.latency_us = ending->latency_us;
 	snprintf(w.path, sizeof(w.path), "%s", ending->process->path);
 	w.foreign = ending->process->foreign_path;
 	snprintf(w.command_line, sizeof(w.command_line), "%s",
 		 ending->process->command_line);
 }
 
+static uint64_t on_now_us(void *arg)
+{
+	(void)arg;
+	return w.now_us;
+}
+
 static const struct desk_ports ports = {
-	on_answer, on_identify, on_forget, on_resolve, on_ask, on_generation, on_record,
+	on_answer, on_identify, on_forget, on_resolve, on_ask, on_generation,
+	on_record, on_now_us,
 };
 
 static struct moment at(uint64_t ms)
@@ -241,6 +251,8 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	(void)state;
 	ask_and_learn(1, 0);
 	desk_decided(w.desk, w.asked_number, &d, at(3));
+	assert_int_equal(w.latency_us, 3000);
+	w.now_us = 1003007;
 	ask_desk(&ask, at(1003));
 	assert_int_equal(w.asked, 1);
 	assert_int_equal(w.answers, 2);
@@ -250,6 +262,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	desk_flush(w.desk);
 	assert_int_equal(w.records, 2);
 	assert_int_equal(w.outcome, SOCKGATE__OUTCOME__OUTCOME_AGENT_CACHE);
+	assert_int_equal(w.latency_us, 7);
 	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_ALLOW);
 	/* Another policy: what was cached is void. */
 	desk_policy(w.desk, GENERATION + 1, false);
