@@ -17,6 +17,8 @@
 #include "cgroup.h"
 #include "console.h"
 #include "context.h"
+#include "counts.h"
+#include "desk.h"
 #include "hash.h"
 #include "identity.h"
 #include "kernel.h"
@@ -26,7 +28,6 @@
 #include "names.h"
 #include "pool.h"
 #include "probe.h"
-#include "question.h"
 #include "records.h"
 #include "resolvers.h"
 #include "server.h"
@@ -413,80 +414,6 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 
 /* ---- status ---- */
 
-static void count_desk(struct agent *a, struct console_status *s)
-{
-	static char names[__SOCKGATE_REASON_MAX][40];
-	const struct desk_counts *d = desk_counts(a->desk);
-	const struct decisions_counts *c =
-		decisions_counts(desk_decisions(a->desk));
-
-	console_count(s, "questions", d->asked);
-	console_count(s, "pending", desk_pending(a->desk));
-	console_count(s, "from_cache", d->cached);
-	console_count(s, "from_server", d->decided);
-	console_count(s, "asked_again", d->asked_again);
-	console_count(s, "late_decisions", d->late);
-	console_count(s, "without_user", d->no_user);
-	for (unsigned int r = 1; r < __SOCKGATE_REASON_MAX; r++) {
-		snprintf(names[r], sizeof(names[r]), "failed_%s",
-			 name_reason(r));
-		if (d->failed[r])
-			console_count(s, names[r], d->failed[r]);
-	}
-	console_count(s, "decisions_cached",
-		      decisions_count(desk_decisions(a->desk)));
-	console_count(s, "decisions_evicted", c->evicted);
-	console_count(s, "decisions_expired", c->expired);
-	console_count(s, "decisions_refused", c->refused);
-}
-
-static void count_identity(struct agent *a, struct console_status *s)
-{
-	const struct hash_counts *h = hash_counts(a->hashes);
-	const struct user_counts *u = users_counts(a->users);
-
-	console_count(s, "hashes_cached", hash_cache_count(a->hashes));
-	console_count(s, "hashes_computed", h->computed);
-	console_count(s, "hashes_joined", h->joined);
-	console_count(s, "hashes_failed", h->failed);
-	console_count(s, "hashes_evicted", h->evicted);
-	console_count(s, "hashes_refused", h->refused);
-	console_count(s, "hashes_abandoned", h->abandoned);
-	console_count(s, "command_lines_refused",
-		      arguments_counts(a->arguments)->refused);
-	console_count(s, "users_local", u->local);
-	console_count(s, "users_asked", u->asked);
-	console_count(s, "users_cached", u->cached + u->stale);
-	console_count(s, "users_unknown", u->unknown);
-	console_count(s, "users_failed", u->failed);
-	console_count(s, "users_refused", u->refused);
-}
-
-static void count_rest(struct agent *a, struct console_status *s)
-{
-	static char names[__SOCKGATE_HOOK_MAX][40];
-	const struct spool_counts *p = spool_counts(a->spool);
-	const struct kernel_counts *k = kernel_counts(a->kernel);
-
-	console_count(s, "records", p->put);
-	console_count(s, "records_stored_sequence", p->stored);
-	console_count(s, "records_lost", p->lost);
-	console_count(s, "records_unreadable", records_unreadable(a->records));
-	console_count(s, "spool_bytes", p->bytes);
-	console_count(s, "spool_memory_bytes", p->waiting);
-	console_count(s, "spool_failing", spool_error(a->spool) ? 1 : 0);
-	console_count(s, "kernel_overruns", k->overruns);
-	console_count(s, "kernel_malformed", k->malformed);
-	console_count(s, "answers_unsent", k->unsent);
-	console_count(s, "server_losses", server_losses(a->server));
-	for (unsigned int h = 0; h < __SOCKGATE_HOOK_MAX; h++) {
-		snprintf(names[h], sizeof(names[h]), "hook_%s_blind",
-			 name_hook(h));
-		if (a->blind & 1U << h)
-			console_count(s, names[h], 1);
-	}
-}
-
 static void fill_status(struct console_status *s, void *arg)
 {
 	struct agent *a = arg;
@@ -500,9 +427,14 @@ static void fill_status(struct console_status *s, void *arg)
 	status->generation = desk_server_generation(a->desk);
 	status->server = (char *)server_in_use(a->server);
 	status->server_error = (char *)server_error(a->server);
-	count_desk(a, s);
-	count_identity(a, s);
-	count_rest(a, s);
+	counts_desk(s, a->desk);
+	counts_hashes(s, a->hashes);
+	counts_users(s, a->users);
+	console_count(s, "command_lines_refused",
+		      arguments_counts(a->arguments)->refused);
+	counts_records(s, a->spool, a->records);
+	counts_kernel(s, a->kernel, a->blind);
+	console_count(s, "server_losses", server_losses(a->server));
 }
 
 /* ---- start ---- */

@@ -7,49 +7,12 @@
 #include <stdint.h>
 
 #include "ask.h"
-#include "sockgate.pb-c.h"
+#include "verdict.h"
 
 struct decisions;
 
 /* Different scopes in use at a time; policies need a handful. */
 #define DECISIONS_MAX_SCOPES 64
-
-/*
- * A decision as it is remembered.  It lives as long as a reference is held:
- * the cache holds one, and so does a record that has still to be written.
- */
-struct verdict {
-	struct scope scope;
-	uint64_t expires_ms;		/* on the caller's clock */
-	uint32_t tag;			/* shifted */
-	uint32_t error;
-	uint8_t action;			/* enum sockgate_action */
-	unsigned int refs;
-	struct sockgate_file exe;	/* of the question it was made for */
-	Sockgate__Decision *decision;	/* as the server sent it */
-	Sockgate__Process *process;	/* what was learned then */
-	Sockgate__User *user;
-	Sockgate__Place *place;
-	uint32_t uid;
-	uint64_t cgroup;
-};
-
-/*
- * verdict_new - an empty one with one reference, its messages still NULL
- * The messages, once set, belong to it.  Returns NULL if out of memory.
- */
-struct verdict *verdict_new(void);
-struct verdict *verdict_get(struct verdict *v);
-void verdict_put(struct verdict *v);
-
-/*
- * scope_of_decision - turn the fields of the wire into the kernel's
- * @ask: gives the address lengths that bound the prefixes
- * A bit that this program does not know widens the scope to everything: a
- * newer server's reason must not be forgotten.
- */
-struct scope scope_of_decision(const Sockgate__Decision *decision,
-			       const struct ask *ask);
 
 struct decisions_counts {
 	uint64_t hits;

@@ -156,28 +156,6 @@ static void test_least_recently_used_makes_room(void **state)
 	assert_false(known(&ask));
 }
 
-static void test_unknown_field_widens_to_everything(void **state)
-{
-	Sockgate__Decision d = SOCKGATE__DECISION__INIT;
-	struct ask ask = ask_one();
-	struct scope scope;
-
-	(void)state;
-	d.fields = SOCKGATE__FIELD__FIELD_CONTENT |
-		   SOCKGATE__FIELD__FIELD_REMOTE_ADDRESS;
-	d.remote_prefix = 24;
-	scope = scope_of_decision(&d, &ask);
-	assert_true(scope.fields & SOCKGATE_F_EXE);
-	assert_false(scope.fields & SOCKGATE_F_UID);
-	assert_int_equal(scope.rprefix, 24);
-	d.remote_prefix = 500;
-	assert_int_equal(scope_of_decision(&d, &ask).rprefix, 32);
-	d.fields |= 1U << 30;
-	scope = scope_of_decision(&d, &ask);
-	assert_int_equal(scope.fields & SOCKGATE_F_ALL, SOCKGATE_F_ALL);
-	assert_int_equal(scope.rprefix, 32);
-}
-
 #define decisions_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -188,7 +166,6 @@ int main(void)
 		decisions_test(test_they_end),
 		decisions_test(test_flush_forgets),
 		decisions_test(test_least_recently_used_makes_room),
-		decisions_test(test_unknown_field_widens_to_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

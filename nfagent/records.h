@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "question.h"
+#include "desk.h"
 #include "sockgate.pb-c.h"
 #include "spool.h"
 

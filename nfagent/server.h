@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <openssl/ssl.h>
 
-#include "question.h"
+#include "desk.h"
 #include "sockgate.pb-c.h"
 
 struct event_base;

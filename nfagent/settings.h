@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <linux/sockgate.h>
 
+#include "desk.h"
 #include "failsafe.h"
-#include "question.h"
 #include "server.h"
 #include "tls.h"
 

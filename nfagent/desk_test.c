@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "question.h"
+#include "desk.h"
 
 #define GENERATION 900
 

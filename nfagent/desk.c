@@ -4,9 +4,8 @@
  * of desk->questions (finish()) answers it.  What comes back later, from a
  * thread or from the server, names it by number and finds nothing.
  */
-#include "question.h"
+#include "desk.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,93 +151,16 @@ static void turn_away(struct desk *desk, const struct ask *ask, uint8_t reason,
 	       now.us);
 }
 
-/* ---- from decision to verdict ---- */
-
-/* Moves the tag into the mask; false if it does not fit there. */
-static bool place_tag(uint32_t mask, uint32_t tag, uint32_t *placed)
-{
-	unsigned int shift = mask ? (unsigned int)__builtin_ctz(mask) : 0;
-
-	*placed = tag << shift;
-	return !(*placed & ~mask) && *placed >> shift == tag;
-}
-
-/* What is not allowed by name is denied. */
-static bool read_action(const Sockgate__Decision *decision, struct verdict *v)
-{
-	switch (decision->action) {
-	case SOCKGATE__ACTION__ACTION_ALLOW:
-		v->action = SOCKGATE_ACTION_ALLOW;
-		return true;
-	case SOCKGATE__ACTION__ACTION_DENY:
-		v->action = SOCKGATE_ACTION_DENY;
-		v->error = decision->error;
-		if (v->error != ECONNREFUSED && v->error != EPERM)
-			v->error = EACCES;
-		return true;
-	default:
-		return false;
-	}
-}
-
-/*
- * A decision that looked at something which was not to be had holds for this
- * question only: the next one may know more.
- */
-static bool may_remember(const struct question *q,
-			 const Sockgate__Decision *decision)
-{
-	uint32_t fields = decision->fields;
-
-	if (!decision->lifetime_ms || decision->failed)
-		return false;
-	if ((fields & SOCKGATE__FIELD__FIELD_USER) &&
-	    (!q->user.name[0] || !q->user.domain[0]))
-		return false;
-	if ((fields & SOCKGATE__FIELD__FIELD_PROCESS) &&
-	    !q->identity->facts.path)
-		return false;
-	return !q->identity->hash.unsettled ||
-	       !(fields & (SOCKGATE__FIELD__FIELD_CONTENT |
-			   SOCKGATE__FIELD__FIELD_PROCESS));
-}
-
-/* Copies of the messages, for records of later hits; -1 if out of memory. */
-static int copy_messages(struct verdict *v, const struct question *q,
-			 const Sockgate__Decision *decision)
-{
-	struct wire wire;
-
-	wire_fill(&wire, &q->ask, q->identity, &q->user);
-#define COPY(type, to, from) do {					\
-		size_t len_ = sockgate__##type##__get_packed_size(from);	\
-		uint8_t *buf_ = malloc(len_ ? len_ : 1);		\
-		if (!buf_)						\
-			return -1;					\
-		sockgate__##type##__pack(from, buf_);			\
-		(to) = sockgate__##type##__unpack(NULL, len_, buf_);	\
-		free(buf_);						\
-		if (!(to))						\
-			return -1;					\
-	} while (0)
-	COPY(decision, v->decision, decision);
-	COPY(process, v->process, &wire.process);
-	COPY(user, v->user, &wire.user);
-	COPY(place, v->place, &wire.place);
-#undef COPY
-	return 0;
-}
+/* ---- a decision ---- */
 
 static void remember(struct desk *desk, const struct question *q,
 		     struct verdict *v, const Sockgate__Decision *decision,
 		     uint64_t now_us)
 {
-	if (!desk->conf.cache_in_agent || copy_messages(v, q, decision))
+	if (!desk->conf.cache_in_agent ||
+	    verdict_keep(v, decision, &q->ask, q->identity, &q->user))
 		return;
 	v->expires_ms = now_us / 1000 + decision->lifetime_ms;
-	v->exe = q->ask.exe;
-	v->uid = q->ask.uid;
-	v->cgroup = q->ask.cgroup;
 	decisions_add(desk->decisions, &q->ask, v);
 }
 
@@ -270,14 +192,12 @@ static void apply(struct desk *desk, struct question *q,
 		fail(desk, q, SOCKGATE_REASON_NO_MEMORY, now_us);
 		return;
 	}
-	v->scope = scope_of_decision(decision, &q->ask);
-	if (!read_action(decision, v) ||
-	    !place_tag(desk->conf.mark_mask, decision->tag, &v->tag)) {
+	if (verdict_read(v, decision, &q->ask, desk->conf.mark_mask)) {
 		verdict_put(v);
 		fail(desk, q, SOCKGATE_REASON_BAD_ANSWER, now_us);
 		return;
 	}
-	keep = may_remember(q, decision);
+	keep = verdict_lasts(decision, q->identity, &q->user);
 	desk->counts.decided++;
 	answer_verdict(desk, q->ask.id, v, keep ? decision->lifetime_ms : 0);
 	if (keep)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The desk: every question from being asked until it is answered. */
-#ifndef NFAGENT_QUESTION_H
-#define NFAGENT_QUESTION_H
+#ifndef NFAGENT_DESK_H
+#define NFAGENT_DESK_H
 
 #include <stdbool.h>
 #include <stdint.h>
