@@ -255,15 +255,22 @@ static void keep_idle_bounded(struct hash_cache *c)
 	}
 }
 
-/* The next in turn, out of its queue; NULL if there is none. */
-static struct flight *pick(struct hash_cache *c)
+static struct lane *next_lane(struct hash_cache *c)
 {
-	struct flight *f = c->idle;
 	struct lane *l;
 
 	DL_FOREACH(c->lanes, l)
 		if (l->queue)
-			break;
+			return l;
+	return NULL;
+}
+
+/* The next in turn, out of its queue; NULL if there is none. */
+static struct flight *pick(struct hash_cache *c)
+{
+	struct lane *l = next_lane(c);
+	struct flight *f = c->idle;
+
 	if (l) {
 		f = l->queue;
 		DL_DELETE(c->lanes, l);
