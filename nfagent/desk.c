@@ -525,6 +525,22 @@ void desk_mark_mask(struct desk *desk, uint32_t mark_mask)
 	begin_generation(desk);
 }
 
+/*
+ * The next end of a wait, whatever is there by then: what comes meanwhile does not
+ * set the timer again.
+ */
+static uint64_t learning_due(const struct question *q, uint64_t now_us)
+{
+	uint64_t due = q->learn_until_us;
+
+	if (!q->user_done && now_us < q->user_until_us)
+		due = q->user_until_us;
+	if (!q->arguments_done && now_us < q->arguments_until_us &&
+	    q->arguments_until_us < due)
+		due = q->arguments_until_us;
+	return due;
+}
+
 /* Returns when something is due next; 0: it is over. */
 static uint64_t tick_one(struct desk *desk, struct question *q, uint64_t now_us)
 {
@@ -542,14 +558,7 @@ static uint64_t tick_one(struct desk *desk, struct question *q, uint64_t now_us)
 		return 0;
 	if (q->state != LEARNING)
 		return q->deadline_us;
-	if (!learned(q))
-		return q->learn_until_us;
-	if (q->user_done || now_us >= q->user_until_us)
-		return q->arguments_until_us;
-	if (q->arguments_done || now_us >= q->arguments_until_us ||
-	    q->user_until_us < q->arguments_until_us)
-		return q->user_until_us;
-	return q->arguments_until_us;
+	return learning_due(q, now_us);
 }
 
 uint64_t desk_tick(struct desk *desk, struct moment now)

@@ -408,6 +408,22 @@ static void test_slow_directory_is_not_waited_for(void **state)
 	assert_int_equal(desk_counts(w.desk)->no_user, 1);
 }
 
+/* The identity comes when the timer is set already: then the wait is no longer. */
+static void test_slow_directory_and_late_identity(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	assert_int_equal(desk_tick(w.desk, at(25)), 75000);
+	desk_arguments(w.desk, w.number, NULL, at(30));
+	assert_int_equal(desk_tick(w.desk, at(30)), 170000);
+	desk_identified(w.desk, w.number, an_identity(), at(60));
+	assert_int_equal(w.asked, 0);
+	desk_tick(w.desk, at(200));
+	assert_int_equal(w.asked, 1);
+}
+
 static void test_nothing_learned_is_unverifiable(void **state)
 {
 	struct ask ask = an_ask(1);
@@ -708,6 +724,7 @@ int main(void)
 		desk_test(test_kernels_deadline_is_kept),
 		desk_test(test_old_generation_is_asked_again),
 		desk_test(test_slow_directory_is_not_waited_for),
+		desk_test(test_slow_directory_and_late_identity),
 		desk_test(test_nothing_learned_is_unverifiable),
 		desk_test(test_without_content_is_unverifiable),
 		desk_test(test_questions_are_bounded),
