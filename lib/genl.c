@@ -42,43 +42,20 @@ struct genl {
 enum shape {
 	SHAPE_NONE,		/* must not come, or is not looked at */
 	SHAPE_EXACT,		/* exactly size bytes */
-	SHAPE_ADDRESS,		/* 4 or 16 bytes */
 	SHAPE_ARRAY,		/* any number of size bytes */
 	SHAPE_STRING,		/* at most size bytes, NUL included and only once */
 };
 
-#define COMM_SIZE 16
 #define VERSION_SIZE 128
 
 static const struct {
 	enum shape shape;
 	size_t size;
 } policy[SOCKGATE_A_MAX + 1] = {
+	[SOCKGATE_A_ASK] = { SHAPE_EXACT, sizeof(struct sockgate_ask) },
 	[SOCKGATE_A_ID] = { SHAPE_EXACT, 8 },
-	[SOCKGATE_A_EVENT] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_FAMILY] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_PROTOCOL] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_LADDR] = { SHAPE_ADDRESS, 0 },
-	[SOCKGATE_A_LPORT] = { SHAPE_EXACT, 2 },
-	[SOCKGATE_A_RADDR] = { SHAPE_ADDRESS, 0 },
-	[SOCKGATE_A_RPORT] = { SHAPE_EXACT, 2 },
-	[SOCKGATE_A_UID] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_CGROUP] = { SHAPE_EXACT, 8 },
-	[SOCKGATE_A_NETNS] = { SHAPE_EXACT, 8 },
-	[SOCKGATE_A_EXE] = { SHAPE_EXACT, sizeof(struct sockgate_file) },
-	[SOCKGATE_A_PROCESS] = { SHAPE_EXACT, sizeof(struct sockgate_process) },
-	[SOCKGATE_A_COMM] = { SHAPE_STRING, COMM_SIZE },
-	[SOCKGATE_A_REMAINING] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_ACTION] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_ERROR] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_REASON] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_LIFETIME] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_GENERATION] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_FIELDS] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_LPREFIX] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_RPREFIX] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_TAG] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_FD] = { SHAPE_EXACT, 4 },
+	[SOCKGATE_A_GENERATION] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_DEADLINE] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_MAX_PENDING] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_MAX_CACHED] = { SHAPE_EXACT, 4 },
@@ -103,8 +80,6 @@ static bool fits(const struct nlattr *a, unsigned int type)
 		return true;
 	case SHAPE_EXACT:
 		return len == size;
-	case SHAPE_ADDRESS:
-		return len == 4 || len == 16;
 	case SHAPE_ARRAY:
 		return len % size == 0;
 	case SHAPE_STRING:
@@ -145,26 +120,16 @@ bad:
 	return -1;
 }
 
-/*
- * Reads one datagram of the kernel into g->buf.  Returns its size, or -1 with
- * errno.  What another process sends here is dropped.
- */
+/* Reads one datagram into g->buf.  Returns its size, or -1 with errno. */
 static ssize_t receive(struct genl *g)
 {
-	struct sockaddr_nl from = { 0 };
-	struct iovec iov = { .iov_base = g->buf, .iov_len = sizeof(g->buf) };
-	struct msghdr msg = {
-		.msg_name = &from,
-		.msg_namelen = sizeof(from),
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-	};
 	ssize_t n;
 
 	do {
-		n = recvmsg(genl_fd(g), &msg, MSG_DONTWAIT);
-	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
-	if (n >= 0 && (msg.msg_flags & MSG_TRUNC)) {
+		n = recv(genl_fd(g), g->buf, sizeof(g->buf),
+			 MSG_DONTWAIT | MSG_TRUNC);
+	} while (n < 0 && errno == EINTR);
+	if (n > (ssize_t)sizeof(g->buf)) {
 		errno = EBADMSG;
 		return -1;
 	}
@@ -202,12 +167,30 @@ static struct early *take_early(struct genl *g)
 	return e;
 }
 
+/*
+ * Connected to the kernel, a socket takes nothing from anybody else
+ * (netlink_getsockbyportid()), and no message has to be asked who sent it.  What
+ * came before is dropped.
+ */
+static int connect_kernel(struct genl *g)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+	if (connect(genl_fd(g), (const struct sockaddr *)&kernel,
+		    sizeof(kernel)))
+		return -1;
+	while (receive(g) >= 0)
+		;
+	return errno == EAGAIN ? 0 : -1;
+}
+
 static int open_socket(struct genl *g)
 {
 	int one = 1, size = SOCKET_BUFFER;
 
 	g->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
-	if (!g->nl || mnl_socket_bind(g->nl, 0, MNL_SOCKET_AUTOPID) < 0)
+	if (!g->nl || mnl_socket_bind(g->nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    connect_kernel(g))
 		return -1;
 	/* Both only make things better: without them it still works. */
 	mnl_socket_setsockopt(g->nl, NETLINK_CAP_ACK, &one, sizeof(one));
@@ -376,7 +359,7 @@ int genl_send(struct genl *g, const struct nlmsghdr *nlh)
 	ssize_t n;
 
 	do {
-		n = mnl_socket_sendto(g->nl, nlh, nlh->nlmsg_len);
+		n = send(genl_fd(g), nlh, nlh->nlmsg_len, 0);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -1 : 0;
 }

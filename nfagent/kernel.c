@@ -38,74 +38,43 @@ static void get_bytes(const struct nlattr *a, void *to, size_t size)
 	memcpy(to, mnl_attr_get_payload(a), size);
 }
 
-/* An address has the length of its family, or is not there. */
-static int get_address(const struct nlattr *a, uint8_t family, uint8_t *addr,
-		       uint8_t *len)
+static uint8_t address_len(const uint8_t addr[16], uint8_t family)
 {
-	*len = 0;
-	if (!a)
-		return 0;
-	*len = family == AF_INET ? 4 : 16;
-	if (mnl_attr_get_payload_len(a) != *len)
-		return -1;
-	get_bytes(a, addr, *len);
-	return 0;
-}
+	static const uint8_t none[16];
+	uint8_t len = family == AF_INET ? 4 : 16;
 
-static uint16_t get_port(const struct nlattr *a)
-{
-	return a ? ntohs(mnl_attr_get_u16(a)) : 0;
-}
-
-static uint64_t get_u64(const struct nlattr *a)
-{
-	return a ? mnl_attr_get_u64(a) : 0;
-}
-
-static bool complete(const struct nlattr *const attr[])
-{
-	static const uint16_t required[] = {
-		SOCKGATE_A_ID, SOCKGATE_A_EVENT, SOCKGATE_A_FAMILY,
-		SOCKGATE_A_PROTOCOL, SOCKGATE_A_UID, SOCKGATE_A_EXE,
-		SOCKGATE_A_PROCESS, SOCKGATE_A_REMAINING,
-	};
-
-	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)
-		if (!attr[required[i]])
-			return false;
-	return true;
+	return memcmp(addr, none, len) ? len : 0;
 }
 
 int ask_parse(struct ask *ask, const struct nlattr *const attr[])
 {
-	memset(ask, 0, sizeof(*ask));
-	if (!complete(attr))
+	struct sockgate_ask a;
+
+	if (!attr[SOCKGATE_A_ASK])
 		return -1;
-	ask->id = get_u64(attr[SOCKGATE_A_ID]);
-	ask->event = mnl_attr_get_u8(attr[SOCKGATE_A_EVENT]);
-	ask->family = mnl_attr_get_u8(attr[SOCKGATE_A_FAMILY]);
-	ask->protocol = mnl_attr_get_u8(attr[SOCKGATE_A_PROTOCOL]);
-	if (ask->event == SOCKGATE_EVENT_UNSPEC ||
-	    ask->event > SOCKGATE_EVENT_MAX ||
-	    (ask->family != AF_INET && ask->family != AF_INET6))
+	get_bytes(attr[SOCKGATE_A_ASK], &a, sizeof(a));
+	if (a.event == SOCKGATE_EVENT_UNSPEC || a.event > SOCKGATE_EVENT_MAX ||
+	    (a.family != AF_INET && a.family != AF_INET6))
 		return -1;
-	if (get_address(attr[SOCKGATE_A_LADDR], ask->family, ask->laddr,
-			&ask->laddr_len) ||
-	    get_address(attr[SOCKGATE_A_RADDR], ask->family, ask->raddr,
-			&ask->raddr_len))
-		return -1;
-	ask->lport = get_port(attr[SOCKGATE_A_LPORT]);
-	ask->rport = get_port(attr[SOCKGATE_A_RPORT]);
-	ask->uid = mnl_attr_get_u32(attr[SOCKGATE_A_UID]);
-	ask->cgroup = get_u64(attr[SOCKGATE_A_CGROUP]);
-	ask->netns = get_u64(attr[SOCKGATE_A_NETNS]);
-	get_bytes(attr[SOCKGATE_A_EXE], &ask->exe, sizeof(ask->exe));
-	get_bytes(attr[SOCKGATE_A_PROCESS], &ask->process,
-		  sizeof(ask->process));
-	ask->remaining_ms = mnl_attr_get_u32(attr[SOCKGATE_A_REMAINING]);
-	if (attr[SOCKGATE_A_COMM])
-		snprintf(ask->comm, sizeof(ask->comm), "%s",
-			 mnl_attr_get_str(attr[SOCKGATE_A_COMM]));
+	*ask = (struct ask){
+		.id = a.id,
+		.cgroup = a.cgroup,
+		.netns = a.netns,
+		.exe = a.exe,
+		.process = a.process,
+		.uid = a.uid,
+		.remaining_ms = a.remaining_ms,
+		.lport = ntohs(a.lport),
+		.rport = ntohs(a.rport),
+		.event = a.event,
+		.family = a.family,
+		.protocol = a.protocol,
+		.laddr_len = address_len(a.laddr, a.family),
+		.raddr_len = address_len(a.raddr, a.family),
+	};
+	memcpy(ask->laddr, a.laddr, ask->laddr_len);
+	memcpy(ask->raddr, a.raddr, ask->raddr_len);
+	memcpy(ask->comm, a.comm, sizeof(a.comm));	/* has one byte more */
 	return 0;
 }
 
@@ -140,33 +109,24 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- answers ---- */
 
-static void put_scope(struct nlmsghdr *nlh, const struct scope *scope)
-{
-	mnl_attr_put_u32(nlh, SOCKGATE_A_FIELDS, scope->fields);
-	if (scope->fields & SOCKGATE_F_LADDR)
-		mnl_attr_put_u8(nlh, SOCKGATE_A_LPREFIX, scope->lprefix);
-	if (scope->fields & SOCKGATE_F_RADDR)
-		mnl_attr_put_u8(nlh, SOCKGATE_A_RPREFIX, scope->rprefix);
-}
-
 void kernel_answer(struct kernel *k, const struct answer *a)
 {
-	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	char buf[64] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
 	struct nlmsghdr *nlh = genl_begin(k->asks, buf, SOCKGATE_CMD_ANSWER, 0);
+	const struct sockgate_answer answer = {
+		.id = a->id,
+		.lifetime_ms = a->lifetime_ms,
+		.generation = a->generation,
+		.fields = a->scope.fields,
+		.tag = a->tag,
+		.error = a->error,
+		.action = a->action,
+		.reason = a->reason,
+		.lprefix = a->scope.lprefix,
+		.rprefix = a->scope.rprefix,
+	};
 
-	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, a->id);
-	mnl_attr_put_u8(nlh, SOCKGATE_A_ACTION, a->action);
-	if (a->action == SOCKGATE_ACTION_DENY)
-		mnl_attr_put_u32(nlh, SOCKGATE_A_ERROR, a->error);
-	if (a->action == SOCKGATE_ACTION_FAIL)
-		mnl_attr_put_u8(nlh, SOCKGATE_A_REASON, a->reason);
-	if (a->lifetime_ms) {
-		mnl_attr_put_u32(nlh, SOCKGATE_A_LIFETIME, a->lifetime_ms);
-		mnl_attr_put_u32(nlh, SOCKGATE_A_GENERATION, a->generation);
-		put_scope(nlh, &a->scope);
-	}
-	if (a->tag)
-		mnl_attr_put_u32(nlh, SOCKGATE_A_TAG, a->tag);
+	mnl_attr_put(nlh, SOCKGATE_A_ANSWER, sizeof(answer), &answer);
 	if (genl_send(k->asks, nlh))
 		k->counts.unsent++;
 }
