@@ -533,6 +533,8 @@ static int start_desk(struct agent *a)
 	if (kernel_status(a->kernel, &status))
 		return -1;
 	a->settings->desk.mark_mask = status.mark_mask;
+	evutil_secure_rng_get_bytes(&a->settings->desk.seed,
+				    sizeof(a->settings->desk.seed));
 	a->desk = desk_new(&a->settings->desk, &ports, a, status.generation);
 	return a->desk ? 0 : -1;
 }

@@ -59,7 +59,12 @@ struct decisions_counts {
 	uint64_t refused;	/* DECISIONS_MAX_SCOPES reached, or no memory */
 };
 
-struct decisions *decisions_new(unsigned int max);
+/*
+ * decisions_new - an empty cache for @max decisions
+ * @seed: random, nobody else's to know
+ * Returns NULL if out of memory.
+ */
+struct decisions *decisions_new(unsigned int max, uint64_t seed);
 void decisions_free(struct decisions *d);
 
 /* Returns a verdict that holds for @ask, which stays the cache's, or NULL. */

@@ -326,7 +326,7 @@ struct desk *desk_new(const struct desk_conf *conf,
 	desk->ports = *ports;
 	desk->arg = arg;
 	desk->generation = generation;
-	desk->decisions = decisions_new(conf->max_decisions);
+	desk->decisions = decisions_new(conf->max_decisions, conf->seed);
 	if (!desk->decisions) {
 		free(desk);
 		return NULL;

@@ -63,6 +63,7 @@ struct desk_conf {
 	uint32_t mark_mask;	/* where the tag goes */
 	unsigned int max_questions;
 	unsigned int max_decisions;
+	uint64_t seed;		/* random, of the decision cache */
 	bool cache_in_agent;
 	bool cache_in_kernel;
 };
