@@ -36,8 +36,6 @@ static_assert(sizeof(struct sockgate_ask) == 144 &&
 	      "a hole would tell what was in memory");
 
 static const struct nla_policy policy[SOCKGATE_A_MAX + 1] = {
-	[SOCKGATE_A_ANSWER] =
-		NLA_POLICY_EXACT_LEN(sizeof(struct sockgate_answer)),
 	[SOCKGATE_A_ID] = { .type = NLA_U64 },
 	[SOCKGATE_A_GENERATION] = { .type = NLA_U32 },
 	[SOCKGATE_A_DEADLINE] = { .type = NLA_U32 },
@@ -179,6 +177,23 @@ static bool answer_valid(const struct sockgate_answer *a)
 }
 
 /*
+ * The one command that is not parsed for us, since a caller waits for it: an
+ * answer is one attribute of one size, and nothing else.
+ */
+static int get_answer(struct genl_info *info, struct sockgate_answer *answer)
+{
+	const struct nlattr *a = nlmsg_attrdata(info->nlhdr, GENL_HDRLEN);
+
+	if (nlmsg_attrlen(info->nlhdr, GENL_HDRLEN) !=
+		    nla_total_size(sizeof(*answer)) ||
+	    a->nla_len != nla_attr_size(sizeof(*answer)) ||
+	    a->nla_type != SOCKGATE_A_ANSWER)
+		return -EINVAL;
+	memcpy(answer, nla_data(a), sizeof(*answer));
+	return 0;
+}
+
+/*
  * An answer that makes no sense still ends the wait: the caller gets the failure
  * table's row for it at once instead of waiting for the deadline.
  */
@@ -187,13 +202,13 @@ static int do_answer(struct sk_buff *skb, struct genl_info *info)
 	struct sg_verdict verdict;
 	struct sockgate_answer a;
 	struct sg_fields fields;
-	int err = 0;
+	int err;
 
-	if (GENL_REQ_ATTR_CHECK(info, SOCKGATE_A_ANSWER))
-		return -EINVAL;
+	err = get_answer(info, &a);
+	if (err)
+		return err;
 	if (!sg_agent_has_socket(info->snd_portid))
 		return -EPERM;
-	memcpy(&a, nla_data(info->attrs[SOCKGATE_A_ANSWER]), sizeof(a));
 	verdict = (struct sg_verdict){
 		.action = a.action,
 		.reason = a.reason,
@@ -448,17 +463,15 @@ static int do_get_status(struct sk_buff *skb, struct genl_info *info)
 }
 
 #define OP(name, fn) \
-	{ .cmd = SOCKGATE_CMD_##name, .doit = fn, .flags = GENL_ADMIN_PERM }
+	{ .cmd = SOCKGATE_CMD_##name, .doit = fn, .flags = GENL_ADMIN_PERM, \
+	  .policy = policy, .maxattr = SOCKGATE_A_MAX }
 
 static const struct genl_ops ops[] = {
 	OP(REGISTER, do_register),
 	{
-		/* One for each question: no room made for other attributes. */
 		.cmd = SOCKGATE_CMD_ANSWER,
 		.doit = do_answer,
 		.flags = GENL_ADMIN_PERM,
-		.policy = policy,
-		.maxattr = SOCKGATE_A_ANSWER,
 	},
 	OP(OPEN_EXE, do_open_exe),
 	OP(SET_GENERATION, do_set_generation),
@@ -466,11 +479,10 @@ static const struct genl_ops ops[] = {
 	OP(GET_STATUS, do_get_status),
 };
 
+/* Neither policy nor maxattr, which ANSWER would inherit. */
 static struct genl_family family __ro_after_init = {
 	.name = SOCKGATE_GENL_NAME,
 	.version = SOCKGATE_GENL_VERSION,
-	.maxattr = SOCKGATE_A_MAX,
-	.policy = policy,
 	.module = THIS_MODULE,
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),

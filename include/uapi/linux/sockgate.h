@@ -18,7 +18,7 @@
  *     ASK:         struct sockgate_ask
  *
  * SOCKGATE_CMD_ANSWER     agent -> kernel (no reply unless NLM_F_ACK)
- *     ANSWER:      struct sockgate_answer
+ *     ANSWER:      struct sockgate_answer, and nothing else
  *
  * A question waits for each of these two, so they are one attribute: it costs
  * the kernel and the agent less than a dozen.
@@ -77,8 +77,8 @@ enum sockgate_cmd {
 
 enum sockgate_attr {
 	SOCKGATE_A_UNSPEC,
-	SOCKGATE_A_ANSWER,	/* the first: what is parsed has its room */
 	SOCKGATE_A_ASK,
+	SOCKGATE_A_ANSWER,
 	SOCKGATE_A_ID,
 	SOCKGATE_A_FD,
 	SOCKGATE_A_GENERATION,
