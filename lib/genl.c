@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The socket never blocks; genl_call() waits in poll(2).  Replies to a request
- * are queued by the kernel before sendmsg(2) returns, so that waiting is short.
+ * genl_call() waits in poll(2), for a time; replies to a request are queued by
+ * the kernel before send(2) returns, so that waiting is short.  genl_receive()
+ * waits in recv(2): a question that has to come through epoll(7) first costs a
+ * seventh more.
  */
 #include "genl.h"
 
@@ -17,8 +19,6 @@
 #define RECEIVE_SIZE (64 * 1024)
 #define SOCKET_BUFFER (1 << 20)
 #define CALL_LIMIT_MS 5000
-#define DATAGRAMS_AT_ONCE 64
-#define LOOK_FOR_MORE 16	/* than one datagram: in one of so many calls */
 #define EARLY_MAX 64
 
 /* A question that came while genl_call() waited for something else. */
@@ -32,8 +32,7 @@ struct genl {
 	struct mnl_socket *nl;
 	struct early *early, **early_tail;
 	unsigned int n_early;
-	unsigned int calls;	/* of genl_receive() since it found several */
-	uint32_t next_seq;	/* last used */
+	_Atomic uint32_t next_seq;	/* last used */
 	uint32_t seq;		/* the one that transact() waits for */
 	uint16_t family;
 	char buf[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -120,14 +119,16 @@ bad:
 	return -1;
 }
 
-/* Reads one datagram into g->buf.  Returns its size, or -1 with errno. */
-static ssize_t receive(struct genl *g)
+/*
+ * Reads one datagram into g->buf.  Returns its size, or -1 with errno.
+ * @flags: MSG_DONTWAIT, or 0
+ */
+static ssize_t receive(struct genl *g, int flags)
 {
 	ssize_t n;
 
 	do {
-		n = recv(genl_fd(g), g->buf, sizeof(g->buf),
-			 MSG_DONTWAIT | MSG_TRUNC);
+		n = recv(genl_fd(g), g->buf, sizeof(g->buf), flags | MSG_TRUNC);
 	} while (n < 0 && errno == EINTR);
 	if (n > (ssize_t)sizeof(g->buf)) {
 		errno = EBADMSG;
@@ -179,7 +180,7 @@ static int connect_kernel(struct genl *g)
 	if (connect(genl_fd(g), (const struct sockaddr *)&kernel,
 		    sizeof(kernel)))
 		return -1;
-	while (receive(g) >= 0)
+	while (receive(g, MSG_DONTWAIT) >= 0)
 		;
 	return errno == EAGAIN ? 0 : -1;
 }
@@ -251,7 +252,7 @@ static int transact(struct genl *g, struct nlmsghdr *nlh,
 	while (!done) {
 		if (wait_readable(genl_fd(g)))
 			return -1;
-		n = receive(g);
+		n = receive(g, MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
 			continue;
 		if (n < 0)
@@ -347,7 +348,9 @@ struct nlmsghdr *genl_begin(struct genl *g, void *buf, uint8_t cmd,
 	nlh->nlmsg_type = g->family;
 	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	/* 0 is what the kernel's own messages carry. */
-	nlh->nlmsg_seq = ++g->next_seq ? g->next_seq : ++g->next_seq;
+	nlh->nlmsg_seq = ++g->next_seq;
+	if (!nlh->nlmsg_seq)
+		nlh->nlmsg_seq = ++g->next_seq;
 	head = mnl_nlmsg_put_extra_header(nlh, sizeof(*head));
 	head->cmd = cmd;
 	head->version = SOCKGATE_GENL_VERSION;
@@ -400,12 +403,10 @@ static int hand_message(struct genl *g, const struct nlmsghdr *nlh,
 	return 1;
 }
 
-int genl_receive(struct genl *g, genl_message_fn cb, void *arg)
+static int hand_early(struct genl *g, genl_message_fn cb, void *arg)
 {
-	struct nlmsghdr *nlh;
 	struct early *e;
-	int total = 0, rest, n, i, most;
-	ssize_t size;
+	int total = 0, n;
 
 	while ((e = take_early(g))) {
 		n = hand_message(g, (struct nlmsghdr *)e->data, cb, arg);
@@ -414,28 +415,38 @@ int genl_receive(struct genl *g, genl_message_fn cb, void *arg)
 			return -1;
 		total += n;
 	}
-	/*
-	 * Bounded, so that a busy socket does not starve the event loop.  While
-	 * questions come one at a time, trying for another costs a system call
-	 * for nothing: poll(2) will tell.
-	 */
-	most = g->calls++ % LOOK_FOR_MORE ? 1 : DATAGRAMS_AT_ONCE;
-	for (i = 0; i < most; i++) {
-		size = receive(g);
-		if (size < 0 && errno == EAGAIN)
-			break;
-		if (size < 0)
-			return -1;
-		rest = (int)size;
-		nlh = (struct nlmsghdr *)g->buf;
-		for (; mnl_nlmsg_ok(nlh, rest); nlh = mnl_nlmsg_next(nlh, &rest)) {
-			n = hand_message(g, nlh, cb, arg);
-			if (n < 0)
-				return -1;
-			total += n;
-		}
-	}
-	if (i > 1)
-		g->calls = 0;
 	return total;
+}
+
+int genl_receive(struct genl *g, genl_message_fn cb, void *arg)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)g->buf;
+	int total, rest, n;
+	ssize_t size;
+
+	total = hand_early(g, cb, arg);
+	if (total)
+		return total;
+	size = receive(g, 0);
+	if (size < 0)
+		return -1;
+	rest = (int)size;
+	for (; mnl_nlmsg_ok(nlh, rest); nlh = mnl_nlmsg_next(nlh, &rest)) {
+		n = hand_message(g, nlh, cb, arg);
+		if (n < 0)
+			return -1;
+		total += n;
+	}
+	return total;
+}
+
+int genl_wake(struct genl *g)
+{
+	const struct nlmsghdr nlh = {
+		.nlmsg_len = sizeof(nlh),
+		.nlmsg_type = NLMSG_NOOP,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+	};
+
+	return genl_send(g, &nlh);
 }

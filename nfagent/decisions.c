@@ -92,6 +92,22 @@ void verdict_put(struct verdict *v)
 	free(v);
 }
 
+void verdict_answer(const struct verdict *v, uint64_t ask_id,
+		    uint32_t generation, uint64_t lifetime_ms,
+		    struct answer *answer)
+{
+	*answer = (struct answer){
+		.id = ask_id,
+		.action = v->action,
+		.error = v->error,
+		.scope = v->scope,
+		.tag = v->tag,
+		.generation = generation,
+		.lifetime_ms = lifetime_ms < UINT32_MAX ?
+			       (uint32_t)lifetime_ms : UINT32_MAX,
+	};
+}
+
 static uint8_t bounded_prefix(uint32_t bits, uint8_t addr_len)
 {
 	uint32_t max = addr_len * 8U;
@@ -287,10 +303,8 @@ struct verdict *decisions_find(struct decisions *d, const struct ask *ask,
 			DL_DELETE(d->lru, e);
 			DL_APPEND(d->lru, e);
 		}
-		d->counts.hits++;
 		return e->verdict;
 	}
-	d->counts.misses++;
 	return NULL;
 }
 

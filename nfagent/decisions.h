@@ -17,6 +17,7 @@ struct decisions;
 /*
  * A decision as it is remembered.  It lives as long as a reference is held:
  * the cache holds one, and so does a record that has still to be written.
+ * References may be taken and put in any thread.
  */
 struct verdict {
 	struct scope scope;
@@ -24,7 +25,7 @@ struct verdict {
 	uint32_t tag;			/* shifted */
 	uint32_t error;
 	uint8_t action;			/* enum sockgate_action */
-	unsigned int refs;
+	_Atomic unsigned int refs;
 	struct sockgate_file exe;	/* of the question it was made for */
 	Sockgate__Decision *decision;	/* as the server sent it */
 	Sockgate__Process *process;	/* what was learned then */
@@ -43,6 +44,14 @@ struct verdict *verdict_get(struct verdict *v);
 void verdict_put(struct verdict *v);
 
 /*
+ * verdict_answer - what to tell the kernel
+ * @lifetime_ms: how long it may remember; 0: not at all
+ */
+void verdict_answer(const struct verdict *v, uint64_t ask_id,
+		    uint32_t generation, uint64_t lifetime_ms,
+		    struct answer *answer);
+
+/*
  * scope_of_decision - turn the fields of the wire into the kernel's
  * @ask: gives the address lengths that bound the prefixes
  * A bit that this program does not know widens the scope to everything: a
@@ -52,8 +61,6 @@ struct scope scope_of_decision(const Sockgate__Decision *decision,
 			       const struct ask *ask);
 
 struct decisions_counts {
-	uint64_t hits;
-	uint64_t misses;
 	uint64_t evicted;	/* to make room */
 	uint64_t expired;
 	uint64_t refused;	/* DECISIONS_MAX_SCOPES reached, or no memory */

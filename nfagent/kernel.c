@@ -3,6 +3,11 @@
  * Three kinds of sockets: the registered one gets questions and sends answers;
  * "control" waits for replies, in the event loop; threads that open executables
  * take one each out of a stack under its lock.
+ *
+ * A thread of its own reads questions: it costs less than to be told of each by
+ * the event loop, and what is known already does not wait for what the loop is
+ * doing.  Questions that it cannot answer wait for the loop in k->waiting; if
+ * there are too many, it reads no more, and the kernel sees that we are busy.
  */
 #include "kernel.h"
 
@@ -11,20 +16,39 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "genl.h"
 #include "log.h"
 
 #define MAX_OPENERS 16
+#define MAX_WAITING 256
+
+struct waiting {
+	unsigned int n;
+	struct ask ask[MAX_WAITING];
+};
 
 struct kernel {
 	struct genl *asks;
 	struct genl *control;
-	struct event *event;
 	kernel_ask_fn fn;
+	kernel_recall_fn recall;
 	void *arg;
+	pthread_t reader;
+	bool reading;
+	struct event *event;
+	int fd;				/* tells the loop that some wait */
+	pthread_mutex_t waiting_lock;
+	pthread_cond_t room;
+	_Atomic bool stop;		/* set under the lock */
+	struct waiting *waiting;	/* the reader adds to this one */
+	struct waiting *taken;		/* the loop has this one */
+	struct waiting both[2];
 	struct kernel_counts counts;
 	pthread_mutex_t lock;		/* of the stack */
 	struct genl *openers[MAX_OPENERS];
@@ -78,33 +102,109 @@ int ask_parse(struct ask *ask, const struct nlattr *const attr[])
 	return 0;
 }
 
+/* Called by the reader. */
+static void leave_to_loop(struct kernel *k, const struct ask *ask)
+{
+	uint64_t one = 1;
+	bool tell = false;
+
+	pthread_mutex_lock(&k->waiting_lock);
+	while (k->waiting->n == MAX_WAITING && !k->stop)
+		pthread_cond_wait(&k->room, &k->waiting_lock);
+	if (!k->stop) {
+		tell = !k->waiting->n;
+		k->waiting->ask[k->waiting->n++] = *ask;
+	}
+	pthread_mutex_unlock(&k->waiting_lock);
+	/* The counter cannot overflow: one write each time they are taken. */
+	if (tell && write(k->fd, &one, sizeof(one)) < 0)
+		abort();
+}
+
 static int on_message(uint8_t cmd, const struct nlattr *const attr[], void *arg)
 {
 	struct kernel *k = arg;
+	struct answer answer;
 	struct ask ask;
 
 	if (cmd != SOCKGATE_CMD_ASK)
 		return 0;
-	if (ask_parse(&ask, attr)) {
+	if (ask_parse(&ask, attr))
 		k->counts.malformed++;
-		return 0;
-	}
-	k->fn(&ask, k->arg);
+	else if (k->recall && k->recall(&ask, &answer, k->arg))
+		kernel_answer(k, &answer);
+	else
+		leave_to_loop(k, &ask);
 	return 0;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void *read_questions(void *arg)
 {
 	struct kernel *k = arg;
 
-	(void)fd;
+	while (!k->stop) {
+		if (genl_receive(k->asks, on_message, k) >= 0)
+			continue;
+		if (errno == ENOBUFS)
+			k->counts.overruns++;
+		else
+			k->counts.malformed++;
+	}
+	return NULL;
+}
+
+static void on_waiting(evutil_socket_t fd, short what, void *arg)
+{
+	struct kernel *k = arg;
+	struct waiting *taken;
+	uint64_t n;
+
 	(void)what;
-	if (genl_receive(k->asks, on_message, k) >= 0)
+	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return;
-	if (errno == ENOBUFS)
-		k->counts.overruns++;
-	else
-		k->counts.malformed++;
+	pthread_mutex_lock(&k->waiting_lock);
+	taken = k->waiting;
+	k->waiting = k->taken;
+	k->waiting->n = 0;
+	k->taken = taken;
+	pthread_cond_signal(&k->room);
+	pthread_mutex_unlock(&k->waiting_lock);
+	for (unsigned int i = 0; i < taken->n; i++)
+		k->fn(&taken->ask[i], k->arg);
+}
+
+/* Signals are the event loop's: the reader must not be the one to get them. */
+static int start_reader(struct kernel *k)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	errno = pthread_create(&k->reader, NULL, read_questions, k);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	k->reading = !errno;
+	return errno ? -1 : 0;
+}
+
+void kernel_recall(struct kernel *k, kernel_recall_fn fn)
+{
+	k->recall = fn;
+}
+
+void kernel_stop(struct kernel *k)
+{
+	if (!k || !k->reading)
+		return;
+	pthread_mutex_lock(&k->waiting_lock);
+	k->stop = true;
+	pthread_cond_signal(&k->room);
+	pthread_mutex_unlock(&k->waiting_lock);
+	/* 16 bytes that the kernel sends back. */
+	if (genl_wake(k->asks))
+		abort();
+	pthread_join(k->reader, NULL);
+	k->reading = false;
+	event_del(k->event);
 }
 
 /* ---- answers ---- */
@@ -142,6 +242,11 @@ struct kernel *kernel_open(char *why, size_t why_size)
 		return NULL;
 	}
 	pthread_mutex_init(&k->lock, NULL);
+	pthread_mutex_init(&k->waiting_lock, NULL);
+	pthread_cond_init(&k->room, NULL);
+	k->waiting = &k->both[0];
+	k->taken = &k->both[1];
+	k->fd = -1;
 	k->control = genl_open(why, why_size);
 	if (k->control)
 		k->asks = genl_open(why, why_size);
@@ -156,14 +261,29 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
+	kernel_stop(k);
 	if (k->event)
 		event_free(k->event);
+	if (k->fd >= 0)
+		close(k->fd);
 	genl_close(k->asks);
 	genl_close(k->control);
 	while (k->n_openers)
 		genl_close(k->openers[--k->n_openers]);
+	pthread_cond_destroy(&k->room);
+	pthread_mutex_destroy(&k->waiting_lock);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
+}
+
+static int watch_waiting(struct kernel *k, struct event_base *base)
+{
+	k->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (k->fd < 0)
+		return -1;
+	k->event = event_new(base, k->fd, EV_READ | EV_PERSIST, on_waiting, k);
+	errno = ENOMEM;
+	return k->event && !event_add(k->event, NULL) ? 0 : -1;
 }
 
 int kernel_register(struct kernel *k, struct event_base *base,
@@ -174,14 +294,9 @@ int kernel_register(struct kernel *k, struct event_base *base,
 
 	k->fn = fn;
 	k->arg = arg;
-	k->event = event_new(base, genl_fd(k->asks), EV_READ | EV_PERSIST,
-			     on_readable, k);
-	if (!k->event || event_add(k->event, NULL)) {
-		snprintf(why, why_size, "out of memory");
-		return -1;
-	}
 	nlh = genl_begin(k->asks, buf, SOCKGATE_CMD_REGISTER, 0);
-	if (!genl_call(k->asks, nlh, NULL, NULL))
+	if (!watch_waiting(k, base) && !genl_call(k->asks, nlh, NULL, NULL) &&
+	    !start_reader(k))
 		return 0;
 	snprintf(why, why_size, errno == EBUSY ?
 		 "another agent is registered with the kernel module (%s)" :

@@ -10,6 +10,7 @@
 #include "decisions.h"
 #include "identity.h"
 #include "moment.h"
+#include "recall.h"
 #include "sockgate.pb-c.h"
 #include "user.h"
 
@@ -71,12 +72,8 @@ struct desk_conf {
 /* The kernel gives up at its deadline; the answer has to be there before. */
 #define DESK_MARGIN_MS 50
 
-/* Hits of the decision cache whose records are still to be made. */
-#define DESK_MAX_HITS 1024
-
 struct desk_counts {
-	uint64_t asked;			/* questions of the kernel */
-	uint64_t cached;		/* answered from the decision cache */
+	uint64_t asked;			/* by the kernel, and not cached */
 	uint64_t decided;		/* answered by the server */
 	uint64_t failed[__SOCKGATE_REASON_MAX];
 	uint64_t asked_again;		/* lost connection, or old generation */
@@ -97,6 +94,14 @@ struct desk *desk_new(const struct desk_conf *conf,
 
 /* Questions still open are left to the kernel's failure table. */
 void desk_free(struct desk *desk);
+
+/*
+ * desk_recall - answer from the decision cache, if that has the answer
+ * The one thing that may be called in another thread than the rest.
+ * RECALL_FIRST: somebody has to call desk_flush() some time.
+ */
+enum recall_result desk_recall(struct desk *desk, const struct ask *ask,
+			       struct moment now, struct answer *answer);
 
 /* The kernel asks. */
 void desk_ask(struct desk *desk, const struct ask *ask, struct moment now);
@@ -134,6 +139,6 @@ unsigned int desk_pending(const struct desk *desk);
 uint32_t desk_generation(const struct desk *desk);
 uint64_t desk_server_generation(const struct desk *desk);
 const struct desk_counts *desk_counts(const struct desk *desk);
-const struct decisions *desk_decisions(const struct desk *desk);
+struct recall_counts desk_recall_counts(const struct desk *desk);
 
 #endif
