@@ -62,12 +62,19 @@ static void get_bytes(const struct nlattr *a, void *to, size_t size)
 	memcpy(to, mnl_attr_get_payload(a), size);
 }
 
-static uint8_t address_len(const uint8_t addr[16], uint8_t family)
+/* Returns the length of the address, 0 if there is none. */
+static uint8_t get_address(uint8_t to[16], const uint8_t from[16],
+			   uint8_t family)
 {
-	static const uint8_t none[16];
-	uint8_t len = family == AF_INET ? 4 : 16;
+	uint32_t word[4];
 
-	return memcmp(addr, none, len) ? len : 0;
+	memcpy(word, from, sizeof(word));
+	if (family == AF_INET)
+		word[1] = word[2] = word[3] = 0;
+	memcpy(to, word, sizeof(word));
+	if (!(word[0] | word[1] | word[2] | word[3]))
+		return 0;
+	return family == AF_INET ? 4 : 16;
 }
 
 int ask_parse(struct ask *ask, const struct nlattr *const attr[])
@@ -93,11 +100,9 @@ int ask_parse(struct ask *ask, const struct nlattr *const attr[])
 		.event = a.event,
 		.family = a.family,
 		.protocol = a.protocol,
-		.laddr_len = address_len(a.laddr, a.family),
-		.raddr_len = address_len(a.raddr, a.family),
 	};
-	memcpy(ask->laddr, a.laddr, ask->laddr_len);
-	memcpy(ask->raddr, a.raddr, ask->raddr_len);
+	ask->laddr_len = get_address(ask->laddr, a.laddr, a.family);
+	ask->raddr_len = get_address(ask->raddr, a.raddr, a.family);
 	memcpy(ask->comm, a.comm, sizeof(a.comm));	/* has one byte more */
 	return 0;
 }

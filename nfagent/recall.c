@@ -60,6 +60,7 @@ static enum recall_result find(struct recall *r, const struct ask *ask,
 {
 	uint64_t now_ms = now.us / 1000;
 	struct hits *hits = r->gathered;
+	struct recall_hit *hit;
 	struct verdict *v;
 
 	if (hits->n == RECALL_MAX_HITS)
@@ -69,7 +70,10 @@ static enum recall_result find(struct recall *r, const struct ask *ask,
 		return RECALL_NO;
 	verdict_answer(v, ask->id, r->generation,
 		       r->cache_in_kernel ? v->expires_ms - now_ms : 0, answer);
-	hits->hit[hits->n++] = (struct recall_hit){ *ask, now, verdict_get(v) };
+	hit = &hits->hit[hits->n++];
+	hit->ask = *ask;
+	hit->begun = now;
+	hit->verdict = verdict_get(v);
 	r->answered++;
 	return hits->n == 1 ? RECALL_FIRST : RECALL_YES;
 }
