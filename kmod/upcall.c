@@ -5,6 +5,7 @@
  * Locking: none of its own but config_lock, which makes SET_CONFIG whole;
  * commands run in parallel and call into what locks itself.
  */
+#include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -30,17 +31,13 @@
 static struct genl_family family;
 static DEFINE_MUTEX(config_lock);
 
+static_assert(sizeof(struct sockgate_ask) == 144 &&
+	      sizeof(struct sockgate_answer) == 32,
+	      "a hole would tell what was in memory");
+
 static const struct nla_policy policy[SOCKGATE_A_MAX + 1] = {
 	[SOCKGATE_A_ID] = { .type = NLA_U64 },
-	[SOCKGATE_A_ACTION] = { .type = NLA_U8 },
-	[SOCKGATE_A_ERROR] = { .type = NLA_U32 },
-	[SOCKGATE_A_REASON] = { .type = NLA_U8 },
-	[SOCKGATE_A_LIFETIME] = { .type = NLA_U32 },
 	[SOCKGATE_A_GENERATION] = { .type = NLA_U32 },
-	[SOCKGATE_A_FIELDS] = { .type = NLA_U32 },
-	[SOCKGATE_A_LPREFIX] = NLA_POLICY_MAX(NLA_U8, 128),
-	[SOCKGATE_A_RPREFIX] = NLA_POLICY_MAX(NLA_U8, 128),
-	[SOCKGATE_A_TAG] = { .type = NLA_U32 },
 	[SOCKGATE_A_DEADLINE] = { .type = NLA_U32 },
 	[SOCKGATE_A_MAX_PENDING] = { .type = NLA_U32 },
 	[SOCKGATE_A_MAX_CACHED] = { .type = NLA_U32 },
@@ -49,87 +46,70 @@ static const struct nla_policy policy[SOCKGATE_A_MAX + 1] = {
 	[SOCKGATE_A_FAILSAFES] = { .type = NLA_BINARY },
 };
 
-static int put_u64(struct sk_buff *skb, int attr, u64 value)
-{
-	return nla_put_u64_64bit(skb, attr, value, SOCKGATE_A_PAD);
-}
-
-static int put_addr(struct sk_buff *skb, int attr, const struct sg_key *key,
-		    const struct in6_addr *addr)
-{
-	if (ipv6_addr_any(addr))
-		return 0;
-	return nla_put(skb, attr, key->family == AF_INET ? 4 : 16, addr);
-}
-
-static int put_event(struct sk_buff *skb, const struct sg_key *key)
-{
-	if (nla_put_u8(skb, SOCKGATE_A_EVENT, key->event) ||
-	    nla_put_u8(skb, SOCKGATE_A_FAMILY, key->family) ||
-	    nla_put_u8(skb, SOCKGATE_A_PROTOCOL, key->protocol) ||
-	    put_addr(skb, SOCKGATE_A_LADDR, key, &key->laddr) ||
-	    nla_put_be16(skb, SOCKGATE_A_LPORT, key->lport) ||
-	    put_addr(skb, SOCKGATE_A_RADDR, key, &key->raddr) ||
-	    nla_put_be16(skb, SOCKGATE_A_RPORT, key->rport) ||
-	    nla_put_u32(skb, SOCKGATE_A_UID, key->uid) ||
-	    put_u64(skb, SOCKGATE_A_CGROUP, key->cgroup) ||
-	    put_u64(skb, SOCKGATE_A_NETNS, key->netns))
-		return -EMSGSIZE;
-	return 0;
-}
-
-static int put_caller(struct sk_buff *skb, const struct sg_request *req)
+static void fill_exe(struct sockgate_file *exe, const struct sg_request *req)
 {
 	const struct sg_key *key = &req->key;
-	const struct sockgate_file exe = {
-		.ino = key->exe_ino,
-		.ctime_ns = key->exe_ctime,
-		.size = req->exe ? i_size_read(sg_real_inode(req->exe)) : 0,
-		.dev = key->exe_dev,
-		.generation = key->exe_generation,
-	};
-	const struct sockgate_process process = {
-		.start_ns = key->start_ns,
-		.exec_id = key->exec_id,
-		.pid = key->pid,
-		.tid = req->tid,
-	};
-	long left = req->deadline - jiffies;
 
-	if (nla_put(skb, SOCKGATE_A_EXE, sizeof(exe), &exe) ||
-	    nla_put(skb, SOCKGATE_A_PROCESS, sizeof(process), &process) ||
-	    nla_put_string(skb, SOCKGATE_A_COMM, req->comm) ||
-	    nla_put_u32(skb, SOCKGATE_A_REMAINING,
-			jiffies_to_msecs(max(left, 0L))))
-		return -EMSGSIZE;
-	return 0;
+	exe->ino = key->exe_ino;
+	exe->ctime_ns = key->exe_ctime;
+	exe->size = req->exe ? i_size_read(sg_real_inode(req->exe)) : 0;
+	exe->dev = key->exe_dev;
+	exe->generation = key->exe_generation;
 }
 
-static size_t ask_size(void)
+static void fill_process(struct sockgate_process *process,
+			 const struct sg_request *req)
 {
-	return 3 * nla_total_size(sizeof(u8)) +
-	       2 * nla_total_size(sizeof(u16)) +
-	       2 * nla_total_size(sizeof(u32)) +
-	       3 * nla_total_size_64bit(sizeof(u64)) +
-	       2 * nla_total_size(sizeof(struct in6_addr)) +
-	       nla_total_size(sizeof(struct sockgate_file)) +
-	       nla_total_size(sizeof(struct sockgate_process)) +
-	       nla_total_size(TASK_COMM_LEN);
+	process->start_ns = req->key.start_ns;
+	process->exec_id = req->key.exec_id;
+	process->pid = req->key.pid;
+	process->tid = req->tid;
+}
+
+/* Each member: what is not written would be somebody's old memory. */
+static void fill_ask(struct sockgate_ask *ask, const struct sg_request *req)
+{
+	const struct sg_key *key = &req->key;
+	long left = req->deadline - jiffies;
+
+	ask->id = req->id;
+	ask->cgroup = key->cgroup;
+	ask->netns = key->netns;
+	fill_exe(&ask->exe, req);
+	fill_process(&ask->process, req);
+	memcpy(ask->laddr, &key->laddr, sizeof(ask->laddr));
+	memcpy(ask->raddr, &key->raddr, sizeof(ask->raddr));
+	ask->lport = key->lport;
+	ask->rport = key->rport;
+	ask->uid = key->uid;
+	ask->remaining_ms = jiffies_to_msecs(max(left, 0L));
+	ask->event = key->event;
+	ask->family = key->family;
+	ask->protocol = key->protocol;
+	ask->pad = 0;
+	memcpy(ask->comm, req->comm, sizeof(ask->comm));
 }
 
 static struct sk_buff *ask_message(const struct sg_request *req)
 {
-	struct sk_buff *skb = genlmsg_new(ask_size(), GFP_KERNEL | __GFP_NOWARN);
+	const size_t size = nla_total_size(sizeof(struct sockgate_ask));
+	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL | __GFP_NOWARN);
+	struct nlattr *ask = NULL;
 	void *head;
 
+	/* The first attribute is at 8-byte alignment: it is filled in place. */
+	BUILD_BUG_ON((NLMSG_HDRLEN + GENL_HDRLEN + NLA_HDRLEN) % sizeof(u64));
 	if (!skb)
 		return NULL;
 	head = genlmsg_put(skb, 0, 0, &family, 0, SOCKGATE_CMD_ASK);
-	if (!head || put_u64(skb, SOCKGATE_A_ID, req->id) ||
-	    put_event(skb, &req->key) || put_caller(skb, req)) {
+	if (head)
+		ask = nla_reserve(skb, SOCKGATE_A_ASK,
+				  sizeof(struct sockgate_ask));
+	if (!ask) {
 		nlmsg_free(skb);
 		return NULL;
 	}
+	fill_ask(nla_data(ask), req);
 	genlmsg_end(skb, head);
 	return skb;
 }
@@ -178,26 +158,39 @@ static u32 get_u32(struct genl_info *info, int attr)
 	return info->attrs[attr] ? nla_get_u32(info->attrs[attr]) : 0;
 }
 
-static u8 get_u8(struct genl_info *info, int attr)
+static bool answer_valid(const struct sockgate_answer *a)
 {
-	return info->attrs[attr] ? nla_get_u8(info->attrs[attr]) : 0;
-}
-
-static bool verdict_valid(const struct sg_verdict *v, u32 error, u32 fields)
-{
-	if (fields & ~SOCKGATE_F_ALL || v->tag & ~sg_mark_mask())
+	if (a->fields & ~SOCKGATE_F_ALL || a->tag & ~sg_mark_mask() ||
+	    a->lprefix > 128 || a->rprefix > 128)
 		return false;
-	switch (v->action) {
+	switch (a->action) {
 	case SOCKGATE_ACTION_ALLOW:
 		return true;
 	case SOCKGATE_ACTION_DENY:
-		return error == EACCES || error == ECONNREFUSED ||
-		       error == EPERM;
+		return a->error == EACCES || a->error == ECONNREFUSED ||
+		       a->error == EPERM;
 	case SOCKGATE_ACTION_FAIL:
-		return v->reason > SOCKGATE_REASON_UNSPEC &&
-		       v->reason <= SOCKGATE_REASON_MAX;
+		return a->reason > SOCKGATE_REASON_UNSPEC &&
+		       a->reason <= SOCKGATE_REASON_MAX;
 	}
 	return false;
+}
+
+/*
+ * The one command that is not parsed for us, since a caller waits for it: an
+ * answer is one attribute of one size, and nothing else.
+ */
+static int get_answer(struct genl_info *info, struct sockgate_answer *answer)
+{
+	const struct nlattr *a = nlmsg_attrdata(info->nlhdr, GENL_HDRLEN);
+
+	if (nlmsg_attrlen(info->nlhdr, GENL_HDRLEN) !=
+		    nla_total_size(sizeof(*answer)) ||
+	    a->nla_len != nla_attr_size(sizeof(*answer)) ||
+	    a->nla_type != SOCKGATE_A_ANSWER)
+		return -EINVAL;
+	memcpy(answer, nla_data(a), sizeof(*answer));
+	return 0;
 }
 
 /*
@@ -206,31 +199,33 @@ static bool verdict_valid(const struct sg_verdict *v, u32 error, u32 fields)
  */
 static int do_answer(struct sk_buff *skb, struct genl_info *info)
 {
-	struct sg_verdict verdict = {
-		.action = get_u8(info, SOCKGATE_A_ACTION),
-		.reason = get_u8(info, SOCKGATE_A_REASON),
-		.error = get_u32(info, SOCKGATE_A_ERROR),
-		.tag = get_u32(info, SOCKGATE_A_TAG),
-	};
-	const struct sg_fields fields = {
-		.fields = get_u32(info, SOCKGATE_A_FIELDS),
-		.lprefix = get_u8(info, SOCKGATE_A_LPREFIX),
-		.rprefix = get_u8(info, SOCKGATE_A_RPREFIX),
-	};
-	int err = 0;
+	struct sg_verdict verdict;
+	struct sockgate_answer a;
+	struct sg_fields fields;
+	int err;
 
-	if (GENL_REQ_ATTR_CHECK(info, SOCKGATE_A_ID))
-		return -EINVAL;
+	err = get_answer(info, &a);
+	if (err)
+		return err;
 	if (!sg_agent_has_socket(info->snd_portid))
 		return -EPERM;
-	if (!verdict_valid(&verdict, get_u32(info, SOCKGATE_A_ERROR),
-			   fields.fields)) {
+	verdict = (struct sg_verdict){
+		.action = a.action,
+		.reason = a.reason,
+		.error = a.error,
+		.tag = a.tag,
+	};
+	fields = (struct sg_fields){
+		.fields = a.fields,
+		.lprefix = a.lprefix,
+		.rprefix = a.rprefix,
+	};
+	if (!answer_valid(&a)) {
 		verdict = sg_verdict_fail(SOCKGATE_REASON_BAD_ANSWER);
 		err = -EINVAL;
 	}
-	if (!sg_hold_answer(nla_get_u64(info->attrs[SOCKGATE_A_ID]), &verdict,
-			    &fields, get_u32(info, SOCKGATE_A_LIFETIME),
-			    get_u32(info, SOCKGATE_A_GENERATION)))
+	if (!sg_hold_answer(a.id, &verdict, &fields, a.lifetime_ms,
+			    a.generation))
 		return -ENOENT;
 	return err;
 }
@@ -468,17 +463,15 @@ static int do_get_status(struct sk_buff *skb, struct genl_info *info)
 }
 
 #define OP(name, fn) \
-	{ .cmd = SOCKGATE_CMD_##name, .doit = fn, .flags = GENL_ADMIN_PERM }
+	{ .cmd = SOCKGATE_CMD_##name, .doit = fn, .flags = GENL_ADMIN_PERM, \
+	  .policy = policy, .maxattr = SOCKGATE_A_MAX }
 
 static const struct genl_ops ops[] = {
 	OP(REGISTER, do_register),
 	{
-		/* One for each question: no room made for what it has not. */
 		.cmd = SOCKGATE_CMD_ANSWER,
 		.doit = do_answer,
 		.flags = GENL_ADMIN_PERM,
-		.policy = policy,
-		.maxattr = SOCKGATE_A_TAG,
 	},
 	OP(OPEN_EXE, do_open_exe),
 	OP(SET_GENERATION, do_set_generation),
@@ -486,11 +479,10 @@ static const struct genl_ops ops[] = {
 	OP(GET_STATUS, do_get_status),
 };
 
+/* Neither policy nor maxattr, which ANSWER would inherit. */
 static struct genl_family family __ro_after_init = {
 	.name = SOCKGATE_GENL_NAME,
 	.version = SOCKGATE_GENL_VERSION,
-	.maxattr = SOCKGATE_A_MAX,
-	.policy = policy,
 	.module = THIS_MODULE,
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The socket never blocks; genl_call() waits in poll(2).  Replies to a request
- * are queued by the kernel before sendmsg(2) returns, so that waiting is short.
+ * genl_call() waits in poll(2), for a time; replies to a request are queued by
+ * the kernel before send(2) returns, so that waiting is short.  genl_receive()
+ * waits in recv(2): a question that has to come through epoll(7) first costs a
+ * seventh more.
  */
 #include "genl.h"
 
@@ -17,8 +19,6 @@
 #define RECEIVE_SIZE (64 * 1024)
 #define SOCKET_BUFFER (1 << 20)
 #define CALL_LIMIT_MS 5000
-#define DATAGRAMS_AT_ONCE 64
-#define LOOK_FOR_MORE 16	/* than one datagram: in one of so many calls */
 #define EARLY_MAX 64
 
 /* A question that came while genl_call() waited for something else. */
@@ -32,8 +32,7 @@ struct genl {
 	struct mnl_socket *nl;
 	struct early *early, **early_tail;
 	unsigned int n_early;
-	unsigned int calls;	/* of genl_receive() since it found several */
-	uint32_t next_seq;	/* last used */
+	_Atomic uint32_t next_seq;	/* last used */
 	uint32_t seq;		/* the one that transact() waits for */
 	uint16_t family;
 	char buf[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -42,43 +41,20 @@ struct genl {
 enum shape {
 	SHAPE_NONE,		/* must not come, or is not looked at */
 	SHAPE_EXACT,		/* exactly size bytes */
-	SHAPE_ADDRESS,		/* 4 or 16 bytes */
 	SHAPE_ARRAY,		/* any number of size bytes */
 	SHAPE_STRING,		/* at most size bytes, NUL included and only once */
 };
 
-#define COMM_SIZE 16
 #define VERSION_SIZE 128
 
 static const struct {
 	enum shape shape;
 	size_t size;
 } policy[SOCKGATE_A_MAX + 1] = {
+	[SOCKGATE_A_ASK] = { SHAPE_EXACT, sizeof(struct sockgate_ask) },
 	[SOCKGATE_A_ID] = { SHAPE_EXACT, 8 },
-	[SOCKGATE_A_EVENT] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_FAMILY] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_PROTOCOL] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_LADDR] = { SHAPE_ADDRESS, 0 },
-	[SOCKGATE_A_LPORT] = { SHAPE_EXACT, 2 },
-	[SOCKGATE_A_RADDR] = { SHAPE_ADDRESS, 0 },
-	[SOCKGATE_A_RPORT] = { SHAPE_EXACT, 2 },
-	[SOCKGATE_A_UID] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_CGROUP] = { SHAPE_EXACT, 8 },
-	[SOCKGATE_A_NETNS] = { SHAPE_EXACT, 8 },
-	[SOCKGATE_A_EXE] = { SHAPE_EXACT, sizeof(struct sockgate_file) },
-	[SOCKGATE_A_PROCESS] = { SHAPE_EXACT, sizeof(struct sockgate_process) },
-	[SOCKGATE_A_COMM] = { SHAPE_STRING, COMM_SIZE },
-	[SOCKGATE_A_REMAINING] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_ACTION] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_ERROR] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_REASON] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_LIFETIME] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_GENERATION] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_FIELDS] = { SHAPE_EXACT, 4 },
-	[SOCKGATE_A_LPREFIX] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_RPREFIX] = { SHAPE_EXACT, 1 },
-	[SOCKGATE_A_TAG] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_FD] = { SHAPE_EXACT, 4 },
+	[SOCKGATE_A_GENERATION] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_DEADLINE] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_MAX_PENDING] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_MAX_CACHED] = { SHAPE_EXACT, 4 },
@@ -103,8 +79,6 @@ static bool fits(const struct nlattr *a, unsigned int type)
 		return true;
 	case SHAPE_EXACT:
 		return len == size;
-	case SHAPE_ADDRESS:
-		return len == 4 || len == 16;
 	case SHAPE_ARRAY:
 		return len % size == 0;
 	case SHAPE_STRING:
@@ -146,25 +120,17 @@ bad:
 }
 
 /*
- * Reads one datagram of the kernel into g->buf.  Returns its size, or -1 with
- * errno.  What another process sends here is dropped.
+ * Reads one datagram into g->buf.  Returns its size, or -1 with errno.
+ * @flags: MSG_DONTWAIT, or 0
  */
-static ssize_t receive(struct genl *g)
+static ssize_t receive(struct genl *g, int flags)
 {
-	struct sockaddr_nl from = { 0 };
-	struct iovec iov = { .iov_base = g->buf, .iov_len = sizeof(g->buf) };
-	struct msghdr msg = {
-		.msg_name = &from,
-		.msg_namelen = sizeof(from),
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-	};
 	ssize_t n;
 
 	do {
-		n = recvmsg(genl_fd(g), &msg, MSG_DONTWAIT);
-	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
-	if (n >= 0 && (msg.msg_flags & MSG_TRUNC)) {
+		n = recv(genl_fd(g), g->buf, sizeof(g->buf), flags | MSG_TRUNC);
+	} while (n < 0 && errno == EINTR);
+	if (n > (ssize_t)sizeof(g->buf)) {
 		errno = EBADMSG;
 		return -1;
 	}
@@ -202,12 +168,30 @@ static struct early *take_early(struct genl *g)
 	return e;
 }
 
+/*
+ * Connected to the kernel, a socket takes nothing from anybody else
+ * (netlink_getsockbyportid()), and no message has to be asked who sent it.  What
+ * came before is dropped.
+ */
+static int connect_kernel(struct genl *g)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+	if (connect(genl_fd(g), (const struct sockaddr *)&kernel,
+		    sizeof(kernel)))
+		return -1;
+	while (receive(g, MSG_DONTWAIT) >= 0)
+		;
+	return errno == EAGAIN ? 0 : -1;
+}
+
 static int open_socket(struct genl *g)
 {
 	int one = 1, size = SOCKET_BUFFER;
 
 	g->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
-	if (!g->nl || mnl_socket_bind(g->nl, 0, MNL_SOCKET_AUTOPID) < 0)
+	if (!g->nl || mnl_socket_bind(g->nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    connect_kernel(g))
 		return -1;
 	/* Both only make things better: without them it still works. */
 	mnl_socket_setsockopt(g->nl, NETLINK_CAP_ACK, &one, sizeof(one));
@@ -268,7 +252,7 @@ static int transact(struct genl *g, struct nlmsghdr *nlh,
 	while (!done) {
 		if (wait_readable(genl_fd(g)))
 			return -1;
-		n = receive(g);
+		n = receive(g, MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
 			continue;
 		if (n < 0)
@@ -364,7 +348,9 @@ struct nlmsghdr *genl_begin(struct genl *g, void *buf, uint8_t cmd,
 	nlh->nlmsg_type = g->family;
 	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	/* 0 is what the kernel's own messages carry. */
-	nlh->nlmsg_seq = ++g->next_seq ? g->next_seq : ++g->next_seq;
+	nlh->nlmsg_seq = ++g->next_seq;
+	if (!nlh->nlmsg_seq)
+		nlh->nlmsg_seq = ++g->next_seq;
 	head = mnl_nlmsg_put_extra_header(nlh, sizeof(*head));
 	head->cmd = cmd;
 	head->version = SOCKGATE_GENL_VERSION;
@@ -376,7 +362,7 @@ int genl_send(struct genl *g, const struct nlmsghdr *nlh)
 	ssize_t n;
 
 	do {
-		n = mnl_socket_sendto(g->nl, nlh, nlh->nlmsg_len);
+		n = send(genl_fd(g), nlh, nlh->nlmsg_len, 0);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -1 : 0;
 }
@@ -417,12 +403,10 @@ static int hand_message(struct genl *g, const struct nlmsghdr *nlh,
 	return 1;
 }
 
-int genl_receive(struct genl *g, genl_message_fn cb, void *arg)
+static int hand_early(struct genl *g, genl_message_fn cb, void *arg)
 {
-	struct nlmsghdr *nlh;
 	struct early *e;
-	int total = 0, rest, n, i, most;
-	ssize_t size;
+	int total = 0, n;
 
 	while ((e = take_early(g))) {
 		n = hand_message(g, (struct nlmsghdr *)e->data, cb, arg);
@@ -431,28 +415,38 @@ int genl_receive(struct genl *g, genl_message_fn cb, void *arg)
 			return -1;
 		total += n;
 	}
-	/*
-	 * Bounded, so that a busy socket does not starve the event loop.  While
-	 * questions come one at a time, trying for another costs a system call
-	 * for nothing: poll(2) will tell.
-	 */
-	most = g->calls++ % LOOK_FOR_MORE ? 1 : DATAGRAMS_AT_ONCE;
-	for (i = 0; i < most; i++) {
-		size = receive(g);
-		if (size < 0 && errno == EAGAIN)
-			break;
-		if (size < 0)
-			return -1;
-		rest = (int)size;
-		nlh = (struct nlmsghdr *)g->buf;
-		for (; mnl_nlmsg_ok(nlh, rest); nlh = mnl_nlmsg_next(nlh, &rest)) {
-			n = hand_message(g, nlh, cb, arg);
-			if (n < 0)
-				return -1;
-			total += n;
-		}
-	}
-	if (i > 1)
-		g->calls = 0;
 	return total;
+}
+
+int genl_receive(struct genl *g, genl_message_fn cb, void *arg)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)g->buf;
+	int total, rest, n;
+	ssize_t size;
+
+	total = hand_early(g, cb, arg);
+	if (total)
+		return total;
+	size = receive(g, 0);
+	if (size < 0)
+		return -1;
+	rest = (int)size;
+	for (; mnl_nlmsg_ok(nlh, rest); nlh = mnl_nlmsg_next(nlh, &rest)) {
+		n = hand_message(g, nlh, cb, arg);
+		if (n < 0)
+			return -1;
+		total += n;
+	}
+	return total;
+}
+
+int genl_wake(struct genl *g)
+{
+	const struct nlmsghdr nlh = {
+		.nlmsg_len = sizeof(nlh),
+		.nlmsg_type = NLMSG_NOOP,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+	};
+
+	return genl_send(g, &nlh);
 }

@@ -36,8 +36,7 @@ int genl_send(struct genl *g, const struct nlmsghdr *nlh);
  *       index up to SOCKGATE_A_MAX); may be NULL
  * Only for a socket that is not registered for questions; the REGISTER that
  * makes it one may be called.  A question that arrives before its
- * acknowledgement is kept: call genl_receive() once afterwards, without waiting
- * for the descriptor.  Returns 0, or -1 with errno as the kernel gave it, or
+ * acknowledgement is kept for genl_receive().  Returns 0, or -1 with errno as the kernel gave it, or
  * ETIMEDOUT, EBADMSG, ENOBUFS.
  *
  * Attributes handed to a callback have the size that the contract says, strings
@@ -48,18 +47,21 @@ typedef int (*genl_reply_fn)(const struct nlattr *const attr[], void *arg);
 int genl_call(struct genl *g, struct nlmsghdr *nlh, genl_reply_fn cb, void *arg);
 
 /*
- * genl_receive - read what is there and hand out each message; what is left
- *                keeps the descriptor readable
+ * genl_receive - wait for something to come, and hand out each message
  * @cb:  gets the command and the attributes; a malformed message is counted by
  *       the caller through a return of -1 from here with errno EBADMSG
- * A callback that returns less than 0 ends it, with -1 and its errno.  Errors
- * that the kernel returns for messages sent without waiting are passed over.
- * Returns the number of messages, 0 at EAGAIN, -1 with errno (ENOBUFS: the
- * kernel dropped messages for us).
+ * Waits as long as it takes.  A callback that returns less than 0 ends it, with
+ * -1 and its errno.  Errors that the kernel returns for messages sent without
+ * waiting are passed over.  Other threads may send meanwhile.
+ * Returns the number of messages, -1 with errno (ENOBUFS: the kernel dropped
+ * messages for us).
  */
 typedef int (*genl_message_fn)(uint8_t cmd, const struct nlattr *const attr[],
 			       void *arg);
 int genl_receive(struct genl *g, genl_message_fn cb, void *arg);
+
+/* Makes genl_receive() return, in another thread.  Returns 0, or -1 with errno. */
+int genl_wake(struct genl *g);
 
 /*
  * genl_parse - check one message and find its attributes

@@ -34,22 +34,23 @@ static void bad(const struct nlmsghdr *nlh)
 	assert_int_equal(errno, EBADMSG);
 }
 
-static void whole_question(void **state)
+static void whole_message(void **state)
 {
-	struct sockgate_file exe = { .ino = 7 };
+	struct sockgate_ask ask = { .id = 7 };
 	struct nlmsghdr *nlh = begin();
 
 	(void)state;
+	mnl_attr_put(nlh, SOCKGATE_A_ASK, sizeof(ask), &ask);
 	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, 42);
-	mnl_attr_put_u8(nlh, SOCKGATE_A_EVENT, SOCKGATE_EVENT_CONNECT);
-	mnl_attr_put(nlh, SOCKGATE_A_RADDR, 16, buf);
-	mnl_attr_put(nlh, SOCKGATE_A_EXE, sizeof(exe), &exe);
-	mnl_attr_put_strz(nlh, SOCKGATE_A_COMM, "curl");
+	mnl_attr_put_strz(nlh, SOCKGATE_A_VERSION_STR, "0.1.0");
 	mnl_attr_put_u32(nlh, SOCKGATE_A_MAX + 7, 1);	/* a newer kernel */
 	assert_int_equal(genl_parse(nlh, attr), 0);
 	assert_int_equal(mnl_attr_get_u64(attr[SOCKGATE_A_ID]), 42);
-	assert_string_equal(mnl_attr_get_str(attr[SOCKGATE_A_COMM]), "curl");
-	assert_null(attr[SOCKGATE_A_LADDR]);
+	assert_string_equal(mnl_attr_get_str(attr[SOCKGATE_A_VERSION_STR]),
+			    "0.1.0");
+	assert_memory_equal(mnl_attr_get_payload(attr[SOCKGATE_A_ASK]), &ask,
+			    sizeof(ask));
+	assert_null(attr[SOCKGATE_A_FD]);
 }
 
 static void wrong_sizes(void **state)
@@ -61,16 +62,15 @@ static void wrong_sizes(void **state)
 	} cases[] = {
 		{ 7, SOCKGATE_A_ID, -1 }, { 8, SOCKGATE_A_ID, 0 },
 		{ 9, SOCKGATE_A_ID, -1 }, { 0, SOCKGATE_A_ID, -1 },
-		{ 4, SOCKGATE_A_LADDR, 0 }, { 16, SOCKGATE_A_LADDR, 0 },
-		{ 0, SOCKGATE_A_LADDR, -1 }, { 15, SOCKGATE_A_LADDR, -1 },
-		{ 2, SOCKGATE_A_LPORT, 0 }, { 4, SOCKGATE_A_LPORT, -1 },
-		{ sizeof(struct sockgate_file), SOCKGATE_A_EXE, 0 },
-		{ sizeof(struct sockgate_file) - 1, SOCKGATE_A_EXE, -1 },
+		{ 4, SOCKGATE_A_FD, 0 }, { 2, SOCKGATE_A_FD, -1 },
+		{ sizeof(struct sockgate_ask), SOCKGATE_A_ASK, 0 },
+		{ sizeof(struct sockgate_ask) - 1, SOCKGATE_A_ASK, -1 },
+		{ sizeof(struct sockgate_ask) + 1, SOCKGATE_A_ASK, -1 },
 		{ 0, SOCKGATE_A_COUNTERS, 0 }, { 80, SOCKGATE_A_COUNTERS, 0 },
 		{ 81, SOCKGATE_A_COUNTERS, -1 },
 		{ sizeof(struct sockgate_failure) * 3, SOCKGATE_A_FAILURES, 0 },
 		{ sizeof(struct sockgate_failure) * 3 - 1, SOCKGATE_A_FAILURES, -1 },
-		{ 0, SOCKGATE_A_COMM, -1 },
+		{ 0, SOCKGATE_A_VERSION_STR, -1 },
 	};
 	static const char zeros[256];
 
@@ -88,18 +88,21 @@ static void wrong_sizes(void **state)
 static void strings(void **state)
 {
 	struct nlmsghdr *nlh = begin();
+	char longest[129] = { 0 };
 
 	(void)state;
-	mnl_attr_put(nlh, SOCKGATE_A_COMM, 4, "curl");	/* no NUL */
+	memset(longest, 'v', 127);
+	mnl_attr_put(nlh, SOCKGATE_A_VERSION_STR, 4, "curl");	/* no NUL */
 	bad(nlh);
 	nlh = begin();
-	mnl_attr_put(nlh, SOCKGATE_A_COMM, 5, "cu\0l");	/* two of them */
+	mnl_attr_put(nlh, SOCKGATE_A_VERSION_STR, 5, "cu\0l");	/* two of them */
 	bad(nlh);
 	nlh = begin();
-	mnl_attr_put_strz(nlh, SOCKGATE_A_COMM, "sixteen.letters");
+	mnl_attr_put_strz(nlh, SOCKGATE_A_VERSION_STR, longest);
 	assert_int_equal(genl_parse(nlh, attr), 0);
 	nlh = begin();
-	mnl_attr_put_strz(nlh, SOCKGATE_A_COMM, "seventeen.letters");
+	longest[127] = 'v';
+	mnl_attr_put_strz(nlh, SOCKGATE_A_VERSION_STR, longest);
 	bad(nlh);
 }
 
@@ -120,7 +123,7 @@ static void cut_at_every_byte(void **state)
 
 	(void)state;
 	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, 1);
-	mnl_attr_put_u32(nlh, SOCKGATE_A_UID, 1);
+	mnl_attr_put_u32(nlh, SOCKGATE_A_FD, 1);
 	size = nlh->nlmsg_len;
 	for (uint32_t cut = sizeof(*nlh); cut < size; cut++) {
 		char *exact = malloc(MNL_ALIGN(cut));
@@ -131,7 +134,7 @@ static void cut_at_every_byte(void **state)
 		memcpy(exact, buf, cut);
 		((struct nlmsghdr *)exact)->nlmsg_len = cut;
 		rc = genl_parse((struct nlmsghdr *)exact, attr);
-		assert_true(rc == -1 || (cut % 4 == 0 && !attr[SOCKGATE_A_UID]));
+		assert_true(rc == -1 || (cut % 4 == 0 && !attr[SOCKGATE_A_FD]));
 		free(exact);
 	}
 	nlh->nlmsg_len = sizeof(*nlh) + 2;
@@ -168,7 +171,7 @@ static void no_module(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_question),
+		cmocka_unit_test(whole_message),
 		cmocka_unit_test(wrong_sizes),
 		cmocka_unit_test(strings),
 		cmocka_unit_test(twice),

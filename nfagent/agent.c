@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The wiring: the desk's ports lead to kernel, threads, server and records; all
- * that comes back goes to the desk.  Everything here runs in the event loop.
+ * that comes back goes to the desk.  Everything here runs in the event loop, but
+ * on_recall() and the clock that it reads.
  */
 #include "agent.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "arguments.h"
@@ -70,6 +72,8 @@ struct agent {
 	struct event *tick;		/* the desk's deadlines */
 	uint64_t tick_due_us;		/* 0: not set */
 	struct event *flush;		/* records of cache hits */
+	struct event *hits;		/* there are some */
+	int hits_fd;
 	struct event *second;
 	unsigned int seconds;
 	uint32_t blind;
@@ -251,6 +255,35 @@ static const struct desk_ports ports = {
 
 /* ---- what comes from outside ---- */
 
+/* In the thread that reads questions. */
+static bool on_recall(const struct ask *ask, struct answer *answer, void *arg)
+{
+	struct agent *a = arg;
+	enum recall_result result;
+	uint64_t one = 1;
+
+	result = desk_recall(a->desk, ask, moment_now(), answer);
+	/* The counter cannot overflow: one write for each flush. */
+	if (result == RECALL_FIRST && write(a->hits_fd, &one, sizeof(one)) < 0)
+		abort();
+	return result == RECALL_YES || result == RECALL_FIRST;
+}
+
+static void flush_soon(struct agent *a)
+{
+	if (!event_pending(a->flush, EV_TIMEOUT, NULL))
+		wait_us(a->flush, FLUSH_MS * 1000ULL);
+}
+
+static void on_hits(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t n;
+
+	(void)what;
+	if (read(fd, &n, sizeof(n)) == sizeof(n))
+		flush_soon(arg);
+}
+
 static void on_ask(const struct ask *ask, void *arg)
 {
 	struct agent *a = arg;
@@ -265,8 +298,8 @@ static void on_ask(const struct ask *ask, void *arg)
 			a->tick_due_us = now.us + DESK_MARGIN_MS * 1000ULL / 2;
 			wait_us(a->tick, DESK_MARGIN_MS * 1000ULL / 2);
 		}
-	} else if (!event_pending(a->flush, EV_TIMEOUT, NULL)) {
-		wait_us(a->flush, FLUSH_MS * 1000ULL);
+	} else {
+		flush_soon(a);
 	}
 }
 
@@ -552,6 +585,8 @@ static int start_desk(struct agent *a)
 	a->failures = status.failures;
 	a->settings->desk.failures = &a->failures;
 	a->settings->desk.mark_mask = status.mark_mask;
+	evutil_secure_rng_get_bytes(&a->settings->desk.seed,
+				    sizeof(a->settings->desk.seed));
 	a->desk = desk_new(&a->settings->desk, &ports, a, status.generation);
 	return a->desk ? 0 : -1;
 }
@@ -567,13 +602,20 @@ static int start_events(struct agent *a)
 
 	a->tick = timer(a, 0, on_tick);
 	a->flush = timer(a, 0, on_flush);
+	a->hits_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (a->hits_fd < 0)
+		return -1;
+	a->hits = event_new(a->base, a->hits_fd, EV_READ | EV_PERSIST, on_hits,
+			    a);
 	a->second = timer(a, EV_PERSIST, on_second);
 	a->term = evsignal_new(a->base, SIGTERM, on_signal, a);
 	a->interrupt = evsignal_new(a->base, SIGINT, on_signal, a);
-	if (!a->tick || !a->flush || !a->second || !a->term || !a->interrupt)
+	if (!a->tick || !a->flush || !a->hits || !a->second || !a->term ||
+	    !a->interrupt)
 		return -1;
-	return event_add(a->second, &second) || event_add(a->term, NULL) ||
-	       event_add(a->interrupt, NULL) ? -1 : 0;
+	return event_add(a->hits, NULL) || event_add(a->second, &second) ||
+	       event_add(a->term, NULL) || event_add(a->interrupt, NULL) ?
+		       -1 : 0;
 }
 
 static int start_server(struct agent *a)
@@ -637,6 +679,7 @@ static int start(struct agent *a, char *why, size_t why_size)
 	}
 	if (start_server(a))
 		return -1;
+	kernel_recall(a->kernel, on_recall);
 	if (kernel_register(a->kernel, a->base, on_ask, a, why, why_size))
 		return -1;
 	a->resolvers = resolvers_watch(a->base, s->resolv_conf, on_resolvers,
@@ -658,6 +701,7 @@ struct agent *agent_start(struct settings *settings, char *why,
 	}
 	a->settings = settings;
 	a->identity.cgroup_root = -1;
+	a->hits_fd = -1;
 	a->started_us = moment_now().us;
 	if (!start(a, why, why_size))
 		return a;
@@ -687,6 +731,7 @@ void agent_stop(struct agent *a)
 	unsigned int hung = 0;
 
 	resolvers_free(a->resolvers);
+	kernel_stop(a->kernel);
 	if (a->desk)
 		desk_flush(a->desk);
 	/* Errands that end from here on find that there is no desk any more. */
@@ -711,6 +756,9 @@ void agent_stop(struct agent *a)
 	spool_close(a->spool);
 	free_event(a->tick);
 	free_event(a->flush);
+	free_event(a->hits);
+	if (a->hits_fd >= 0)
+		close(a->hits_fd);
 	free_event(a->second);
 	free_event(a->term);
 	free_event(a->interrupt);

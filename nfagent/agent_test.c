@@ -33,6 +33,7 @@
 struct kernel {
 	struct event_base *base;
 	kernel_ask_fn fn;
+	kernel_recall_fn recall;
 	void *arg;
 	struct event *asks;
 	struct event *listener;
@@ -44,6 +45,7 @@ static struct {
 	struct kernel *kernel;
 	uint32_t mark_mask;
 	uint64_t seen;
+	uint64_t asked;
 	unsigned int answers;
 	struct answer answer;
 	int fd;			/* the server listens there */
@@ -51,6 +53,7 @@ static struct {
 	Sockgate__Decision decision;
 	unsigned int records;
 	Sockgate__Action effect;
+	Sockgate__Outcome outcome;
 } world;
 
 static struct pki_pair ca;
@@ -88,10 +91,19 @@ static void decide(uint64_t id)
 	send_to_agent(&msg);
 }
 
-static void take_record(const Sockgate__Records *records)
+static void take_record(uint64_t id, const Sockgate__Records *records)
 {
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__RecordsStored stored = SOCKGATE__RECORDS_STORED__INIT;
+
+	stored.sequence = records->record[records->n_record - 1]->sequence;
+	msg.id = id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_RECORDS_STORED;
+	msg.records_stored = &stored;
+	send_to_agent(&msg);
 	world.records += (unsigned int)records->n_record;
 	world.effect = records->record[0]->effect;
+	world.outcome = records->record[0]->outcome;
 	event_base_loopbreak(world.kernel->base);
 }
 
@@ -104,7 +116,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	else if (msg->body_case == SOCKGATE__MESSAGE__BODY_QUESTION)
 		decide(msg->id);
 	else if (msg->body_case == SOCKGATE__MESSAGE__BODY_RECORDS)
-		take_record(msg->records);
+		take_record(msg->id, msg->records);
 }
 
 static void on_up(struct channel *ch, const struct tls_peer *who, void *arg)
@@ -165,11 +177,15 @@ static struct ask an_ask(uint64_t id)
 static void on_call(evutil_socket_t fd, short what, void *arg)
 {
 	struct kernel *k = arg;
-	struct ask ask = an_ask(1);
+	struct ask ask = an_ask(++world.asked);
+	struct answer answer;
 
 	(void)fd;
 	(void)what;
-	k->fn(&ask, k->arg);
+	if (k->recall(&ask, &answer, k->arg))
+		kernel_answer(k, &answer);
+	else
+		k->fn(&ask, k->arg);
 }
 
 struct kernel *kernel_open(char *why, size_t why_size)
@@ -188,9 +204,23 @@ void kernel_close(struct kernel *k)
 		event_free(k->asks);
 	if (k->listener)
 		event_free(k->listener);
+	/* A channel with something left to send would outlive us. */
+	while (k->server && channel_backlog(k->server))
+		event_base_loop(k->base, EVLOOP_ONCE);
 	channel_free(k->server);
 	free(k);
 	world.kernel = NULL;
+}
+
+void kernel_recall(struct kernel *k, kernel_recall_fn fn)
+{
+	k->recall = fn;
+}
+
+void kernel_stop(struct kernel *k)
+{
+	if (k && k->asks)
+		event_del(k->asks);
 }
 
 int kernel_register(struct kernel *k, struct event_base *base, kernel_ask_fn fn,
@@ -396,6 +426,30 @@ static void test_record_says_what_the_caller_got(void **state)
 	stop();
 }
 
+/* Nobody but the cache is asked, and the record is not left waiting for more. */
+static void test_recalled(void **state)
+{
+	struct timeval at_once = { 0, 0 };
+
+	(void)state;
+	world.decision.action = SOCKGATE__ACTION__ACTION_DENY;
+	start("");
+	run();
+	run();
+	assert_int_equal(world.records, 1);
+	assert_int_equal(world.outcome, SOCKGATE__OUTCOME__OUTCOME_SERVER);
+	event_add(world.kernel->asks, &at_once);
+	run();
+	assert_int_equal(world.answers, 2);
+	assert_int_equal(world.answer.id, 2);
+	assert_int_equal(world.answer.action, SOCKGATE_ACTION_DENY);
+	run();
+	assert_int_equal(world.records, 2);
+	assert_int_equal(world.outcome, SOCKGATE__OUTCOME__OUTCOME_AGENT_CACHE);
+	assert_int_equal(world.effect, SOCKGATE__ACTION__ACTION_DENY);
+	stop();
+}
+
 static int make_certs(void **state)
 {
 	(void)state;
@@ -421,6 +475,7 @@ int main(void)
 		TEST(test_stopped_under_traffic),
 		TEST(test_tag_in_the_configured_mask),
 		TEST(test_record_says_what_the_caller_got),
+		TEST(test_recalled),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, remove_certs);

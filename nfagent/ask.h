@@ -34,7 +34,7 @@ struct scope {
 	uint8_t rprefix;
 };
 
-/* The attributes of SOCKGATE_CMD_ANSWER. */
+/* What SOCKGATE_CMD_ANSWER carries. */
 struct answer {
 	uint64_t id;
 	struct scope scope;

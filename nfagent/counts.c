@@ -8,27 +8,26 @@
 void counts_desk(struct console_status *s, const struct desk *desk)
 {
 	static char names[__SOCKGATE_REASON_MAX][40];
-	const struct decisions *decisions = desk_decisions(desk);
 	const struct desk_counts *d = desk_counts(desk);
-	const struct decisions_counts *c = decisions_counts(decisions);
+	const struct recall_counts r = desk_recall_counts(desk);
 
-	console_count(s, "questions", d->asked);
+	console_count(s, "questions", r.answered + d->asked);
 	console_count(s, "pending", desk_pending(desk));
-	console_count(s, "from_cache", d->cached);
+	console_count(s, "from_cache", r.answered);
 	console_count(s, "from_server", d->decided);
 	console_count(s, "asked_again", d->asked_again);
 	console_count(s, "late_decisions", d->late);
 	console_count(s, "without_user", d->no_user);
-	for (unsigned int r = 1; r < __SOCKGATE_REASON_MAX; r++) {
-		snprintf(names[r], sizeof(names[r]), "failed_%s",
-			 name_reason(r));
-		if (d->failed[r])
-			console_count(s, names[r], d->failed[r]);
+	for (unsigned int i = 1; i < __SOCKGATE_REASON_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "failed_%s",
+			 name_reason(i));
+		if (d->failed[i])
+			console_count(s, names[i], d->failed[i]);
 	}
-	console_count(s, "decisions_cached", decisions_count(decisions));
-	console_count(s, "decisions_evicted", c->evicted);
-	console_count(s, "decisions_expired", c->expired);
-	console_count(s, "decisions_refused", c->refused);
+	console_count(s, "decisions_cached", r.decisions);
+	console_count(s, "decisions_evicted", r.cache.evicted);
+	console_count(s, "decisions_expired", r.cache.expired);
+	console_count(s, "decisions_refused", r.cache.refused);
 }
 
 void counts_hashes(struct console_status *s, const struct hash_cache *hashes)

@@ -37,6 +37,7 @@ struct key {
 	uint8_t present;	/* which addresses there are at all */
 };
 _Static_assert(sizeof(struct key) == 112, "struct key has holes");
+#define KEY_WORDS (sizeof(struct key) / sizeof(uint64_t))
 
 struct entry {
 	struct key key;
@@ -56,6 +57,7 @@ struct decisions {
 	unsigned int n_tables;
 	unsigned int n_entries;
 	unsigned int max;
+	uint64_t seed;
 	struct entry *lru;
 	struct decisions_counts counts;
 };
@@ -108,12 +110,34 @@ static void key_of(struct key *key, const struct ask *ask,
 		key->netns = ask->netns;
 }
 
-struct decisions *decisions_new(unsigned int max)
+/*
+ * Two words a multiplication: uthash's own hash of a key this long costs more
+ * than all else that is done for a question here.  The seed keeps whoever
+ * chooses ports and addresses from choosing buckets.
+ */
+static unsigned int hash_of(const struct key *key, uint64_t seed)
+{
+	uint64_t word[KEY_WORDS], h = ~seed;
+	unsigned __int128 product;
+
+	_Static_assert(KEY_WORDS % 2 == 0, "a word is left over");
+	memcpy(word, key, sizeof(word));
+	for (size_t i = 0; i < KEY_WORDS; i += 2) {
+		product = (unsigned __int128)(word[i] ^ h) *
+			  (word[i + 1] ^ seed);
+		h = (uint64_t)product ^ (uint64_t)(product >> 64);
+	}
+	return (unsigned int)(h ^ h >> 32);
+}
+
+struct decisions *decisions_new(unsigned int max, uint64_t seed)
 {
 	struct decisions *d = calloc(1, sizeof(*d));
 
-	if (d)
+	if (d) {
 		d->max = max;
+		d->seed = seed;
+	}
 	return d;
 }
 
@@ -141,16 +165,24 @@ void decisions_free(struct decisions *d)
 	free(d);
 }
 
-static struct entry *find_in(struct table *table, const struct ask *ask)
+static struct entry *find_key(const struct table *table, const struct key *key,
+			      unsigned int hash)
 {
 	struct entry *e;
+
+	HASH_FIND_BYHASHVALUE(hh, table->entries, key, sizeof(*key), hash, e);
+	return e;
+}
+
+static struct entry *find_in(const struct decisions *d,
+			     const struct table *table, const struct ask *ask)
+{
 	struct key key;
 
 	if (!table->entries)
 		return NULL;
 	key_of(&key, ask, &table->scope);
-	HASH_FIND(hh, table->entries, &key, sizeof(key), e);
-	return e;
+	return find_key(table, &key, hash_of(&key, d->seed));
 }
 
 struct verdict *decisions_find(struct decisions *d, const struct ask *ask,
@@ -159,7 +191,7 @@ struct verdict *decisions_find(struct decisions *d, const struct ask *ask,
 	struct entry *e;
 
 	for (unsigned int i = 0; i < d->n_tables; i++) {
-		e = find_in(&d->table[i], ask);
+		e = find_in(d, &d->table[i], ask);
 		if (!e)
 			continue;
 		if (e->verdict->expires_ms <= now_ms) {
@@ -171,10 +203,8 @@ struct verdict *decisions_find(struct decisions *d, const struct ask *ask,
 			DL_DELETE(d->lru, e);
 			DL_APPEND(d->lru, e);
 		}
-		d->counts.hits++;
 		return e->verdict;
 	}
-	d->counts.misses++;
 	return NULL;
 }
 
@@ -203,7 +233,7 @@ static struct table *table_for(struct decisions *d, const struct scope *scope)
 }
 
 static struct entry *entry_new(struct decisions *d, struct table *table,
-			       const struct key *key)
+			       const struct key *key, unsigned int hash)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 
@@ -211,7 +241,7 @@ static struct entry *entry_new(struct decisions *d, struct table *table,
 		return NULL;
 	e->key = *key;
 	e->table = table;
-	HASH_ADD(hh, table->entries, key, sizeof(e->key), e);
+	HASH_ADD_BYHASHVALUE(hh, table->entries, key, sizeof(e->key), hash, e);
 	if (!e->hh.tbl) {
 		free(e);
 		return NULL;
@@ -225,6 +255,7 @@ void decisions_add(struct decisions *d, const struct ask *ask,
 		   struct verdict *v)
 {
 	struct table *table;
+	unsigned int hash;
 	struct entry *e;
 	struct key key;
 
@@ -236,14 +267,15 @@ void decisions_add(struct decisions *d, const struct ask *ask,
 		return;
 	}
 	key_of(&key, ask, &v->scope);
-	HASH_FIND(hh, table->entries, &key, sizeof(key), e);
+	hash = hash_of(&key, d->seed);
+	e = find_key(table, &key, hash);
 	if (e)
 		entry_drop(d, e);
 	else if (d->n_entries >= d->max) {
 		d->counts.evicted++;
 		entry_drop(d, d->lru);
 	}
-	e = entry_new(d, table, &key);
+	e = entry_new(d, table, &key, hash);
 	if (!e) {
 		d->counts.refused++;
 		return;

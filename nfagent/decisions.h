@@ -15,14 +15,17 @@ struct decisions;
 #define DECISIONS_MAX_SCOPES 64
 
 struct decisions_counts {
-	uint64_t hits;
-	uint64_t misses;
 	uint64_t evicted;	/* to make room */
 	uint64_t expired;
 	uint64_t refused;	/* DECISIONS_MAX_SCOPES reached, or no memory */
 };
 
-struct decisions *decisions_new(unsigned int max);
+/*
+ * decisions_new - an empty cache for @max decisions
+ * @seed: random, nobody else's to know
+ * Returns NULL if out of memory.
+ */
+struct decisions *decisions_new(unsigned int max, uint64_t seed);
 void decisions_free(struct decisions *d);
 
 /* Returns a verdict that holds for @ask, which stays the cache's, or NULL. */

@@ -46,7 +46,7 @@ static bool known(const struct ask *ask)
 static int start(void **state)
 {
 	(void)state;
-	cache = decisions_new(8);
+	cache = decisions_new(8, 0x5eed);
 	return cache ? 0 : -1;
 }
 

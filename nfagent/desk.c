@@ -41,25 +41,16 @@ struct question {
 	UT_hash_handle hh;
 };
 
-struct hit {
-	struct ask ask;
-	struct moment begun;
-	uint32_t latency_us;
-	struct verdict *verdict;
-};
-
 struct desk {
 	struct desk_conf conf;
 	struct desk_ports ports;
 	void *arg;
 	struct question *questions;
-	struct decisions *decisions;
+	struct recall *recall;
 	uint64_t last_number;
 	enum server_state server;
 	uint64_t server_generation;
 	uint32_t generation;
-	unsigned int n_hits;
-	struct hit hits[DESK_MAX_HITS];
 	struct desk_counts counts;
 };
 
@@ -161,24 +152,16 @@ static void remember(struct desk *desk, const struct question *q,
 	    verdict_keep(v, decision, &q->ask, q->identity, &q->user))
 		return;
 	v->expires_ms = now_us / 1000 + decision->lifetime_ms;
-	decisions_add(desk->decisions, &q->ask, v);
+	recall_add(desk->recall, &q->ask, v);
 }
 
 static void answer_verdict(struct desk *desk, uint64_t id,
 			   const struct verdict *v, uint64_t lifetime_ms)
 {
-	struct answer a = {
-		.id = id,
-		.action = v->action,
-		.error = v->error,
-		.scope = v->scope,
-		.tag = v->tag,
-		.generation = desk->generation,
-	};
+	struct answer a;
 
-	if (desk->conf.cache_in_kernel)
-		a.lifetime_ms = lifetime_ms < UINT32_MAX ?
-				(uint32_t)lifetime_ms : UINT32_MAX;
+	verdict_answer(v, id, desk->generation,
+		       desk->conf.cache_in_kernel ? lifetime_ms : 0, &a);
 	desk->ports.answer(&a, desk->arg);
 }
 
@@ -278,6 +261,13 @@ struct desk *desk_new(const struct desk_conf *conf,
 		      const struct desk_ports *ports, void *arg,
 		      uint32_t generation)
 {
+	const struct recall_conf recall = {
+		.max_decisions = conf->max_decisions,
+		.seed = conf->seed,
+		.cache_in_kernel = conf->cache_in_kernel,
+		.now_us = ports->now_us,
+		.arg = arg,
+	};
 	struct desk *desk = calloc(1, sizeof(*desk));
 
 	if (!desk)
@@ -286,8 +276,8 @@ struct desk *desk_new(const struct desk_conf *conf,
 	desk->ports = *ports;
 	desk->arg = arg;
 	desk->generation = generation;
-	desk->decisions = decisions_new(conf->max_decisions);
-	if (!desk->decisions) {
+	desk->recall = recall_new(&recall, generation);
+	if (!desk->recall) {
 		free(desk);
 		return NULL;
 	}
@@ -300,38 +290,35 @@ void desk_free(struct desk *desk)
 
 	if (!desk)
 		return;
-	for (unsigned int i = 0; i < desk->n_hits; i++)
-		verdict_put(desk->hits[i].verdict);
 	HASH_ITER(hh, desk->questions, q, next)
 		drop(desk, q);
-	decisions_free(desk->decisions);
+	recall_free(desk->recall);
 	free(desk);
+}
+
+enum recall_result desk_recall(struct desk *desk, const struct ask *ask,
+			       struct moment now, struct answer *answer)
+{
+	if (!desk->conf.cache_in_agent)
+		return RECALL_NO;
+	return recall_find(desk->recall, ask, now, answer);
 }
 
 /* Returns true if the decision cache had the answer. */
 static bool answer_from_cache(struct desk *desk, const struct ask *ask,
 			      struct moment now)
 {
-	uint64_t now_ms = now.us / 1000;
-	uint64_t answered_us;
-	struct verdict *v;
-	struct hit *hit;
+	enum recall_result result;
+	struct answer answer;
 
-	v = decisions_find(desk->decisions, ask, now_ms);
-	if (!v)
-		return false;
-	answer_verdict(desk, ask->id, v, v->expires_ms - now_ms);
-	answered_us = desk->ports.now_us(desk->arg);
-	desk->counts.cached++;
-	if (desk->n_hits == DESK_MAX_HITS)
+	result = desk_recall(desk, ask, now, &answer);
+	if (result == RECALL_FULL) {
 		desk_flush(desk);
-	hit = &desk->hits[desk->n_hits++];
-	*hit = (struct hit){
-		.ask = *ask,
-		.begun = now,
-		.latency_us = (uint32_t)(answered_us - now.us),
-		.verdict = verdict_get(v),
-	};
+		result = desk_recall(desk, ask, now, &answer);
+	}
+	if (result != RECALL_YES && result != RECALL_FIRST)
+		return false;
+	desk->ports.answer(&answer, desk->arg);
 	return true;
 }
 
@@ -372,9 +359,9 @@ void desk_ask(struct desk *desk, const struct ask *ask, struct moment now)
 	struct question *q;
 	uint64_t number;
 
-	desk->counts.asked++;
-	if (desk->conf.cache_in_agent && answer_from_cache(desk, ask, now))
+	if (answer_from_cache(desk, ask, now))
 		return;
+	desk->counts.asked++;
 	if (HASH_COUNT(desk->questions) >= desk->conf.max_questions) {
 		turn_away(desk, ask, SOCKGATE_REASON_TABLE_FULL, now);
 		return;
@@ -505,7 +492,7 @@ static void begin_generation(struct desk *desk)
 	/* 0 is what a kernel starts with. */
 	if (!++desk->generation)
 		desk->generation = 1;
-	decisions_flush(desk->decisions);
+	recall_void(desk->recall, desk->generation);
 	desk->ports.generation(desk->generation, desk->arg);
 }
 
@@ -580,7 +567,7 @@ uint64_t desk_tick(struct desk *desk, struct moment now)
  * The decision was made for another caller: of what was learned of that one,
  * only what must be the same for this one is told.
  */
-static void record_hit(struct desk *desk, struct hit *hit)
+static void record_hit(struct desk *desk, const struct recall_hit *hit)
 {
 	struct verdict *v = hit->verdict;
 	const struct ask *ask = &hit->ask;
@@ -624,11 +611,13 @@ static void record_hit(struct desk *desk, struct hit *hit)
 
 void desk_flush(struct desk *desk)
 {
-	for (unsigned int i = 0; i < desk->n_hits; i++) {
-		record_hit(desk, &desk->hits[i]);
-		verdict_put(desk->hits[i].verdict);
+	struct recall_hit *hits;
+	unsigned int n = recall_take(desk->recall, &hits);
+
+	for (unsigned int i = 0; i < n; i++) {
+		record_hit(desk, &hits[i]);
+		verdict_put(hits[i].verdict);
 	}
-	desk->n_hits = 0;
 }
 
 unsigned int desk_pending(const struct desk *desk)
@@ -646,7 +635,7 @@ const struct desk_counts *desk_counts(const struct desk *desk)
 	return &desk->counts;
 }
 
-const struct decisions *desk_decisions(const struct desk *desk)
+struct recall_counts desk_recall_counts(const struct desk *desk)
 {
-	return desk->decisions;
+	return recall_counts(desk->recall);
 }

@@ -11,6 +11,7 @@
 #include "failure.h"
 #include "identity.h"
 #include "moment.h"
+#include "recall.h"
 #include "sockgate.pb-c.h"
 #include "user.h"
 
@@ -52,7 +53,7 @@ struct ending {
  * ask:        send to the server; returns 0, or -1 if it cannot be sent now
  * generation: tell the kernel that all verdicts of before are void
  * record:     keep what happened
- * now_us:     the monotonic clock, for what an answer took
+ * now_us:     the monotonic clock, for what an answer took; called in any thread
  */
 struct desk_ports {
 	void (*answer)(const struct answer *answer, void *arg);
@@ -72,6 +73,7 @@ struct desk_conf {
 	unsigned int max_questions;
 	unsigned int max_decisions;
 	const struct failure_table *failures;	/* the kernel's, as last seen */
+	uint64_t seed;		/* random, of the decision cache */
 	bool cache_in_agent;
 	bool cache_in_kernel;
 };
@@ -85,12 +87,8 @@ struct desk_conf {
 /* What is left to the server of a deadline when learning took long. */
 #define DESK_SERVER_MS 250
 
-/* Hits of the decision cache whose records are still to be made. */
-#define DESK_MAX_HITS 1024
-
 struct desk_counts {
-	uint64_t asked;			/* questions of the kernel */
-	uint64_t cached;		/* answered from the decision cache */
+	uint64_t asked;			/* by the kernel, and not cached */
 	uint64_t decided;		/* answered by the server */
 	uint64_t failed[__SOCKGATE_REASON_MAX];
 	uint64_t asked_again;		/* lost connection, or old generation */
@@ -110,6 +108,14 @@ struct desk *desk_new(const struct desk_conf *conf,
 
 /* Questions still open are left to the kernel's failure table. */
 void desk_free(struct desk *desk);
+
+/*
+ * desk_recall - answer from the decision cache, if that has the answer
+ * The one thing that may be called in another thread than the rest.
+ * RECALL_FIRST: somebody has to call desk_flush() some time.
+ */
+enum recall_result desk_recall(struct desk *desk, const struct ask *ask,
+			       struct moment now, struct answer *answer);
 
 /* The kernel asks. */
 void desk_ask(struct desk *desk, const struct ask *ask, struct moment now);
@@ -161,6 +167,6 @@ void desk_flush(struct desk *desk);
 unsigned int desk_pending(const struct desk *desk);
 uint64_t desk_server_generation(const struct desk *desk);
 const struct desk_counts *desk_counts(const struct desk *desk);
-const struct decisions *desk_decisions(const struct desk *desk);
+struct recall_counts desk_recall_counts(const struct desk *desk);
 
 #endif

@@ -556,7 +556,7 @@ static void test_decision_on_unknown_user_is_not_remembered(void **state)
 	desk_decided(w.desk, w.asked_number, &d, at(201));
 	assert_int_equal(w.answers, 1);
 	assert_int_equal(w.answer.lifetime_ms, 0);
-	assert_int_equal(decisions_count(desk_decisions(w.desk)), 0);
+	assert_int_equal(desk_recall_counts(w.desk).decisions, 0);
 }
 
 /* Another change of the file could hide behind the same key. */

@@ -3,6 +3,11 @@
  * Three kinds of sockets: the registered one gets questions and sends answers;
  * "control" waits for replies, in the event loop; threads that open executables
  * take one each out of a stack under its lock.
+ *
+ * A thread of its own reads questions: it costs less than to be told of each by
+ * the event loop, and what is known already does not wait for what the loop is
+ * doing.  Questions that it cannot answer wait for the loop in k->waiting; if
+ * there are too many, it reads no more, and the kernel sees that we are busy.
  */
 #include "kernel.h"
 
@@ -11,20 +16,39 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "genl.h"
 #include "log.h"
 
 #define MAX_OPENERS 16
+#define MAX_WAITING 256
+
+struct waiting {
+	unsigned int n;
+	struct ask ask[MAX_WAITING];
+};
 
 struct kernel {
 	struct genl *asks;
 	struct genl *control;
-	struct event *event;
 	kernel_ask_fn fn;
+	kernel_recall_fn recall;
 	void *arg;
+	pthread_t reader;
+	bool reading;
+	struct event *event;
+	int fd;				/* tells the loop that some wait */
+	pthread_mutex_t waiting_lock;
+	pthread_cond_t room;
+	_Atomic bool stop;		/* set under the lock */
+	struct waiting *waiting;	/* the reader adds to this one */
+	struct waiting *taken;		/* the loop has this one */
+	struct waiting both[2];
 	struct kernel_counts counts;
 	pthread_mutex_t lock;		/* of the stack */
 	struct genl *openers[MAX_OPENERS];
@@ -38,135 +62,176 @@ static void get_bytes(const struct nlattr *a, void *to, size_t size)
 	memcpy(to, mnl_attr_get_payload(a), size);
 }
 
-/* An address has the length of its family, or is not there. */
-static int get_address(const struct nlattr *a, uint8_t family, uint8_t *addr,
-		       uint8_t *len)
+/* Returns the length of the address, 0 if there is none. */
+static uint8_t get_address(uint8_t to[16], const uint8_t from[16],
+			   uint8_t family)
 {
-	*len = 0;
-	if (!a)
+	uint32_t word[4];
+
+	memcpy(word, from, sizeof(word));
+	if (family == AF_INET)
+		word[1] = word[2] = word[3] = 0;
+	memcpy(to, word, sizeof(word));
+	if (!(word[0] | word[1] | word[2] | word[3]))
 		return 0;
-	*len = family == AF_INET ? 4 : 16;
-	if (mnl_attr_get_payload_len(a) != *len)
-		return -1;
-	get_bytes(a, addr, *len);
-	return 0;
-}
-
-static uint16_t get_port(const struct nlattr *a)
-{
-	return a ? ntohs(mnl_attr_get_u16(a)) : 0;
-}
-
-static uint64_t get_u64(const struct nlattr *a)
-{
-	return a ? mnl_attr_get_u64(a) : 0;
-}
-
-static bool complete(const struct nlattr *const attr[])
-{
-	static const uint16_t required[] = {
-		SOCKGATE_A_ID, SOCKGATE_A_EVENT, SOCKGATE_A_FAMILY,
-		SOCKGATE_A_PROTOCOL, SOCKGATE_A_UID, SOCKGATE_A_EXE,
-		SOCKGATE_A_PROCESS, SOCKGATE_A_REMAINING,
-	};
-
-	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++)
-		if (!attr[required[i]])
-			return false;
-	return true;
+	return family == AF_INET ? 4 : 16;
 }
 
 int ask_parse(struct ask *ask, const struct nlattr *const attr[])
 {
-	memset(ask, 0, sizeof(*ask));
-	if (!complete(attr))
+	struct sockgate_ask a;
+
+	if (!attr[SOCKGATE_A_ASK])
 		return -1;
-	ask->id = get_u64(attr[SOCKGATE_A_ID]);
-	ask->event = mnl_attr_get_u8(attr[SOCKGATE_A_EVENT]);
-	ask->family = mnl_attr_get_u8(attr[SOCKGATE_A_FAMILY]);
-	ask->protocol = mnl_attr_get_u8(attr[SOCKGATE_A_PROTOCOL]);
-	if (ask->event == SOCKGATE_EVENT_UNSPEC ||
-	    ask->event > SOCKGATE_EVENT_MAX ||
-	    (ask->family != AF_INET && ask->family != AF_INET6))
+	get_bytes(attr[SOCKGATE_A_ASK], &a, sizeof(a));
+	if (a.event == SOCKGATE_EVENT_UNSPEC || a.event > SOCKGATE_EVENT_MAX ||
+	    (a.family != AF_INET && a.family != AF_INET6))
 		return -1;
-	if (get_address(attr[SOCKGATE_A_LADDR], ask->family, ask->laddr,
-			&ask->laddr_len) ||
-	    get_address(attr[SOCKGATE_A_RADDR], ask->family, ask->raddr,
-			&ask->raddr_len))
-		return -1;
-	ask->lport = get_port(attr[SOCKGATE_A_LPORT]);
-	ask->rport = get_port(attr[SOCKGATE_A_RPORT]);
-	ask->uid = mnl_attr_get_u32(attr[SOCKGATE_A_UID]);
-	ask->cgroup = get_u64(attr[SOCKGATE_A_CGROUP]);
-	ask->netns = get_u64(attr[SOCKGATE_A_NETNS]);
-	get_bytes(attr[SOCKGATE_A_EXE], &ask->exe, sizeof(ask->exe));
-	get_bytes(attr[SOCKGATE_A_PROCESS], &ask->process,
-		  sizeof(ask->process));
-	ask->remaining_ms = mnl_attr_get_u32(attr[SOCKGATE_A_REMAINING]);
-	if (attr[SOCKGATE_A_COMM])
-		snprintf(ask->comm, sizeof(ask->comm), "%s",
-			 mnl_attr_get_str(attr[SOCKGATE_A_COMM]));
+	*ask = (struct ask){
+		.id = a.id,
+		.cgroup = a.cgroup,
+		.netns = a.netns,
+		.exe = a.exe,
+		.process = a.process,
+		.uid = a.uid,
+		.remaining_ms = a.remaining_ms,
+		.lport = ntohs(a.lport),
+		.rport = ntohs(a.rport),
+		.event = a.event,
+		.family = a.family,
+		.protocol = a.protocol,
+	};
+	ask->laddr_len = get_address(ask->laddr, a.laddr, a.family);
+	ask->raddr_len = get_address(ask->raddr, a.raddr, a.family);
+	memcpy(ask->comm, a.comm, sizeof(a.comm));	/* has one byte more */
 	return 0;
+}
+
+/* Called by the reader. */
+static void leave_to_loop(struct kernel *k, const struct ask *ask)
+{
+	uint64_t one = 1;
+	bool tell = false;
+
+	pthread_mutex_lock(&k->waiting_lock);
+	while (k->waiting->n == MAX_WAITING && !k->stop)
+		pthread_cond_wait(&k->room, &k->waiting_lock);
+	if (!k->stop) {
+		tell = !k->waiting->n;
+		k->waiting->ask[k->waiting->n++] = *ask;
+	}
+	pthread_mutex_unlock(&k->waiting_lock);
+	/* The counter cannot overflow: one write each time they are taken. */
+	if (tell && write(k->fd, &one, sizeof(one)) < 0)
+		abort();
 }
 
 static int on_message(uint8_t cmd, const struct nlattr *const attr[], void *arg)
 {
 	struct kernel *k = arg;
+	struct answer answer;
 	struct ask ask;
 
 	if (cmd != SOCKGATE_CMD_ASK)
 		return 0;
-	if (ask_parse(&ask, attr)) {
+	if (ask_parse(&ask, attr))
 		k->counts.malformed++;
-		return 0;
-	}
-	k->fn(&ask, k->arg);
+	else if (k->recall && k->recall(&ask, &answer, k->arg))
+		kernel_answer(k, &answer);
+	else
+		leave_to_loop(k, &ask);
 	return 0;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void *read_questions(void *arg)
 {
 	struct kernel *k = arg;
 
-	(void)fd;
+	while (!k->stop) {
+		if (genl_receive(k->asks, on_message, k) >= 0)
+			continue;
+		if (errno == ENOBUFS)
+			k->counts.overruns++;
+		else
+			k->counts.malformed++;
+	}
+	return NULL;
+}
+
+static void on_waiting(evutil_socket_t fd, short what, void *arg)
+{
+	struct kernel *k = arg;
+	struct waiting *taken;
+	uint64_t n;
+
 	(void)what;
-	if (genl_receive(k->asks, on_message, k) >= 0)
+	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return;
-	if (errno == ENOBUFS)
-		k->counts.overruns++;
-	else
-		k->counts.malformed++;
+	pthread_mutex_lock(&k->waiting_lock);
+	taken = k->waiting;
+	k->waiting = k->taken;
+	k->waiting->n = 0;
+	k->taken = taken;
+	pthread_cond_signal(&k->room);
+	pthread_mutex_unlock(&k->waiting_lock);
+	for (unsigned int i = 0; i < taken->n; i++)
+		k->fn(&taken->ask[i], k->arg);
+}
+
+/* Signals are the event loop's: the reader must not be the one to get them. */
+static int start_reader(struct kernel *k)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	errno = pthread_create(&k->reader, NULL, read_questions, k);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	k->reading = !errno;
+	return errno ? -1 : 0;
+}
+
+void kernel_recall(struct kernel *k, kernel_recall_fn fn)
+{
+	k->recall = fn;
+}
+
+void kernel_stop(struct kernel *k)
+{
+	if (!k || !k->reading)
+		return;
+	pthread_mutex_lock(&k->waiting_lock);
+	k->stop = true;
+	pthread_cond_signal(&k->room);
+	pthread_mutex_unlock(&k->waiting_lock);
+	/* 16 bytes that the kernel sends back. */
+	if (genl_wake(k->asks))
+		abort();
+	pthread_join(k->reader, NULL);
+	k->reading = false;
+	event_del(k->event);
 }
 
 /* ---- answers ---- */
 
-static void put_scope(struct nlmsghdr *nlh, const struct scope *scope)
-{
-	mnl_attr_put_u32(nlh, SOCKGATE_A_FIELDS, scope->fields);
-	if (scope->fields & SOCKGATE_F_LADDR)
-		mnl_attr_put_u8(nlh, SOCKGATE_A_LPREFIX, scope->lprefix);
-	if (scope->fields & SOCKGATE_F_RADDR)
-		mnl_attr_put_u8(nlh, SOCKGATE_A_RPREFIX, scope->rprefix);
-}
-
 void kernel_answer(struct kernel *k, const struct answer *a)
 {
-	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+	char buf[64] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
 	struct nlmsghdr *nlh = genl_begin(k->asks, buf, SOCKGATE_CMD_ANSWER, 0);
+	const struct sockgate_answer answer = {
+		.id = a->id,
+		.lifetime_ms = a->lifetime_ms,
+		.generation = a->generation,
+		.fields = a->scope.fields,
+		.tag = a->tag,
+		.error = a->error,
+		.action = a->action,
+		.reason = a->reason,
+		.lprefix = a->scope.lprefix,
+		.rprefix = a->scope.rprefix,
+	};
 
-	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, a->id);
-	mnl_attr_put_u8(nlh, SOCKGATE_A_ACTION, a->action);
-	if (a->action == SOCKGATE_ACTION_DENY)
-		mnl_attr_put_u32(nlh, SOCKGATE_A_ERROR, a->error);
-	if (a->action == SOCKGATE_ACTION_FAIL)
-		mnl_attr_put_u8(nlh, SOCKGATE_A_REASON, a->reason);
-	if (a->lifetime_ms) {
-		mnl_attr_put_u32(nlh, SOCKGATE_A_LIFETIME, a->lifetime_ms);
-		mnl_attr_put_u32(nlh, SOCKGATE_A_GENERATION, a->generation);
-		put_scope(nlh, &a->scope);
-	}
-	if (a->tag)
-		mnl_attr_put_u32(nlh, SOCKGATE_A_TAG, a->tag);
+	mnl_attr_put(nlh, SOCKGATE_A_ANSWER, sizeof(answer), &answer);
 	if (genl_send(k->asks, nlh))
 		k->counts.unsent++;
 }
@@ -182,6 +247,11 @@ struct kernel *kernel_open(char *why, size_t why_size)
 		return NULL;
 	}
 	pthread_mutex_init(&k->lock, NULL);
+	pthread_mutex_init(&k->waiting_lock, NULL);
+	pthread_cond_init(&k->room, NULL);
+	k->waiting = &k->both[0];
+	k->taken = &k->both[1];
+	k->fd = -1;
 	k->control = genl_open(why, why_size);
 	if (k->control)
 		k->asks = genl_open(why, why_size);
@@ -196,14 +266,29 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
+	kernel_stop(k);
 	if (k->event)
 		event_free(k->event);
+	if (k->fd >= 0)
+		close(k->fd);
 	genl_close(k->asks);
 	genl_close(k->control);
 	while (k->n_openers)
 		genl_close(k->openers[--k->n_openers]);
+	pthread_cond_destroy(&k->room);
+	pthread_mutex_destroy(&k->waiting_lock);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
+}
+
+static int watch_waiting(struct kernel *k, struct event_base *base)
+{
+	k->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (k->fd < 0)
+		return -1;
+	k->event = event_new(base, k->fd, EV_READ | EV_PERSIST, on_waiting, k);
+	errno = ENOMEM;
+	return k->event && !event_add(k->event, NULL) ? 0 : -1;
 }
 
 int kernel_register(struct kernel *k, struct event_base *base,
@@ -214,14 +299,9 @@ int kernel_register(struct kernel *k, struct event_base *base,
 
 	k->fn = fn;
 	k->arg = arg;
-	k->event = event_new(base, genl_fd(k->asks), EV_READ | EV_PERSIST,
-			     on_readable, k);
-	if (!k->event || event_add(k->event, NULL)) {
-		snprintf(why, why_size, "out of memory");
-		return -1;
-	}
 	nlh = genl_begin(k->asks, buf, SOCKGATE_CMD_REGISTER, 0);
-	if (!genl_call(k->asks, nlh, NULL, NULL))
+	if (!watch_waiting(k, base) && !genl_call(k->asks, nlh, NULL, NULL) &&
+	    !start_reader(k))
 		return 0;
 	snprintf(why, why_size, errno == EBUSY ?
 		 "another agent is registered with the kernel module (%s)" :

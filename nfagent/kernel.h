@@ -15,9 +15,9 @@ struct nlattr;
 struct kernel;
 
 struct kernel_counts {
-	uint64_t overruns;	/* the kernel had more questions than we read */
-	uint64_t malformed;
-	uint64_t unsent;	/* answers the socket did not take */
+	_Atomic uint64_t overruns;	/* the kernel had more than we read */
+	_Atomic uint64_t malformed;
+	_Atomic uint64_t unsent;	/* answers the socket did not take */
 };
 
 /* What SET_CONFIG takes; what is not given stays as it is. */
@@ -48,14 +48,27 @@ void kernel_close(struct kernel *k);
 
 /*
  * kernel_register - become the agent
- * @fn: called in the event loop for each question
+ * @fn: called in the event loop for each question that was not answered before
  * Returns 0, or -1 with a sentence in @why.
  */
 typedef void (*kernel_ask_fn)(const struct ask *ask, void *arg);
 int kernel_register(struct kernel *k, struct event_base *base,
 		    kernel_ask_fn fn, void *arg, char *why, size_t why_size);
 
-/* Sent without waiting; a failure is counted and left to the kernel's deadline. */
+/*
+ * kernel_recall - what answers a question at once, if it can; before
+ *                 kernel_register(), whose @arg it gets
+ * @fn: called in the thread that reads questions; false leaves the question to
+ *      the event loop
+ */
+typedef bool (*kernel_recall_fn)(const struct ask *ask, struct answer *answer,
+				 void *arg);
+void kernel_recall(struct kernel *k, kernel_recall_fn fn);
+
+/* No function is called from here on. */
+void kernel_stop(struct kernel *k);
+
+/* In any thread.  Sent without waiting; a failure is counted and left to the kernel's deadline. */
 void kernel_answer(struct kernel *k, const struct answer *answer);
 
 /*

@@ -125,6 +125,22 @@ int verdict_read(struct verdict *v, const Sockgate__Decision *decision,
 	       place_tag(mark_mask, decision->tag, &v->tag) ? 0 : -1;
 }
 
+void verdict_answer(const struct verdict *v, uint64_t ask_id,
+		    uint32_t generation, uint64_t lifetime_ms,
+		    struct answer *answer)
+{
+	*answer = (struct answer){
+		.id = ask_id,
+		.action = v->action,
+		.error = v->error,
+		.scope = v->scope,
+		.tag = v->tag,
+		.generation = generation,
+		.lifetime_ms = lifetime_ms < UINT32_MAX ?
+			       (uint32_t)lifetime_ms : UINT32_MAX,
+	};
+}
+
 bool verdict_lasts(const Sockgate__Decision *decision,
 		   const struct identity *id, const struct user *user)
 {

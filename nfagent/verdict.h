@@ -14,6 +14,7 @@
 /*
  * A decision as it is remembered.  It lives as long as a reference is held:
  * the cache holds one, and so does a record that has still to be written.
+ * References may be taken and put in any thread.
  */
 struct verdict {
 	struct scope scope;
@@ -21,7 +22,7 @@ struct verdict {
 	uint32_t tag;			/* shifted */
 	uint32_t error;
 	uint8_t action;			/* enum sockgate_action */
-	unsigned int refs;
+	_Atomic unsigned int refs;
 	struct sockgate_file exe;	/* of the question it was made for */
 	Sockgate__Decision *decision;	/* as the server sent it */
 	Sockgate__Process *process;	/* what was learned then */
@@ -50,6 +51,14 @@ void verdict_put(struct verdict *v);
  */
 int verdict_read(struct verdict *v, const Sockgate__Decision *decision,
 		 const struct ask *ask, uint32_t mark_mask);
+
+/*
+ * verdict_answer - what to tell the kernel
+ * @lifetime_ms: how long it may remember; 0: not at all
+ */
+void verdict_answer(const struct verdict *v, uint64_t ask_id,
+		    uint32_t generation, uint64_t lifetime_ms,
+		    struct answer *answer);
 
 /*
  * verdict_lasts - may a decision be remembered?

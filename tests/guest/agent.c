@@ -41,55 +41,41 @@ struct agent {
 	char buf[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
-static uint64_t u64_of(const struct nlattr *a)
+static size_t address_len(const uint8_t addr[16], uint8_t family)
 {
-	return a ? mnl_attr_get_u64(a) : 0;
+	static const uint8_t none[16];
+
+	return !memcmp(addr, none, sizeof(none)) ? 0 : family == AF_INET ? 4 : 16;
 }
 
-static uint32_t u32_of(const struct nlattr *a)
+static int read_ask(struct ask *ask, const struct nlattr *const attr[])
 {
-	return a ? mnl_attr_get_u32(a) : 0;
-}
+	struct sockgate_ask q;
 
-static uint16_t port_of(const struct nlattr *a)
-{
-	return a ? ntohs(mnl_attr_get_u16(a)) : 0;
-}
-
-static uint8_t u8_of(const struct nlattr *a)
-{
-	return a ? mnl_attr_get_u8(a) : 0;
-}
-
-/* genl_parse() has checked that it fits. */
-static size_t bytes_of(void *to, const struct nlattr *a)
-{
-	size_t n = a ? mnl_attr_get_payload_len(a) : 0;
-
-	if (n)
-		memcpy(to, mnl_attr_get_payload(a), n);
-	return n;
-}
-
-static void read_ask(struct ask *ask, const struct nlattr *const attr[])
-{
+	if (!attr[SOCKGATE_A_ASK])
+		return -1;
+	/* genl_parse() has checked that it fits. */
+	memcpy(&q, mnl_attr_get_payload(attr[SOCKGATE_A_ASK]), sizeof(q));
 	*ask = (struct ask){
-		.id = u64_of(attr[SOCKGATE_A_ID]),
-		.event = u8_of(attr[SOCKGATE_A_EVENT]),
-		.family = u8_of(attr[SOCKGATE_A_FAMILY]),
-		.protocol = u8_of(attr[SOCKGATE_A_PROTOCOL]),
-		.lport = port_of(attr[SOCKGATE_A_LPORT]),
-		.rport = port_of(attr[SOCKGATE_A_RPORT]),
-		.uid = u32_of(attr[SOCKGATE_A_UID]),
-		.cgroup = u64_of(attr[SOCKGATE_A_CGROUP]),
-		.netns = u64_of(attr[SOCKGATE_A_NETNS]),
-		.remaining = u32_of(attr[SOCKGATE_A_REMAINING]),
+		.id = q.id,
+		.event = q.event,
+		.family = q.family,
+		.protocol = q.protocol,
+		.lport = ntohs(q.lport),
+		.rport = ntohs(q.rport),
+		.uid = q.uid,
+		.cgroup = q.cgroup,
+		.netns = q.netns,
+		.remaining = q.remaining_ms,
+		.exe = q.exe,
+		.process = q.process,
+		.laddr_len = address_len(q.laddr, q.family),
+		.raddr_len = address_len(q.raddr, q.family),
 	};
-	ask->laddr_len = bytes_of(ask->laddr, attr[SOCKGATE_A_LADDR]);
-	ask->raddr_len = bytes_of(ask->raddr, attr[SOCKGATE_A_RADDR]);
-	bytes_of(&ask->exe, attr[SOCKGATE_A_EXE]);
-	bytes_of(&ask->process, attr[SOCKGATE_A_PROCESS]);
-	bytes_of(ask->comm, attr[SOCKGATE_A_COMM]);
+	memcpy(ask->laddr, q.laddr, sizeof(ask->laddr));
+	memcpy(ask->raddr, q.raddr, sizeof(ask->raddr));
+	memcpy(ask->comm, q.comm, sizeof(ask->comm));
+	return 0;
 }
 
 static int enqueue(struct agent *a, const struct nlattr *const attr[])
@@ -98,7 +84,11 @@ static int enqueue(struct agent *a, const struct nlattr *const attr[])
 
 	if (!q)
 		return -1;
-	read_ask(&q->ask, attr);
+	if (read_ask(&q->ask, attr)) {
+		free(q);
+		errno = EBADMSG;
+		return -1;
+	}
 	*a->last = q;
 	a->last = &q->next;
 	return 0;
@@ -228,33 +218,24 @@ int agent_next(struct agent *a, struct ask *ask, int timeout_ms)
 	return 1;
 }
 
-static void put_u32(struct nlmsghdr *nlh, uint16_t attr, uint32_t value)
-{
-	if (value)
-		mnl_attr_put_u32(nlh, attr, value);
-}
-
-static void put_u8(struct nlmsghdr *nlh, uint16_t attr, uint8_t value)
-{
-	if (value)
-		mnl_attr_put_u8(nlh, attr, value);
-}
-
 int agent_answer(struct agent *a, uint64_t id, const struct answer *answer)
 {
 	char buf[512] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct nlmsghdr *nlh = genl_begin(a->genl, buf, SOCKGATE_CMD_ANSWER, 0);
+	const struct sockgate_answer message = {
+		.id = id,
+		.lifetime_ms = answer->lifetime,
+		.generation = answer->generation,
+		.fields = answer->fields,
+		.tag = answer->tag,
+		.error = answer->error,
+		.action = answer->action,
+		.reason = answer->reason,
+		.lprefix = answer->lprefix,
+		.rprefix = answer->rprefix,
+	};
 
-	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, id);
-	put_u8(nlh, SOCKGATE_A_ACTION, answer->action);
-	put_u32(nlh, SOCKGATE_A_ERROR, answer->error);
-	put_u8(nlh, SOCKGATE_A_REASON, answer->reason);
-	put_u32(nlh, SOCKGATE_A_LIFETIME, answer->lifetime);
-	put_u32(nlh, SOCKGATE_A_GENERATION, answer->generation);
-	put_u32(nlh, SOCKGATE_A_FIELDS, answer->fields);
-	put_u8(nlh, SOCKGATE_A_LPREFIX, answer->lprefix);
-	put_u8(nlh, SOCKGATE_A_RPREFIX, answer->rprefix);
-	put_u32(nlh, SOCKGATE_A_TAG, answer->tag);
+	mnl_attr_put(nlh, SOCKGATE_A_ANSWER, sizeof(message), &message);
 	return agent_call(a, nlh);
 }
 

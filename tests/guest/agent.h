@@ -24,7 +24,7 @@ struct ask {
 	char comm[16];
 };
 
-/* An answer; what is 0 is not sent. */
+/* An answer: struct sockgate_answer but for the id. */
 struct answer {
 	uint8_t action, reason, lprefix, rprefix;
 	uint32_t error, lifetime, generation, fields, tag;

@@ -4,7 +4,8 @@
  *
  * All commands that come from user space need CAP_NET_ADMIN in the initial
  * user namespace.  All multi-byte values are in host order, except addresses
- * and the attributes of type be16.
+ * and what is of type be16.  Structures have no holes; those that are attributes
+ * are at 4-byte alignment.
  *
  * SOCKGATE_CMD_REGISTER   agent -> kernel
  *     (no attributes)     From now on this socket receives questions.  One
@@ -14,34 +15,13 @@
  *                         the kernel without an agent.
  *
  * SOCKGATE_CMD_ASK        kernel -> agent
- *     ID:          u64    names the request until it is answered
- *     EVENT:       u8     enum sockgate_event
- *     FAMILY:      u8     AF_INET or AF_INET6 (mapped addresses are AF_INET)
- *     PROTOCOL:    u8     IPPROTO_*
- *     LADDR:       4 or 16 bytes, absent if unbound
- *     LPORT:       be16   0 if unbound
- *     RADDR:       4 or 16 bytes, absent for listen
- *     RPORT:       be16   0 for listen
- *     UID:         u32    of the calling thread, in the initial user namespace
- *     CGROUP:      u64    id of the socket's cgroup (version 2 hierarchy)
- *     NETNS:       u64    cookie of the socket's network namespace
- *     EXE:         struct sockgate_file
- *     PROCESS:     struct sockgate_process
- *     COMM:        string, for display only
- *     REMAINING:   u32    milliseconds until the kernel's own deadline
+ *     ASK:         struct sockgate_ask
  *
  * SOCKGATE_CMD_ANSWER     agent -> kernel (no reply unless NLM_F_ACK)
- *     ID:          u64
- *     ACTION:      u8     enum sockgate_action
- *     ERROR:       u32    for DENY: EACCES, ECONNREFUSED or EPERM
- *     REASON:      u8     for FAIL: the row of the failure table to apply
- *     LIFETIME:    u32    milliseconds to cache the verdict; 0: do not
- *     GENERATION:  u32    the policy the verdict comes from; a verdict of
- *                         another than the current one is not cached
- *     FIELDS:      u32    SOCKGATE_F_*: what the decision looked at
- *     LPREFIX:     u8     leading bits of LADDR looked at (with F_LADDR)
- *     RPREFIX:     u8     leading bits of RADDR looked at (with F_RADDR)
- *     TAG:         u32    application tag, already shifted into the mark mask
+ *     ANSWER:      struct sockgate_answer, and nothing else
+ *
+ * A question waits for each of these two, so they are one attribute: it costs
+ * the kernel and the agent less than a dozen.
  *
  * SOCKGATE_CMD_OPEN_EXE   agent -> kernel, replies with the same command
  *     ID:          u64    of a pending request
@@ -97,31 +77,11 @@ enum sockgate_cmd {
 
 enum sockgate_attr {
 	SOCKGATE_A_UNSPEC,
+	SOCKGATE_A_ASK,
+	SOCKGATE_A_ANSWER,
 	SOCKGATE_A_ID,
-	SOCKGATE_A_EVENT,
-	SOCKGATE_A_FAMILY,
-	SOCKGATE_A_PROTOCOL,
-	SOCKGATE_A_LADDR,
-	SOCKGATE_A_LPORT,
-	SOCKGATE_A_RADDR,
-	SOCKGATE_A_RPORT,
-	SOCKGATE_A_UID,
-	SOCKGATE_A_CGROUP,
-	SOCKGATE_A_NETNS,
-	SOCKGATE_A_EXE,
-	SOCKGATE_A_PROCESS,
-	SOCKGATE_A_COMM,
-	SOCKGATE_A_REMAINING,
-	SOCKGATE_A_ACTION,
-	SOCKGATE_A_ERROR,
-	SOCKGATE_A_REASON,
-	SOCKGATE_A_LIFETIME,
-	SOCKGATE_A_GENERATION,
-	SOCKGATE_A_FIELDS,
-	SOCKGATE_A_LPREFIX,
-	SOCKGATE_A_RPREFIX,
-	SOCKGATE_A_TAG,
 	SOCKGATE_A_FD,
+	SOCKGATE_A_GENERATION,
 	SOCKGATE_A_DEADLINE,
 	SOCKGATE_A_MAX_PENDING,
 	SOCKGATE_A_MAX_CACHED,
@@ -218,6 +178,42 @@ struct sockgate_process {
 	__u64	exec_id;
 	__u32	pid;		/* thread group, initial pid namespace */
 	__u32	tid;		/* the first caller; no part of the identity */
+};
+
+/* A caller that waits.  Addresses of AF_INET are 4 bytes, the others zero. */
+struct sockgate_ask {
+	__u64	id;		/* names the request until it is answered */
+	__u64	cgroup;		/* id of the socket's (version 2 hierarchy) */
+	__u64	netns;		/* cookie of the socket's network namespace */
+	struct sockgate_file exe;
+	struct sockgate_process process;
+	__u8	laddr[16];	/* zero: unbound */
+	__u8	raddr[16];	/* zero for listen */
+	__be16	lport;		/* 0: unbound */
+	__be16	rport;		/* 0 for listen */
+	__u32	uid;		/* of the thread, in the initial user namespace */
+	__u32	remaining_ms;	/* until the kernel's own deadline */
+	__u8	event;		/* enum sockgate_event */
+	__u8	family;		/* AF_INET or AF_INET6 (mapped ones are AF_INET) */
+	__u8	protocol;	/* IPPROTO_* */
+	__u8	pad;
+	char	comm[16];	/* ends with a NUL; for display only */
+};
+
+/* What becomes of it. */
+struct sockgate_answer {
+	__u64	id;
+	__u32	lifetime_ms;	/* to cache the verdict; 0: do not */
+	__u32	generation;	/* the policy the verdict comes from; one of
+				 * another than the current is not cached
+				 */
+	__u32	fields;		/* SOCKGATE_F_*: what the decision looked at */
+	__u32	tag;		/* already shifted into the mark mask */
+	__u32	error;		/* for DENY: EACCES, ECONNREFUSED or EPERM */
+	__u8	action;		/* enum sockgate_action */
+	__u8	reason;		/* for FAIL: the row of the table to apply */
+	__u8	lprefix;	/* bits of laddr looked at (with F_LADDR) */
+	__u8	rprefix;	/* bits of raddr looked at (with F_RADDR) */
 };
 
 /* One row of the failure table. */
