@@ -144,11 +144,13 @@ const char *name_event_state(unsigned int event, unsigned int protocol)
 	return name_event(event);
 }
 
-int event_from_name(const char *name)
+int events_from_name(const char *name)
 {
+	int event = find(events, COUNT(events), name);
+
 	if (!strcasecmp(name, "syn_sent"))
-		return SOCKGATE_EVENT_CONNECT;
-	return find(events, COUNT(events), name);
+		return 1 << SOCKGATE_EVENT_CONNECT | 1 << SOCKGATE_EVENT_SEND;
+	return event < 0 ? -1 : 1 << event;
 }
 
 /*
