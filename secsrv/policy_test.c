@@ -109,6 +109,22 @@ static const struct {
 	  "unknown key \"user\" in default" },
 	{ "rules = ();\ndefault = \"no\";", 2, "allow, deny or audit" },
 	{ "rules = ();\ndefault = 5;", 2, "must be a group" },
+	/* Modulo 2^32 these are port 80, user 1 and a lifetime of 5. */
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = 4294967376; } );",
+	  2, "4294967376 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = 4294967376L; } );",
+	  2, "out of range" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\n"
+	  "port = [ 443, 4294967376 ]; } );", 2, "4294967376 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = 4294967297; } );",
+	  2, "4294967297 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = 4294967297L; } );",
+	  2, "user must be" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = 3000000000; } );",
+	  2, "3000000000 needs an L" },
+	{ "rules = ();\nlifetime = 4294967301;", 2, "4294967301 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nprotocol = 4294967302L; } );",
+	  2, "unknown protocol" },
 	{ "rules = ();\n  @include \"other.conf\"\n", 2, "@include" },
 };
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf_text.h"
 #include "settings.h"
 
 int settings_fail(struct policy_error *err, const config_setting_t *at,
@@ -97,34 +98,13 @@ char *settings_read_file(const char *file, size_t limit, size_t *len,
 	return text;
 }
 
-/* libconfig acts on "@include" before its parser sees it, so look for it here. */
-static unsigned int include_line(const char *text)
-{
-	unsigned int line = 1;
-
-	for (const char *p = text; p; line++) {
-		p += strspn(p, " \t");
-		if (!strncmp(p, "@include", 8))
-			return line;
-		p = strchr(p, '\n');
-		if (p)
-			p++;
-	}
-	return 0;
-}
-
 int settings_parse(config_t *cfg, const char *text, size_t len,
 		   const char *name, struct policy_error *err)
 {
 	snprintf(err->file, sizeof(err->file), "%s", name);
-	if (strlen(text) != len)
-		return settings_fail(err, NULL, "contains a NUL byte");
-	err->line = include_line(text);
-	if (err->line) {
-		snprintf(err->reason, sizeof(err->reason),
-			 "@include is not allowed: put everything in one file");
+	if (conf_text_check(text, len, false, &err->line, err->reason,
+			    sizeof(err->reason)))
 		return -1;
-	}
 	if (config_read_string(cfg, text) == CONFIG_TRUE)
 		return 0;
 	err->line = (unsigned int)config_error_line(cfg);
