@@ -120,21 +120,42 @@ static void show_decision(const Sockgate__Record *r)
 	line("generation", text);
 }
 
+struct sentence {
+	const char *verdict, *text;
+	enum colour colour;
+};
+
+static const struct sentence *sentence_of(const char *verdict)
+{
+	static const struct sentence sentences[] = {
+		{ "allow", "allowed", COLOUR_GOOD },
+		{ "audit", "allowed", COLOUR_GOOD },
+		{ "deny", "denied", COLOUR_BAD },
+		{ "unknown", "the agent does not say what the caller got, it was decided",
+		  COLOUR_NOTE },
+	};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(sentences) / sizeof(sentences[0]) &&
+	       strcmp(sentences[i].verdict, verdict))
+		i++;
+	return &sentences[i];
+}
+
 /* The sentence that answers the question. */
 static void show_verdict(const Sockgate__Record *r, const char *id,
 			 const char *policy_file)
 {
 	const Sockgate__Decision *d = r->decision;
-	const char *verdict = record_verdict(r);
+	const struct sentence *s = sentence_of(record_verdict(r));
 	bool colours = text_colours_wanted(stdout);
 	char rule[256], file[256];
 
-	printf("%s: %s%s%s", id,
-	       text_colour(*verdict == 'd' ? COLOUR_BAD : COLOUR_GOOD, colours),
-	       *verdict == 'd' ? "denied" : "allowed", text_colour(COLOUR_NONE, colours));
-	if (*verdict == 'd' && d)
+	printf("%s: %s%s%s", id, text_colour(s->colour, colours), s->text,
+	       text_colour(COLOUR_NONE, colours));
+	if (s->colour == COLOUR_BAD && d && d->error)
 		printf(" (%s)", name_error(d->error));
-	if (!strcmp(verdict, "audit"))
+	if (!strcmp(s->verdict, "audit"))
 		printf(", to be noticed,");
 	if (r->outcome == SOCKGATE__OUTCOME__OUTCOME_FAILURE)
 		printf(" by the failure table");

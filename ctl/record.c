@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "names.h"
+#include "query.h"
 #include "sha256.h"
 #include "text.h"
 
@@ -98,9 +99,16 @@ char *record_time(int64_t time_us, bool utc, char *text, size_t size)
 
 const char *record_verdict(const Sockgate__Record *r)
 {
-	if (!r->decision || r->decision->action != SOCKGATE__ACTION__ACTION_ALLOW)
+	bool failure = r->outcome == SOCKGATE__OUTCOME__OUTCOME_FAILURE;
+
+	switch (query_effect(r)) {
+	case SOCKGATE__ACTION__ACTION_ALLOW:
+		return !failure && r->decision && r->decision->audit ? "audit" : "allow";
+	case SOCKGATE__ACTION__ACTION_DENY:
 		return "deny";
-	return r->decision->audit ? "audit" : "allow";
+	default:
+		return "unknown";
+	}
 }
 
 static void put_application(char *cell, const struct parts *p)
@@ -328,13 +336,11 @@ static json_t *fields_json(const Sockgate__Decision *d)
 
 static json_t *decision_json(const Sockgate__Record *r, const Sockgate__Decision *d)
 {
-	bool denied = d->action != SOCKGATE__ACTION__ACTION_ALLOW;
-
 	return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:b,"
 			 " s:o}",
 			 "verdict", record_verdict(r),
-			 "error", denied ? json_string(name_error(d->error)) :
-					   json_null(),
+			 "error", d->error ? json_string(name_error(d->error)) :
+					     json_null(),
 			 "id", text_json(d->decision_id), "rule", text_json(d->rule),
 			 "rule_line", (json_int_t)d->rule_line,
 			 "tag", (json_int_t)d->tag,

@@ -93,7 +93,7 @@ static void empty_record(void **state)
 	(void)state;
 	record_row(&empty, &row);
 	assert_string_equal(row.cell[COLUMN_HOST], "-");
-	assert_string_equal(row.cell[COLUMN_DECISION], "deny");
+	assert_string_equal(row.cell[COLUMN_DECISION], "unknown");
 	assert_string_equal(row.cell[COLUMN_REMOTE], "-");
 	assert_string_equal(row.cell[COLUMN_APPLICATION], "- (?)");
 	json = record_json(&empty);
@@ -120,6 +120,31 @@ static void decisions(void **state)
 	record.reason = (char *)"server_away";
 	record_row(&record, &row);
 	assert_string_equal(row.cell[COLUMN_RULE], "failure: server_away");
+	assert_string_equal(row.cell[COLUMN_DECISION], "unknown");
+}
+
+/* A row of the failure table may let the caller through. */
+static void failures(void **state)
+{
+	struct record_row row;
+	json_t *json;
+
+	(void)state;
+	record.outcome = SOCKGATE__OUTCOME__OUTCOME_FAILURE;
+	record.reason = (char *)"server_away";
+	record.decision = NULL;
+	record.effect = SOCKGATE__ACTION__ACTION_ALLOW;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_DECISION], "allow");
+	assert_string_equal(row.cell[COLUMN_RULE], "failure: server_away");
+	record.effect = SOCKGATE__ACTION__ACTION_DENY;
+	json = record_json(&record);
+	assert_non_null(json);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(
+		json, "decision"), "verdict")), "deny");
+	assert_true(json_is_null(json_object_get(json_object_get(json, "decision"),
+						 "error")));
+	json_decref(json);
 }
 
 static void unknown_things(void **state)
@@ -290,6 +315,7 @@ int main(void)
 		TEST(whole_row),
 		TEST(empty_record),
 		TEST(decisions),
+		TEST(failures),
 		TEST(unknown_things),
 		TEST(hostile_names),
 		TEST(columns_are_aligned),

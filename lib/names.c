@@ -56,6 +56,13 @@ static const char *const evidences[] = {
 	[SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE] = "too_large",
 };
 
+static const char *const sources[] = {
+	[SOCKGATE__IDENTITY__SOURCE__NONE] = "none",
+	[SOCKGATE__IDENTITY__SOURCE__HASH] = "hash",
+	[SOCKGATE__IDENTITY__SOURCE__FILE_NAME] = "file_name",
+	[SOCKGATE__IDENTITY__SOURCE__HASH_ONLY] = "hash_only",
+};
+
 static const char *const counters[] = {
 	[SOCKGATE_N_HIT_ALLOW] = "hit_allow",
 	[SOCKGATE_N_HIT_DENY] = "hit_deny",
@@ -225,6 +232,11 @@ int error_from_name(const char *name)
 const char *name_evidence(unsigned int evidence)
 {
 	return pick(evidences, COUNT(evidences), evidence);
+}
+
+const char *name_source(unsigned int source)
+{
+	return pick(sources, COUNT(sources), source);
 }
 
 const char *name_counter(unsigned int counter)

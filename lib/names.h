@@ -24,6 +24,8 @@
  * error:    the three errnos that a verdict may carry <-> "EACCES",
  *           "ECONNREFUSED", "EPERM".
  * evidence: enum of the wire <-> "content", "unreadable", ...
+ * source:   enum of the wire: what led to an identity: "none", "hash",
+ *           "file_name", "hash_only" (known as safe or unsafe, without a name)
  * counter, hook: of the kernel's status.
  */
 const char *name_event(unsigned int event);
@@ -38,6 +40,7 @@ int failure_from_name(const char *name);
 const char *name_error(unsigned int error);
 int error_from_name(const char *name);
 const char *name_evidence(unsigned int evidence);
+const char *name_source(unsigned int source);
 const char *name_counter(unsigned int counter);
 const char *name_hook(unsigned int hook);
 

@@ -5,13 +5,13 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "channel.h"
 #include "control.h"
 #include "log.h"
+#include "query.h"
 
 #define DEFAULT_LAST 50
 
@@ -86,25 +86,6 @@ static int send_status(struct client *c, uint64_t id)
 
 /* ---- events ---- */
 
-static bool text_matches(const char *want, const char *have)
-{
-	return !want[0] || (have && !strcasecmp(want, have));
-}
-
-static bool matches(const Sockgate__EventsQuery *q, const Sockgate__Record *r)
-{
-	const Sockgate__Decision *d = r->decision;
-	const char *name = d && d->identity ? d->identity->name : NULL;
-
-	/* Without an identity the file's name stands for the application. */
-	if ((!name || !name[0]) && r->process)
-		name = r->process->name;
-	return text_matches(q->host, r->host) &&
-	       text_matches(q->application, name) &&
-	       text_matches(q->decision_id, d ? d->decision_id : NULL) &&
-	       (!q->action || (d && d->action == q->action));
-}
-
 static int send_record(struct client *c, uint64_t id,
 		       const Sockgate__Record *record, bool end)
 {
@@ -134,35 +115,20 @@ static void count_matching(const Sockgate__Record *record, void *arg)
 {
 	struct walk *w = arg;
 
-	w->matching += matches(w->query, record);
+	w->matching += query_matches(w->query, record);
 }
 
 static void send_matching(const Sockgate__Record *record, void *arg)
 {
 	struct walk *w = arg;
 
-	if (w->rc || !matches(w->query, record))
+	if (w->rc || !query_matches(w->query, record))
 		return;
 	if (w->skip) {
 		w->skip--;
 		return;
 	}
 	w->rc = send_record(w->client, w->id, record, false);
-}
-
-/* A copy that outlives the message, by way of its packed form. */
-static Sockgate__EventsQuery *keep_query(const Sockgate__EventsQuery *q)
-{
-	size_t len = sockgate__events_query__get_packed_size(q);
-	Sockgate__EventsQuery *copy = NULL;
-	uint8_t *buf = malloc(len ? len : 1);
-
-	if (!buf)
-		return NULL;
-	sockgate__events_query__pack(q, buf);
-	copy = sockgate__events_query__unpack(NULL, len, buf);
-	free(buf);
-	return copy;
 }
 
 static int send_events(struct client *c, uint64_t id,
@@ -183,7 +149,7 @@ static int send_events(struct client *c, uint64_t id,
 	if (c->follow)
 		sockgate__events_query__free_unpacked(c->follow, NULL);
 	c->query_id = id;
-	c->follow = keep_query(q);
+	c->follow = query_copy(q);
 	return c->follow ? 0 : -1;
 }
 
@@ -194,7 +160,7 @@ void console_record(struct console *console, const Sockgate__Record *record)
 	if (!console)
 		return;
 	DL_FOREACH_SAFE(console->clients, c, next) {
-		if (!c->follow || !matches(c->follow, record))
+		if (!c->follow || !query_matches(c->follow, record))
 			continue;
 		if (send_record(c, c->query_id, record, false))
 			client_free(c);

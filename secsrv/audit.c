@@ -23,6 +23,7 @@
 #include "audit.h"
 #include "explain.h"
 #include "log.h"
+#include "query.h"
 
 #define RETRY_S 1
 #define BATCH_BYTES (8U << 20)
@@ -654,23 +655,6 @@ int audit_explain(struct audit *audit, uint64_t owner, uint64_t id,
 	return submit_text(audit, new_job(JOB_EXPLAIN, owner, id), decision_id);
 }
 
-/* protobuf-c copies by way of the wire format only. */
-static Sockgate__EventsQuery *copy_query(const Sockgate__EventsQuery *query)
-{
-	size_t size = sockgate__events_query__get_packed_size(query);
-	uint8_t *buf = malloc(size + 1);
-	Sockgate__EventsQuery *copy;
-
-	if (!buf)
-		return NULL;
-	sockgate__events_query__pack(query, buf);
-	copy = sockgate__events_query__unpack(NULL, size, buf);
-	free(buf);
-	if (copy && copy->last > AUDIT_QUERY_MAX)
-		copy->last = AUDIT_QUERY_MAX;
-	return copy;
-}
-
 int audit_query(struct audit *audit, uint64_t owner, uint64_t id,
 		const Sockgate__EventsQuery *query)
 {
@@ -678,12 +662,14 @@ int audit_query(struct audit *audit, uint64_t owner, uint64_t id,
 
 	if (!job)
 		return -1;
-	job->query = copy_query(query);
+	job->query = query_copy(query);
 	if (!job->query) {
 		free_job(job);
 		errno = ENOMEM;
 		return -1;
 	}
+	if (job->query->last > AUDIT_QUERY_MAX)
+		job->query->last = AUDIT_QUERY_MAX;
 	submit(audit, job);
 	return 0;
 }

@@ -8,9 +8,18 @@
 #include "addr.h"
 #include "audit_db.h"
 #include "names.h"
+#include "query.h"
 
 #define APPLICATION_ID 0x73676175	/* "sgau" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
+
+/*
+ * `effect` and `called` are what query_effect() and query_called() say of the
+ * record, so that a query finds here what query_matches() would let through.
+ */
+#define FILTER_INDEXES							\
+	"CREATE INDEX record_host ON record (host COLLATE NOCASE);"	\
+	"CREATE INDEX record_called ON record (called COLLATE NOCASE);"
 
 /* Columns are for people and filters; `record` has all of it, to be replayed. */
 static const char schema[] =
@@ -34,18 +43,39 @@ static const char schema[] =
 	"  decision_id TEXT, generation INTEGER, missing TEXT,"
 	"  outcome INTEGER, reason TEXT, latency_us INTEGER,"
 	"  record BLOB NOT NULL,"
+	"  effect TEXT, called TEXT, source TEXT, trust INTEGER, threat INTEGER,"
 	"  UNIQUE (instance, sequence));"
 	"CREATE INDEX record_decision ON record (decision_id);"
-	"CREATE INDEX record_host ON record (host);"
-	"CREATE INDEX record_application ON record (application COLLATE NOCASE);"
+	FILTER_INDEXES
 	/* text is NULL if it is that of the generation before. */
 	"CREATE TABLE policy ("
 	"  generation INTEGER PRIMARY KEY,"
 	"  loaded_us INTEGER NOT NULL,"
 	"  text TEXT);"
 	"PRAGMA application_id = 1936154997;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA user_version = 2;";
 _Static_assert(APPLICATION_ID == 1936154997, "the schema says it in decimal");
+
+/*
+ * Version 1 had no effect: it was the decision's action, and is not known where
+ * the failure table decided.  What follows the last slash of a path is the path
+ * without all that ends in one.
+ */
+static const char from_1[] =
+	"ALTER TABLE record ADD COLUMN effect TEXT;"
+	"ALTER TABLE record ADD COLUMN called TEXT;"
+	"ALTER TABLE record ADD COLUMN source TEXT;"
+	"ALTER TABLE record ADD COLUMN trust INTEGER;"
+	"ALTER TABLE record ADD COLUMN threat INTEGER;"
+	"UPDATE record SET"
+	"  effect = CASE outcome WHEN 3 THEN NULL ELSE action END,"
+	"  called = CASE WHEN application > '' THEN application ELSE"
+	"    coalesce(substr(path, 1 + length(rtrim(path,"
+	"      replace(path, '/', '')))), '') END;"
+	"DROP INDEX record_host;"
+	"DROP INDEX record_application;"
+	FILTER_INDEXES
+	"PRAGMA user_version = 2;";
 
 enum statement {
 	ADD_INSTANCE,
@@ -67,7 +97,8 @@ static const char *const sql[] = {
 	[ADD_RECORD] =
 		"INSERT OR IGNORE INTO record VALUES (NULL, ?1, ?2, ?3, ?4, ?5, "
 		"?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-		"?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
+		"?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, "
+		"?32, ?33, ?34, ?35, ?36)",
 	[ADD_POLICY] =
 		"INSERT OR REPLACE INTO policy VALUES (?1, ?2, CASE WHEN ?3 IS "
 		"(SELECT text FROM policy WHERE text IS NOT NULL "
@@ -123,7 +154,7 @@ static int pragma_value(struct audit_db *db, const char *text, int *value)
 	return rc == SQLITE_ROW ? 0 : fail(db, "cannot be read");
 }
 
-/* Make the tables in an empty file; refuse what is not ours. */
+/* Make the tables in an empty file, or those of old; refuse what is not ours. */
 static int check_schema(struct audit_db *db)
 {
 	int tables, id, version;
@@ -134,12 +165,20 @@ static int check_schema(struct audit_db *db)
 		return -1;
 	if (!tables)
 		return run(db, schema, "tables cannot be made");
-	if (id == APPLICATION_ID && version == SCHEMA_VERSION)
+	if (id != APPLICATION_ID) {
+		snprintf(db->error, sizeof(db->error),
+			 "%s: is not an audit log of secsrv",
+			 sqlite3_db_filename(db->handle, "main"));
+		return -1;
+	}
+	if (version == SCHEMA_VERSION)
 		return 0;
-	snprintf(db->error, sizeof(db->error), "%s: %s",
-		 sqlite3_db_filename(db->handle, "main"),
-		 id == APPLICATION_ID ? "made by another version of secsrv" :
-		 "is not an audit log of secsrv");
+	if (version == 1)
+		return run(db, from_1, "cannot be brought to version 2");
+	snprintf(db->error, sizeof(db->error), "%s: its tables are of version %d, "
+		 "and this secsrv knows those up to %d: use the secsrv that made "
+		 "it, or move it away to begin another one",
+		 sqlite3_db_filename(db->handle, "main"), version, SCHEMA_VERSION);
 	return -1;
 }
 
@@ -332,6 +371,9 @@ static void bind_identity(sqlite3_stmt *st, const Sockgate__Identity *id)
 	bind_text(st, 11, id->version);
 	bind_text(st, 12, id->category);
 	bind_text(st, 13, id->vendor);
+	bind_text(st, 34, name_source(id->source));
+	sqlite3_bind_int64(st, 35, id->trust);
+	sqlite3_bind_int64(st, 36, id->threat);
 }
 
 static const char *action_word(Sockgate__Action action)
@@ -353,6 +395,18 @@ static void bind_decision(sqlite3_stmt *st, const Sockgate__Decision *d)
 	if (d->failed)
 		bind_text(st, 27, d->missing);
 	bind_identity(st, d->identity);
+}
+
+/* NULL, and so not found by either, where it is not known. */
+static const char *effect_word(Sockgate__Action effect)
+{
+	return effect ? action_word(effect) : NULL;
+}
+
+static void bind_filters(sqlite3_stmt *st, const Sockgate__Record *r)
+{
+	sqlite3_bind_text(st, 32, effect_word(query_effect(r)), -1, SQLITE_STATIC);
+	bind_text(st, 33, query_called(r));
 }
 
 static int bind_whole(sqlite3_stmt *st, const Sockgate__Record *r)
@@ -381,6 +435,7 @@ static int put_record(struct audit_db *db, int64_t instance,
 	bind_process(st, r->process);
 	bind_user(st, r->user);
 	bind_decision(st, r->decision);
+	bind_filters(st, r);
 	sqlite3_bind_int(st, 28, (int)r->outcome);
 	bind_text(st, 29, r->reason);
 	sqlite3_bind_int64(st, 30, r->latency_us);
@@ -470,7 +525,7 @@ Sockgate__Record *audit_db_find(struct audit_db *db, const char *decision_id)
 	return r;
 }
 
-/* Only the filters that are given, so that an index can serve them. */
+/* As query_matches().  Only the filters that are given, so that an index can serve them. */
 static sqlite3_stmt *prepare_query(struct audit_db *db,
 				   const Sockgate__EventsQuery *q)
 {
@@ -480,10 +535,10 @@ static sqlite3_stmt *prepare_query(struct audit_db *db,
 	snprintf(text, sizeof(text),
 		 "SELECT record FROM record WHERE id IN (SELECT id FROM record "
 		 "WHERE 1%s%s%s%s ORDER BY id DESC LIMIT ?5) ORDER BY id",
-		 *q->host ? " AND host = ?1" : "",
-		 *q->application ? " AND application = ?2 COLLATE NOCASE" : "",
+		 *q->host ? " AND host = ?1 COLLATE NOCASE" : "",
+		 *q->application ? " AND called = ?2 COLLATE NOCASE" : "",
 		 *q->decision_id ? " AND decision_id = ?3" : "",
-		 q->action ? " AND action = ?4" : "");
+		 q->action ? " AND effect = ?4" : "");
 	if (sqlite3_prepare_v2(db->handle, text, -1, &st, NULL) != SQLITE_OK) {
 		fail(db, "cannot be read");
 		return NULL;

@@ -72,8 +72,7 @@ Sockgate__Record *audit_db_find(struct audit_db *db, const char *decision_id);
 #define AUDIT_QUERY_DEFAULT 50
 
 /*
- * audit_db_query - the last records that pass the filters, oldest first
- * @query: action, if given, is "allow" or else "deny"
+ * audit_db_query - the last records that query_matches(), oldest first
  * @take:  gets each one, and owns it; returns -1 if it is out of memory
  */
 int audit_db_query(struct audit_db *db, const Sockgate__EventsQuery *query,

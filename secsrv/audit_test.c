@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "audit.h"
+#include "query.h"
 
 static char dir[] = "/tmp/audit-test-XXXXXX";
 static char path[128];
@@ -340,6 +341,151 @@ static void test_explain_with_the_policy_of_that_time(void **state)
 	audit_close(audit);
 }
 
+/* ---- what a query finds is what query_matches() lets through ---- */
+
+/* All that the filters look at, in all that it can be; the caller frees it. */
+static Sockgate__Records *varied_records(void)
+{
+	static const char *const names[] = { "curl", "CURL", "wget", "" };
+	Sockgate__Records *records = new_records(1, 144);
+
+	for (size_t i = 0; i < records->n_record; i++) {
+		Sockgate__Record *r = records->record[i];
+		Sockgate__Decision *d = r->decision;
+
+		r->effect = (Sockgate__Action)(i % 3);
+		r->outcome = (Sockgate__Outcome)(1 + i / 3 % 3);
+		d->action = (Sockgate__Action)(i / 9 % 2 + 1);
+		free(d->identity->name);
+		set_text(&d->identity->name, names[i / 18 % 4]);
+		set_text(&r->process->name, i / 72 % 2 ? "Curl" : "other");
+		if (i % 7)
+			continue;
+		sockgate__decision__free_unpacked(d, NULL);
+		r->decision = NULL;
+	}
+	return records;
+}
+
+static int count_one(Sockgate__Record *record, void *arg)
+{
+	++*(uint64_t *)arg;
+	sockgate__record__free_unpacked(record, NULL);
+	return 0;
+}
+
+static void check_query(struct audit_db *db, const Sockgate__Records *records,
+			const Sockgate__EventsQuery *q)
+{
+	uint64_t want = 0, found = 0;
+
+	for (size_t i = 0; i < records->n_record; i++)
+		want += query_matches(q, records->record[i]);
+	assert_int_equal(audit_db_query(db, q, count_one, &found), 0);
+	print_message("%s %s %s %d: %llu\n", q->host, q->application,
+		      q->decision_id, q->action, (unsigned long long)found);
+	assert_int_equal(found, want);
+}
+
+static void test_one_meaning_of_a_query(void **state)
+{
+	static const char *const apps[] = { "", "curl", "OTHER", "none" };
+	static const char *const hosts[] = { "", "WEB1", "web2" };
+	static const char *const ids[] = { "", "decision-9", "DECISION-9" };
+	Sockgate__Records *records = varied_records();
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	struct audit_db *db;
+	uint64_t added = 0;
+	char why[512];
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	assert_int_equal(audit_db_begin(db), 0);
+	assert_int_equal(audit_db_put_records(db, &source, records, 1, &added), 0);
+	assert_int_equal(audit_db_commit(db), 0);
+	q.last = 1000;
+	for (int i = 0; i < 4 * 3 * 3 * 3; i++) {
+		q.application = (char *)apps[i % 4];
+		q.host = (char *)hosts[i / 4 % 3];
+		q.decision_id = (char *)ids[i / 12 % 3];
+		q.action = (Sockgate__Action)(i / 36);
+		check_query(db, records, &q);
+	}
+	audit_db_close(db);
+	sockgate__records__free_unpacked(records, NULL);
+}
+
+/* ---- logs of other versions ---- */
+
+static void make_log(const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+static const char version_1[] =
+	"CREATE TABLE instance (id INTEGER PRIMARY KEY, host TEXT NOT NULL,"
+	" instance BLOB NOT NULL, UNIQUE (host, instance));"
+	"CREATE TABLE record (id INTEGER PRIMARY KEY, instance INTEGER NOT NULL,"
+	" sequence INTEGER NOT NULL, received_us INTEGER NOT NULL,"
+	" time_us INTEGER NOT NULL, host TEXT NOT NULL, event TEXT, protocol TEXT,"
+	" local TEXT, remote TEXT, application TEXT, version TEXT, category TEXT,"
+	" vendor TEXT, path TEXT, sha256 BLOB, evidence TEXT, pid INTEGER,"
+	" uid INTEGER, user TEXT, domain TEXT, action TEXT, error TEXT,"
+	" audit INTEGER, rule TEXT, decision_id TEXT, generation INTEGER,"
+	" missing TEXT, outcome INTEGER, reason TEXT, latency_us INTEGER,"
+	" record BLOB NOT NULL, UNIQUE (instance, sequence));"
+	"CREATE INDEX record_decision ON record (decision_id);"
+	"CREATE INDEX record_host ON record (host);"
+	"CREATE INDEX record_application ON record (application COLLATE NOCASE);"
+	"CREATE TABLE policy (generation INTEGER PRIMARY KEY,"
+	" loaded_us INTEGER NOT NULL, text TEXT);"
+	"INSERT INTO record (instance, sequence, received_us, time_us, host,"
+	" application, path, action, outcome, record) VALUES"
+	" (1, 1, 1, 1, 'web1', 'cURL', '/usr/bin/curl', 'deny', 1, x''),"
+	" (1, 2, 1, 1, 'web1', NULL, '/opt/a b/tool', NULL, 3, x''),"
+	" (1, 3, 1, 1, 'web1', '', '/tool', 'allow', 2, x''),"
+	" (1, 4, 1, 1, 'web1', NULL, NULL, NULL, 3, x'');"
+	"PRAGMA application_id = 1936154997; PRAGMA user_version = 1;";
+
+static void test_log_of_version_1_is_taken_over(void **state)
+{
+	(void)state;
+	make_log(version_1);
+	open_audit(0);
+	submit(5, 10);
+	expected = 14;
+	until(all_stored);
+	query("cURL", "", 0, 100, 6);
+	query("tool", "", 0, 100, 2);
+	query("", "", SOCKGATE__ACTION__ACTION_DENY, 100, 6);
+	query("", "", SOCKGATE__ACTION__ACTION_ALLOW, 100, 6);
+	audit_close(audit);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE called = "
+				    "'' AND effect IS NULL AND sequence = 4"), 1);
+	/* And is one of the present version from then on. */
+	open_audit(0);
+	audit_close(audit);
+}
+
+static void test_log_of_a_newer_version_is_refused(void **state)
+{
+	char why[512];
+
+	(void)state;
+	make_log("CREATE TABLE x (y); PRAGMA application_id = 1936154997;"
+		 "PRAGMA user_version = 99;");
+	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+			       sizeof(why)));
+	assert_non_null(strstr(why, "version 99"));
+	assert_non_null(strstr(why, "move it away"));
+}
+
 /* ---- a full disk ---- */
 
 static void fill_disk(const char *file)
@@ -524,6 +670,11 @@ int main(void)
 		cmocka_unit_test_teardown(test_queries, remove_log),
 		cmocka_unit_test_teardown(
 			test_explain_with_the_policy_of_that_time, remove_log),
+		cmocka_unit_test_teardown(test_one_meaning_of_a_query, remove_log),
+		cmocka_unit_test_teardown(test_log_of_version_1_is_taken_over,
+					  remove_log),
+		cmocka_unit_test_teardown(test_log_of_a_newer_version_is_refused,
+					  remove_log),
 		cmocka_unit_test_teardown(test_full_disk_loses_nothing, remove_log),
 		cmocka_unit_test_teardown(test_backlog_has_a_limit, remove_log),
 		cmocka_unit_test_teardown(test_not_our_file, remove_log),

@@ -3,14 +3,13 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "audit.h"
 #include "channel.h"
 #include "log.h"
 #include "operator.h"
+#include "query.h"
 
 /* Bytes of records in one message; the limit of a frame is twice that. */
 #define PART_BYTES (512U << 10)
@@ -19,10 +18,8 @@ struct operator {
 	const struct operator_env *env;
 	struct channel *ch;
 	uint64_t id;
-	/* Filters of the query that follows, and its id. */
-	char *host, *application, *decision_id;
-	Sockgate__Action action;
-	uint64_t follow_id;
+	Sockgate__EventsQuery *query;	/* the one that follows */
+	uint64_t follow_id;		/* and its id */
 	bool wants_follow;		/* past records are still coming */
 	bool follows;
 };
@@ -96,22 +93,12 @@ static void send_policy(struct operator *o, uint64_t id)
 
 /* ---- events ---- */
 
-static void forget_filters(struct operator *o)
+static int keep_query(struct operator *o, const Sockgate__EventsQuery *q)
 {
-	free(o->host);
-	free(o->application);
-	free(o->decision_id);
-	o->host = o->application = o->decision_id = NULL;
-}
-
-static int keep_filters(struct operator *o, const Sockgate__EventsQuery *q)
-{
-	forget_filters(o);
-	o->host = strdup(q->host);
-	o->application = strdup(q->application);
-	o->decision_id = strdup(q->decision_id);
-	o->action = q->action;
-	return o->host && o->application && o->decision_id ? 0 : -1;
+	if (o->query)
+		sockgate__events_query__free_unpacked(o->query, NULL);
+	o->query = query_copy(q);
+	return o->query ? 0 : -1;
 }
 
 static void query_events(struct operator *o, uint64_t id,
@@ -121,15 +108,17 @@ static void query_events(struct operator *o, uint64_t id,
 		send_error(o, id, "this connection follows events already");
 		return;
 	}
-	if ((q->follow && keep_filters(o, q)) ||
-	    audit_query(o->env->audit, o->id, id, q)) {
+	if (q->follow && keep_query(o, q)) {
 		send_error(o, id, "out of memory");
 		return;
 	}
-	if (q->follow) {
-		o->wants_follow = true;
-		o->follow_id = id;
+	if (audit_query(o->env->audit, o->id, id, q)) {
+		send_error(o, id, "out of memory");
+		return;
 	}
+	o->wants_follow = o->wants_follow || q->follow;
+	if (q->follow)
+		o->follow_id = id;
 }
 
 static int send_records(struct operator *o, uint64_t id,
@@ -159,23 +148,6 @@ void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
 	sockgate__records__free_unpacked(part, NULL);
 }
 
-static bool wanted(const struct operator *o, const Sockgate__Record *r)
-{
-	const Sockgate__Decision *d = r->decision;
-	const char *name = d && d->identity ? d->identity->name : "";
-
-	if (*o->host && strcmp(o->host, r->host))
-		return false;
-	if (*o->application && strcasecmp(o->application, name))
-		return false;
-	if (*o->decision_id && (!d || strcmp(o->decision_id, d->decision_id)))
-		return false;
-	/* What says nothing denies, here as in audit_db.c. */
-	return !o->action ||
-	       (o->action == SOCKGATE__ACTION__ACTION_ALLOW) ==
-	       (d && d->action == SOCKGATE__ACTION__ACTION_ALLOW);
-}
-
 void operator_committed(struct operator *o, const Sockgate__Records *records)
 {
 	Sockgate__Records part = SOCKGATE__RECORDS__INIT;
@@ -191,7 +163,7 @@ void operator_committed(struct operator *o, const Sockgate__Records *records)
 	for (size_t i = 0; i < records->n_record; i++) {
 		Sockgate__Record *r = records->record[i];
 
-		if (!wanted(o, r))
+		if (!query_matches(o->query, r))
 			continue;
 		part.record[part.n_record++] = r;
 		size += sockgate__record__get_packed_size(r);
@@ -294,7 +266,8 @@ struct operator *operator_new(const struct operator_env *env, int fd,
 void operator_free(struct operator *o)
 {
 	channel_free(o->ch);
-	forget_filters(o);
+	if (o->query)
+		sockgate__events_query__free_unpacked(o->query, NULL);
 	free(o);
 }
 
