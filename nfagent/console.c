@@ -14,13 +14,17 @@
 #include "query.h"
 
 #define DEFAULT_LAST 50
+/* Past records wait while so many bytes of them do. */
+#define PAUSE_BYTES (1U << 20)
 
 struct client {
 	struct console *console;
 	struct channel *channel;
 	uint64_t query_id;
-	Sockgate__EventsQuery *follow;	/* NULL: follows nothing */
-	bool lagging;			/* it reads too slowly: to be dropped */
+	Sockgate__EventsQuery *query;	/* NULL: asks for nothing */
+	bool past;			/* past records are still to come */
+	uint64_t at;			/* of them: the next to look at */
+	bool short_of;			/* it asked for more than is at hand */
 	struct client *prev, *next;
 };
 
@@ -49,13 +53,19 @@ void console_count(struct console_status *s, const char *name, uint64_t value)
 	s->status->n_counter = n + 1;
 }
 
+static void forget_query(struct client *c)
+{
+	if (c->query)
+		sockgate__events_query__free_unpacked(c->query, NULL);
+	c->query = NULL;
+}
+
 static void client_free(struct client *c)
 {
 	DL_DELETE(c->console->clients, c);
 	c->console->n_clients--;
 	channel_free(c->channel);
-	if (c->follow)
-		sockgate__events_query__free_unpacked(c->follow, NULL);
+	forget_query(c);
 	free(c);
 }
 
@@ -86,8 +96,9 @@ static int send_status(struct client *c, uint64_t id)
 
 /* ---- events ---- */
 
-static int send_record(struct client *c, uint64_t id,
-		       const Sockgate__Record *record, bool end)
+/* @record and @note may be NULL. */
+static int send_record(struct client *c, const Sockgate__Record *record,
+		       const char *note, bool end)
 {
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
 	Sockgate__Records records = SOCKGATE__RECORDS__INIT;
@@ -96,7 +107,9 @@ static int send_record(struct client *c, uint64_t id,
 	records.record = list;
 	records.n_record = record ? 1 : 0;
 	records.end = end;
-	msg.id = id;
+	if (note)
+		records.note = (char *)note;
+	msg.id = c->query_id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_RECORDS;
 	msg.records = &records;
 	return channel_send(c->channel, &msg);
@@ -104,10 +117,7 @@ static int send_record(struct client *c, uint64_t id,
 
 struct walk {
 	struct client *client;
-	uint64_t id;
-	const Sockgate__EventsQuery *query;
 	unsigned int matching;
-	unsigned int skip;
 	int rc;
 };
 
@@ -115,42 +125,81 @@ static void count_matching(const Sockgate__Record *record, void *arg)
 {
 	struct walk *w = arg;
 
-	w->matching += query_matches(w->query, record);
+	w->matching += query_matches(w->client->query, record);
 }
 
 static void send_matching(const Sockgate__Record *record, void *arg)
 {
 	struct walk *w = arg;
 
-	if (w->rc || !query_matches(w->query, record))
-		return;
-	if (w->skip) {
-		w->skip--;
-		return;
+	if (query_matches(w->client->query, record))
+		w->rc = send_record(w->client, record, NULL, false);
+}
+
+/* From the newest down, to the oldest that is asked for. */
+static uint64_t first_wanted(struct client *c)
+{
+	const struct records *r = c->console->records;
+	unsigned int last = c->query->last ? c->query->last : DEFAULT_LAST;
+	struct walk w = { .client = c };
+	uint64_t at = records_end(r);
+
+	while (at > records_first(r) && w.matching < last)
+		records_show(r, --at, count_matching, &w);
+	c->short_of = w.matching < last && records_first(r);
+	return at;
+}
+
+static int past_is_over(struct client *c)
+{
+	const char *note = c->short_of ? "the agent has its last 1024 events at "
+			   "hand; the security server has them all" : NULL;
+	bool follow = c->query->follow;
+
+	c->past = false;
+	if (!follow)
+		forget_query(c);
+	return follow && !note ? 0 : send_record(c, NULL, note, !follow);
+}
+_Static_assert(RECORDS_RECENT == 1024, "the sentence above says it");
+
+/* As much as fits; the rest when that has gone out. */
+static int send_past(struct client *c)
+{
+	const struct records *r = c->console->records;
+	struct walk w = { .client = c };
+
+	while (r && c->at < records_end(r)) {
+		if (channel_backlog(c->channel) > PAUSE_BYTES)
+			return 0;
+		/* Slower than new ones come: what was overwritten is left out. */
+		if (c->at < records_first(r)) {
+			c->at = records_first(r);
+			c->short_of = true;
+		}
+		records_show(r, c->at++, send_matching, &w);
+		if (w.rc)
+			return -1;
 	}
-	w->rc = send_record(w->client, w->id, record, false);
+	return past_is_over(c);
 }
 
 static int send_events(struct client *c, uint64_t id,
 		       const Sockgate__EventsQuery *q)
 {
-	struct walk w = { .client = c, .id = id, .query = q };
-	unsigned int last = q->last ? q->last : DEFAULT_LAST;
-
-	if (c->console->records) {
-		records_each(c->console->records, count_matching, &w);
-		w.skip = w.matching > last ? w.matching - last : 0;
-		records_each(c->console->records, send_matching, &w);
-	}
-	if (w.rc)
+	if (c->past)
+		return send_error(c, id, "the query before this one is still "
+				  "being answered");
+	forget_query(c);
+	c->query = query_copy(q);
+	if (!c->query)
 		return -1;
-	if (!q->follow)
-		return send_record(c, id, NULL, true);
-	if (c->follow)
-		sockgate__events_query__free_unpacked(c->follow, NULL);
 	c->query_id = id;
-	c->follow = query_copy(q);
-	return c->follow ? 0 : -1;
+	c->past = true;
+	c->short_of = false;
+	if (c->console->records)
+		c->at = first_wanted(c);
+	return send_past(c);
 }
 
 void console_record(struct console *console, const Sockgate__Record *record)
@@ -160,9 +209,9 @@ void console_record(struct console *console, const Sockgate__Record *record)
 	if (!console)
 		return;
 	DL_FOREACH_SAFE(console->clients, c, next) {
-		if (!c->follow || !query_matches(c->follow, record))
+		if (!c->query || c->past || !query_matches(c->query, record))
 			continue;
-		if (send_record(c, c->query_id, record, false))
+		if (send_record(c, record, NULL, false))
 			client_free(c);
 	}
 }
@@ -205,8 +254,18 @@ static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
 	(void)arg;
 }
 
+static void on_drained(struct channel *ch, void *arg)
+{
+	struct client *c = arg;
+
+	(void)ch;
+	if (c->past && send_past(c))
+		client_free(c);
+}
+
 static const struct channel_ops client_ops = {
 	.up = on_up, .message = on_message, .down = on_down,
+	.drained = on_drained,
 };
 
 static void client_new(struct console *console, int fd)

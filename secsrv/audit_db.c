@@ -19,7 +19,8 @@
  */
 #define FILTER_INDEXES							\
 	"CREATE INDEX record_host ON record (host COLLATE NOCASE);"	\
-	"CREATE INDEX record_called ON record (called COLLATE NOCASE);"
+	"CREATE INDEX record_called ON record (called COLLATE NOCASE);"	\
+	"CREATE INDEX record_effect ON record (effect);"
 
 /* Columns are for people and filters; `record` has all of it, to be replayed. */
 static const char schema[] =
@@ -86,6 +87,8 @@ enum statement {
 	GET_POLICY,
 	PRUNE,
 	FIND,
+	BOUNDS,
+	GET,
 	STATEMENT_COUNT,
 };
 
@@ -114,6 +117,9 @@ static const char *const sql[] = {
 	[FIND] =
 		"SELECT record FROM record WHERE decision_id = ?1 "
 		"ORDER BY outcome, id LIMIT 1",
+	[BOUNDS] = "SELECT (SELECT coalesce(min(id), 0) FROM record), "
+		   "(SELECT coalesce(max(id), 0) FROM record)",
+	[GET] = "SELECT record FROM record WHERE id = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == STATEMENT_COUNT,
 	       "a statement has no text");
@@ -525,16 +531,49 @@ Sockgate__Record *audit_db_find(struct audit_db *db, const char *decision_id)
 	return r;
 }
 
-/* As query_matches().  Only the filters that are given, so that an index can serve them. */
-static sqlite3_stmt *prepare_query(struct audit_db *db,
-				   const Sockgate__EventsQuery *q)
+int audit_db_bounds(struct audit_db *db, int64_t *oldest, int64_t *newest)
+{
+	sqlite3_stmt *st = db->st[BOUNDS];
+	int rc = step(db, BOUNDS);
+
+	if (rc == SQLITE_ROW) {
+		*oldest = sqlite3_column_int64(st, 0);
+		*newest = sqlite3_column_int64(st, 1);
+	}
+	done(db, BOUNDS);
+	return rc == SQLITE_ROW ? 0 : -1;
+}
+
+int audit_db_get(struct audit_db *db, int64_t id, Sockgate__Record **record)
+{
+	int rc;
+
+	*record = NULL;
+	sqlite3_bind_int64(db->st[GET], 1, id);
+	rc = step(db, GET);
+	if (rc == SQLITE_ROW)
+		*record = column_record(db->st[GET]);
+	done(db, GET);
+	if (rc == SQLITE_DONE || *record)
+		return 0;
+	if (rc == SQLITE_ROW)
+		snprintf(db->error, sizeof(db->error), "out of memory");
+	return -1;
+}
+
+/*
+ * As query_matches().  Only the filters that are given, so that an index can
+ * serve them: each ends with the number of the row.
+ */
+static sqlite3_stmt *prepare_search(struct audit_db *db,
+				    const Sockgate__EventsQuery *q)
 {
 	sqlite3_stmt *st = NULL;
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "SELECT record FROM record WHERE id IN (SELECT id FROM record "
-		 "WHERE 1%s%s%s%s ORDER BY id DESC LIMIT ?5) ORDER BY id",
+		 "SELECT id FROM record WHERE id BETWEEN ?5 AND ?6%s%s%s%s "
+		 "ORDER BY id DESC LIMIT ?7",
 		 *q->host ? " AND host = ?1 COLLATE NOCASE" : "",
 		 *q->application ? " AND called = ?2 COLLATE NOCASE" : "",
 		 *q->decision_id ? " AND decision_id = ?3" : "",
@@ -547,22 +586,23 @@ static sqlite3_stmt *prepare_query(struct audit_db *db,
 	sqlite3_bind_text(st, 2, q->application, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 3, q->decision_id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 4, action_word(q->action), -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 5, q->last ? q->last : AUDIT_QUERY_DEFAULT);
 	return st;
 }
 
-int audit_db_query(struct audit_db *db, const Sockgate__EventsQuery *query,
-		   int (*take)(Sockgate__Record *record, void *arg), void *arg)
+int audit_db_search(struct audit_db *db, const Sockgate__EventsQuery *query,
+		    int64_t low, int64_t high, unsigned int limit,
+		    int (*take)(int64_t id, void *arg), void *arg)
 {
-	sqlite3_stmt *st = prepare_query(db, query);
+	sqlite3_stmt *st = prepare_search(db, query);
 	int rc;
 
 	if (!st)
 		return -1;
+	sqlite3_bind_int64(st, 5, low);
+	sqlite3_bind_int64(st, 6, high);
+	sqlite3_bind_int64(st, 7, limit);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		Sockgate__Record *r = column_record(st);
-
-		if (!r || take(r, arg)) {
+		if (take(sqlite3_column_int64(st, 0), arg)) {
 			snprintf(db->error, sizeof(db->error), "out of memory");
 			sqlite3_finalize(st);
 			return -1;

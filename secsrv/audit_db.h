@@ -69,13 +69,22 @@ char *audit_db_policy(struct audit_db *db, uint64_t generation);
  */
 Sockgate__Record *audit_db_find(struct audit_db *db, const char *decision_id);
 
-#define AUDIT_QUERY_DEFAULT 50
+/* The oldest and the newest row; 0 and 0 if there is none. */
+int audit_db_bounds(struct audit_db *db, int64_t *oldest, int64_t *newest);
 
 /*
- * audit_db_query - the last records that query_matches(), oldest first
- * @take:  gets each one, and owns it; returns -1 if it is out of memory
+ * audit_db_search - the rows from @low to @high that query_matches(), newest first
+ * @limit: no more than this
+ * @take:  gets the number of each; returns -1 if it is out of memory
  */
-int audit_db_query(struct audit_db *db, const Sockgate__EventsQuery *query,
-		   int (*take)(Sockgate__Record *record, void *arg), void *arg);
+int audit_db_search(struct audit_db *db, const Sockgate__EventsQuery *query,
+		    int64_t low, int64_t high, unsigned int limit,
+		    int (*take)(int64_t id, void *arg), void *arg);
+
+/*
+ * audit_db_get - one row
+ * @record: for sockgate__record__free_unpacked(); NULL if there is no such row
+ */
+int audit_db_get(struct audit_db *db, int64_t id, Sockgate__Record **record);
 
 #endif

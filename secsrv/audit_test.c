@@ -18,6 +18,7 @@
 
 #include "audit.h"
 #include "query.h"
+#include "search.h"
 
 static char dir[] = "/tmp/audit-test-XXXXXX";
 static char path[128];
@@ -28,6 +29,7 @@ static uint64_t generation;
 /* What came back. */
 static uint64_t stored_upto, stored_calls, committed_records, found_records;
 static bool found_end;
+static bool rests;		/* nobody asks for more by himself */
 static char found_why[512];
 static Sockgate__Explanation *explanation;
 static char explained_why[512];
@@ -60,6 +62,8 @@ static void on_found(uint64_t owner, uint64_t id, Sockgate__Records *part,
 		return;
 	}
 	found_records += part->n_record;
+	if (!part->end && !rests)
+		audit_more(audit, owner, id);
 	sockgate__records__free_unpacked(part, NULL);
 }
 
@@ -204,6 +208,8 @@ static void until_(bool (*holds)(void), const char *what)
 static uint64_t expected;
 static bool all_stored(void) { return stored_upto == expected; }
 static bool query_ended(void) { return found_end; }
+static bool part_came(void) { return found_records >= 500; }
+static bool next_part_came(void) { return found_records >= 1000; }
 static bool explanation_came(void) { return explained; }
 static bool error_shown(void)
 {
@@ -367,21 +373,42 @@ static Sockgate__Records *varied_records(void)
 	return records;
 }
 
-static int count_one(Sockgate__Record *record, void *arg)
+/* All steps of a query, until its last part; returns how many records it had. */
+static uint64_t search_all(struct audit_db *db, const Sockgate__EventsQuery *q,
+			   unsigned int *steps, uint64_t *first)
 {
-	++*(uint64_t *)arg;
-	sockgate__record__free_unpacked(record, NULL);
-	return 0;
+	struct search *s = search_new(q);
+	Sockgate__Records *part;
+	uint64_t n = 0, last = 0;
+	bool end = false;
+
+	assert_non_null(s);
+	for (*steps = 0; !end; ++*steps) {
+		assert_int_equal(search_step(s, db, &part), 0);
+		if (!part)
+			continue;
+		for (size_t i = 0; i < part->n_record; i++) {
+			assert_true(part->record[i]->sequence > last);
+			last = part->record[i]->sequence;
+			if (!n++)
+				*first = last;
+		}
+		end = part->end;
+		sockgate__records__free_unpacked(part, NULL);
+	}
+	search_free(s);
+	return n;
 }
 
 static void check_query(struct audit_db *db, const Sockgate__Records *records,
 			const Sockgate__EventsQuery *q)
 {
-	uint64_t want = 0, found = 0;
+	uint64_t want = 0, found, first;
+	unsigned int steps;
 
 	for (size_t i = 0; i < records->n_record; i++)
 		want += query_matches(q, records->record[i]);
-	assert_int_equal(audit_db_query(db, q, count_one, &found), 0);
+	found = search_all(db, q, &steps, &first);
 	print_message("%s %s %s %d: %llu\n", q->host, q->application,
 		      q->decision_id, q->action, (unsigned long long)found);
 	assert_int_equal(found, want);
@@ -414,6 +441,140 @@ static void test_one_meaning_of_a_query(void **state)
 	}
 	audit_db_close(db);
 	sockgate__records__free_unpacked(records, NULL);
+}
+
+/* ---- a query does a little at a time ---- */
+
+static void put(struct audit_db *db, uint64_t first, unsigned int n)
+{
+	Sockgate__Records *records = new_records(first, n);
+	uint64_t added = 0;
+
+	assert_int_equal(audit_db_begin(db), 0);
+	assert_int_equal(audit_db_put_records(db, &source, records, 1, &added), 0);
+	assert_int_equal(audit_db_commit(db), 0);
+	assert_int_equal(added, n);
+	sockgate__records__free_unpacked(records, NULL);
+}
+
+static void test_long_query_goes_step_by_step(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	struct audit_db *db;
+	unsigned int steps;
+	uint64_t first = 0;
+	char why[512];
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	for (uint64_t at = 1; at < 45001; at += 9000)
+		put(db, at, 9000);
+	/* Three ranges of rows, of which only the oldest has it. */
+	q.decision_id = (char *)"decision-3";
+	assert_int_equal(search_all(db, &q, &steps, &first), 1);
+	assert_int_equal(steps, 3);
+	assert_int_equal(first, 3);
+	/* No more rows are looked at than are wanted. */
+	q.decision_id = (char *)"";
+	assert_int_equal(search_all(db, &q, &steps, &first), 50);
+	assert_int_equal(steps, 1);
+	assert_int_equal(first, 44951);
+	q.last = 30000;
+	q.action = SOCKGATE__ACTION__ACTION_DENY;
+	assert_int_equal(search_all(db, &q, &steps, &first), 22500);
+	assert_int_equal(first, 2);
+	audit_db_close(db);
+}
+
+static size_t step(struct search *s, struct audit_db *db, bool *end)
+{
+	Sockgate__Records *part;
+	size_t n;
+
+	assert_int_equal(search_step(s, db, &part), 0);
+	assert_non_null(part);
+	n = part->n_record;
+	*end = part->end;
+	sockgate__records__free_unpacked(part, NULL);
+	return n;
+}
+
+/* What comes while a query is answered is in it, if the query follows. */
+static void test_query_that_follows_misses_nothing(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	struct audit_db *db;
+	struct search *s;
+	char why[512];
+	bool end;
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	put(db, 1, 100);
+	q.follow = true;
+	q.last = 10;
+	s = search_new(&q);
+	assert_non_null(s);
+	assert_int_equal(step(s, db, &end), 10);
+	assert_false(end);
+	put(db, 101, 20);
+	assert_int_equal(step(s, db, &end), 20);
+	assert_false(end);
+	put(db, 121, 1);
+	assert_int_equal(step(s, db, &end), 1);
+	assert_false(end);
+	assert_int_equal(step(s, db, &end), 0);
+	assert_true(end);
+	search_free(s);
+	/* One that does not is of the moment when it began. */
+	q.follow = false;
+	q.last = 600;
+	put(db, 122, 900);
+	s = search_new(&q);
+	assert_non_null(s);
+	assert_int_equal(step(s, db, &end), 500);
+	assert_false(end);
+	put(db, 1022, 10);
+	assert_int_equal(step(s, db, &end), 100);
+	assert_true(end);
+	search_free(s);
+	audit_db_close(db);
+}
+
+/* A part rests until more is asked for, and goes with its owner. */
+static void test_part_after_part(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+
+	(void)state;
+	open_audit(0);
+	submit(1, 1200);
+	expected = 1200;
+	until(all_stored);
+	q.last = 1200;
+	found_records = 0;
+	rests = true;
+	assert_int_equal(audit_query(audit, 7, 99, &q), 0);
+	until(part_came);
+	/* Whatever else the thread does, there is no other part. */
+	stored_upto = 0;
+	submit(1201, 1);
+	expected = 1201;
+	until(all_stored);
+	assert_int_equal(found_records, 500);
+	audit_more(audit, 7, 99);
+	until(next_part_came);
+	audit_forget(audit, 7);
+	audit_more(audit, 7, 99);
+	stored_upto = 0;
+	submit(1202, 1);
+	expected = 1202;
+	until(all_stored);
+	assert_int_equal(found_records, 1000);
+	rests = false;
+	audit_close(audit);
 }
 
 /* ---- logs of other versions ---- */
@@ -671,6 +832,11 @@ int main(void)
 		cmocka_unit_test_teardown(
 			test_explain_with_the_policy_of_that_time, remove_log),
 		cmocka_unit_test_teardown(test_one_meaning_of_a_query, remove_log),
+		cmocka_unit_test_teardown(test_long_query_goes_step_by_step,
+					  remove_log),
+		cmocka_unit_test_teardown(test_query_that_follows_misses_nothing,
+					  remove_log),
+		cmocka_unit_test_teardown(test_part_after_part, remove_log),
 		cmocka_unit_test_teardown(test_log_of_version_1_is_taken_over,
 					  remove_log),
 		cmocka_unit_test_teardown(test_log_of_a_newer_version_is_refused,

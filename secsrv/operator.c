@@ -10,6 +10,7 @@
 #include "log.h"
 #include "operator.h"
 #include "query.h"
+#include "search.h"
 
 /* Bytes of records in one message; the limit of a frame is twice that. */
 #define PART_BYTES (512U << 10)
@@ -20,6 +21,9 @@ struct operator {
 	uint64_t id;
 	Sockgate__EventsQuery *query;	/* the one that follows */
 	uint64_t follow_id;		/* and its id */
+	uint64_t query_id;		/* of the query being answered */
+	bool queries;			/* there is one */
+	bool sending;			/* a part of its answer */
 	bool wants_follow;		/* past records are still coming */
 	bool follows;
 };
@@ -101,24 +105,39 @@ static int keep_query(struct operator *o, const Sockgate__EventsQuery *q)
 	return o->query ? 0 : -1;
 }
 
+static const char *refuse_query(const struct operator *o,
+				const Sockgate__EventsQuery *q)
+{
+	if (o->queries)
+		return "the query before this one is still being answered";
+	if (q->follow && o->follows)
+		return "this connection follows events already";
+	if (q->last > SEARCH_MAX)
+		return "no more than 1000000 events can be asked for";
+	return NULL;
+}
+_Static_assert(SEARCH_MAX == 1000000, "the sentence above says it");
+
 static void query_events(struct operator *o, uint64_t id,
 			 const Sockgate__EventsQuery *q)
 {
-	if (q->follow && (o->follows || o->wants_follow)) {
-		send_error(o, id, "this connection follows events already");
+	const char *why = refuse_query(o, q);
+
+	if (why) {
+		send_error(o, id, why);
 		return;
 	}
-	if (q->follow && keep_query(o, q)) {
+	if ((q->follow && keep_query(o, q)) ||
+	    audit_query(o->env->audit, o->id, id, q)) {
 		send_error(o, id, "out of memory");
 		return;
 	}
-	if (audit_query(o->env->audit, o->id, id, q)) {
-		send_error(o, id, "out of memory");
-		return;
-	}
-	o->wants_follow = o->wants_follow || q->follow;
-	if (q->follow)
+	o->queries = true;
+	o->query_id = id;
+	if (q->follow) {
+		o->wants_follow = true;
 		o->follow_id = id;
+	}
 }
 
 static int send_records(struct operator *o, uint64_t id,
@@ -134,18 +153,33 @@ static int send_records(struct operator *o, uint64_t id,
 void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
 		    const char *why)
 {
+	o->queries = part && !part->end;
 	if (!part) {
+		o->wants_follow = false;
 		send_error(o, id, why);
 		return;
 	}
+	o->sending = o->queries;
 	/* What is committed from now on comes after this in the same order. */
-	if (part->end && o->wants_follow && id == o->follow_id) {
+	if (part->end && o->wants_follow) {
 		o->wants_follow = false;
 		o->follows = true;
 		part->end = false;
 	}
 	send_records(o, id, part);
 	sockgate__records__free_unpacked(part, NULL);
+}
+
+/* A part at a time: what its reader has not taken is not read from the disk. */
+static void on_drained(struct channel *ch, void *arg)
+{
+	struct operator *o = arg;
+
+	(void)ch;
+	if (!o->sending)
+		return;
+	o->sending = false;
+	audit_more(o->env->audit, o->id, o->query_id);
 }
 
 void operator_committed(struct operator *o, const Sockgate__Records *records)
@@ -243,6 +277,7 @@ static const struct channel_ops ops = {
 	.up = on_up,
 	.message = on_message,
 	.down = on_down,
+	.drained = on_drained,
 };
 
 struct operator *operator_new(const struct operator_env *env, int fd,
@@ -265,6 +300,7 @@ struct operator *operator_new(const struct operator_env *env, int fd,
 
 void operator_free(struct operator *o)
 {
+	audit_forget(o->env->audit, o->id);
 	channel_free(o->ch);
 	if (o->query)
 		sockgate__events_query__free_unpacked(o->query, NULL);

@@ -139,7 +139,9 @@ static void on_down(struct channel *ch, const char *why, void *arg)
 	snprintf(c->why, sizeof(c->why), "%s", why);
 }
 
-static const struct channel_ops ops = { on_up, on_message, on_down };
+static const struct channel_ops ops = {
+	.up = on_up, .message = on_message, .down = on_down,
+};
 
 static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
@@ -511,11 +513,13 @@ static void test_records_are_acknowledged_and_shown(void **state)
 	send_records(&c, 11, 5);
 	wait_count(o.records, 15);
 	/* The host is that of the certificate, not the one in the record. */
+	hang_up(&o);
+	dial_control(&o);
 	q.follow = false;
 	q.host = (char *)"liar";
 	say(&o, 4, BODY(EVENTS_QUERY), &q);
 	wait_flag(o.end);
-	assert_int_equal(o.records, 15);
+	assert_int_equal(o.records, 0);
 	e.decision_id = c.decision_id;
 	say(&o, 5, BODY(EXPLAIN_QUERY), &e);
 	wait_count(o.steps, 2);
@@ -528,6 +532,48 @@ static void test_records_are_acknowledged_and_shown(void **state)
 	wait_count(c.errors, 1);
 	assert_non_null(strstr(c.text, "sequences"));
 	hang_up(&o);
+	hang_up(&c);
+}
+
+/* More than may be queued for one connection: part by part, as it is read. */
+static void test_long_answer_arrives(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	const unsigned int batches = 50;
+	struct client c, o;
+
+	(void)state;
+	instance[0]++;
+	greet(&c);
+	for (uint64_t i = 0; i < batches; i++) {
+		send_large_records(&c, i * 64 + 1);
+		wait_number(c.stored, i * 64 + 64);
+	}
+	dial_control(&o);
+	q.last = batches * 64;
+	q.host = (char *)"web1";
+	say(&o, 1, BODY(EVENTS_QUERY), &q);
+	wait_flag(o.end);
+	assert_int_equal(o.records, batches * 64);
+	assert_false(o.down);
+	/* One at a time, and not without limit. */
+	o.end = false;
+	say(&o, 2, BODY(EVENTS_QUERY), &q);
+	say(&o, 3, BODY(EVENTS_QUERY), &q);
+	wait_count(o.errors, 1);
+	wait_flag(o.end);
+	assert_int_equal(o.records, 2 * batches * 64);
+	q.last = 1000001;
+	say(&o, 4, BODY(EVENTS_QUERY), &q);
+	wait_count(o.errors, 2);
+	assert_non_null(strstr(o.text, "1000000"));
+	/* Who leaves in the middle of it harms nobody. */
+	q.last = batches * 64;
+	say(&o, 5, BODY(EVENTS_QUERY), &q);
+	wait_count(o.records, 2 * batches * 64 + 1);
+	hang_up(&o);
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
 	hang_up(&c);
 }
 
@@ -772,6 +818,7 @@ int main(void)
 		server_test(test_who_may_connect),
 		server_test(test_malformed_questions_are_answered),
 		server_test(test_records_are_acknowledged_and_shown),
+		server_test(test_long_answer_arrives),
 		server_test(test_records_without_room_are_held_back),
 		server_test(test_policy_by_command_and_signal),
 		server_test(test_generation_goes_on_after_a_restart),
