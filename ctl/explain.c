@@ -77,16 +77,35 @@ static void show_user(const Sockgate__User *u)
 	line("user", text);
 }
 
+static const char *source_text(Sockgate__Identity__Source source)
+{
+	switch (source) {
+	case SOCKGATE__IDENTITY__SOURCE__HASH:
+		return "its content";
+	case SOCKGATE__IDENTITY__SOURCE__FILE_NAME:
+		return "the name of its file only";
+	case SOCKGATE__IDENTITY__SOURCE__HASH_ONLY:
+		return "its content, as safe or unsafe only";
+	default:
+		return "?";
+	}
+}
+
 static void show_identity(const Sockgate__Identity *i)
 {
 	char text[600];
 
-	if (!i || !*i->name) {
+	if (!i) {
+		line("application", "unknown: it was not looked up");
+		return;
+	}
+	if (i->source == SOCKGATE__IDENTITY__SOURCE__NONE) {
 		line("application", "unknown: there is no signature of it");
 		return;
 	}
 	snprintf(text, sizeof(text), "%s %s", i->name, i->version);
-	line("application", text);
+	line("application", *i->name ? text : "without a name");
+	line("known by", source_text(i->source));
 	line("vendor", i->vendor);
 	line("category", i->category);
 	snprintf(text, sizeof(text), "trust %" PRIu32 ", threat %" PRIu32, i->trust,

@@ -113,7 +113,9 @@ const char *record_verdict(const Sockgate__Record *r)
 
 static void put_application(char *cell, const struct parts *p)
 {
-	if (!*p->identity->name)
+	if (p->identity->source == SOCKGATE__IDENTITY__SOURCE__HASH_ONLY)
+		put(cell, "%s (hash only)", *p->process->name ? p->process->name : "-");
+	else if (!*p->identity->name)
 		put(cell, "%s (?)", *p->process->name ? p->process->name : "-");
 	else if (*p->identity->version)
 		put(cell, "%s (%s)", p->identity->name, p->identity->version);
@@ -296,10 +298,11 @@ static json_t *event_json(const Sockgate__Event *e)
 
 static json_t *identity_json(const Sockgate__Identity *i)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:I}",
 			 "name", text_json(i->name), "version", text_json(i->version),
 			 "vendor", text_json(i->vendor),
 			 "category", text_json(i->category),
+			 "source", name_source(i->source),
 			 "trust", (json_int_t)i->trust, "threat", (json_int_t)i->threat);
 }
 

@@ -50,6 +50,7 @@ static int set_up(void **state)
 	identity.version = (char *)"7.88.1";
 	identity.vendor = (char *)"curl project";
 	identity.category = (char *)"web";
+	identity.source = SOCKGATE__IDENTITY__SOURCE__HASH;
 	decision.action = SOCKGATE__ACTION__ACTION_DENY;
 	decision.error = EACCES;
 	decision.decision_id = (char *)"d1";
@@ -154,6 +155,7 @@ static void unknown_things(void **state)
 	(void)state;
 	identity.name = (char *)"";
 	user.name = (char *)"";
+	identity.source = SOCKGATE__IDENTITY__SOURCE__NONE;
 	event.kind = SOCKGATE__EVENT_KIND__EVENT_LISTEN;
 	event.remote_address.len = 0;
 	event.local_address.data = local6;
@@ -161,6 +163,9 @@ static void unknown_things(void **state)
 	event.local_port = 80;
 	record_row(&record, &row);
 	assert_string_equal(row.cell[COLUMN_APPLICATION], "curl (?)");
+	identity.source = SOCKGATE__IDENTITY__SOURCE__HASH_ONLY;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_APPLICATION], "curl (hash only)");
 	assert_string_equal(row.cell[COLUMN_USER], "1000");
 	assert_string_equal(row.cell[COLUMN_EVENT], "listen");
 	assert_string_equal(row.cell[COLUMN_REMOTE], "on [2001:db8::1]:80");
@@ -297,6 +302,7 @@ static void as_json(void **state)
 	assert_string_equal(at(json, "decision", "error"), "EACCES");
 	assert_string_equal(at(json, "decision", "id"), "d1");
 	assert_string_equal(at(json, "application", "version"), "7.88.1");
+	assert_string_equal(at(json, "application", "source"), "hash");
 	assert_string_equal(at(json, "process", "evidence"), "content");
 	assert_int_equal(strlen(at(json, "process", "sha256")), 64);
 	assert_string_equal(at(json, "process", "command_line"),

@@ -11,6 +11,7 @@
 
 /* Both scales end here; what their steps mean is in schema.sql and sigdb(5). */
 #define SIGDB_LEVEL_MAX 5
+#define SIGDB_THREAT_HARMFUL 4	/* from here on, by sigdb(5) */
 
 /* The most that a file name may be trusted: anybody can choose one. */
 #define SIGDB_NAME_TRUST_MAX 1
