@@ -14,6 +14,7 @@
 /* Out of memory costs a connection, not the server. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
+#include <utlist.h>
 
 #include "addr.h"
 #include "audit.h"
@@ -27,6 +28,13 @@
 #define MAX_OPERATORS 64
 /* An agent that connects again may not have noticed that the old one is dead. */
 #define MAX_PER_HOST 4
+/*
+ * Connections that have not said hello: anybody can make those.  One source has a
+ * share of them; if there are too many of all, the oldest makes room, since it had
+ * most time.
+ */
+#define MAX_STRANGERS 1024
+#define MAX_STRANGERS_PER_SOURCE 32
 #define PING_INTERVAL_S 30
 #define BACKLOG 1024
 
@@ -35,6 +43,9 @@ struct link {
 	uint64_t id;
 	struct session *session;
 	struct operator *operator;
+	bool stranger;			/* an agent that has not said hello */
+	struct in6_addr source;		/* of a stranger: what counts as one */
+	struct link *prev, *next;	/* among the strangers */
 	UT_hash_handle hh;
 };
 
@@ -57,13 +68,14 @@ struct server {
 	struct event *control;
 	struct event *tick;		/* every second */
 	struct link *links;		/* in the order of connection */
-	unsigned int sessions, operators;
+	struct link *strangers;		/* the oldest first */
+	unsigned int n_strangers, sessions, operators;
 	uint64_t last_id;
 	time_t started;
 	unsigned int seconds;
 	bool listening;
 	struct session_counters n;
-	uint64_t n_accepted, n_full, n_replaced;
+	uint64_t n_accepted, n_full, n_replaced, n_crowded, n_pushed_out;
 	char host[sizeof(((struct utsname *)0)->nodename)];
 	/* What the last status points to. */
 	struct audit_status audit_status;
@@ -116,15 +128,27 @@ static void add_link(struct server *s, struct link *l)
 		free_link(l);
 		return;
 	}
-	if (l->session)
-		s->sessions++;
-	else
+	if (l->operator) {
 		s->operators++;
+		return;
+	}
+	l->stranger = true;
+	DL_APPEND(s->strangers, l);
+	s->n_strangers++;
+}
+
+static void no_stranger(struct server *s, struct link *l)
+{
+	l->stranger = false;
+	DL_DELETE(s->strangers, l);
+	s->n_strangers--;
 }
 
 static void remove_link(struct server *s, struct link *l)
 {
-	if (l->session)
+	if (l->stranger)
+		no_stranger(s, l);
+	else if (l->session)
 		s->sessions--;
 	else
 		s->operators--;
@@ -149,26 +173,38 @@ static void operator_gone(struct operator *operator, void *arg)
 }
 
 /* The oldest session of a host that has too many makes room. */
-static void session_hello(struct session *session, void *arg)
+static void make_room_for(struct server *s, const char *host)
 {
-	const char *host = session_host(session);
-	struct server *s = arg;
 	struct link *l, *next, *oldest = NULL;
 	unsigned int n = 0;
 
 	for_each_link(s, l, next) {
-		if (!l->session || strcmp(session_host(l->session), host))
+		if (!l->session || l->stranger || strcmp(session_host(l->session), host))
 			continue;
 		if (!oldest)
 			oldest = l;
 		n++;
 	}
-	if (n <= MAX_PER_HOST || oldest->session == session)
+	if (n < MAX_PER_HOST)
 		return;
 	log_info("agent %s: its oldest connection of %u makes room", host, n);
 	s->n_replaced++;
 	remove_link(s, oldest);
 	free_link(oldest);
+}
+
+static const char *session_hello(struct session *session, void *arg)
+{
+	struct server *s = arg;
+
+	make_room_for(s, session_host(session));
+	if (s->sessions >= s->conf->max_agents) {
+		s->n_full++;
+		return "this server has as many agents as it may have (max_agents)";
+	}
+	no_stranger(s, find(s, session_id(session)));
+	s->sessions++;
+	return NULL;
 }
 
 /* ---- the audit log ---- */
@@ -318,6 +354,8 @@ static void add_counters(struct server *s, Sockgate__Status *out)
 	count(s, out, "connections_rejected", s->n.n_rejected);
 	count(s, out, "connections_no_room", s->n_full);
 	count(s, out, "connections_replaced", s->n_replaced);
+	count(s, out, "connections_of_crowded_source", s->n_crowded);
+	count(s, out, "connections_pushed_out", s->n_pushed_out);
 	count(s, out, "agents_too_slow", s->n.n_slow);
 }
 
@@ -426,26 +464,59 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- connections ---- */
 
+/* An address, or a network of IPv6 such as one machine has. */
+static struct in6_addr source_of(const struct sockaddr *addr)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+	struct in6_addr source = { 0 };
+
+	if (addr->sa_family == AF_INET6)
+		memcpy(&source, &in6->sin6_addr, 8);
+	else if (addr->sa_family == AF_INET)
+		memcpy(&source.s6_addr[12], &in->sin_addr, 4);
+	return source;
+}
+
+static bool is_crowded(const struct server *s, const struct in6_addr *source)
+{
+	const struct link *l;
+	unsigned int n = 0;
+
+	DL_FOREACH(s->strangers, l)
+		n += IN6_ARE_ADDR_EQUAL(&l->source, source);
+	return n >= MAX_STRANGERS_PER_SOURCE;
+}
+
+static void push_out(struct server *s, struct link *l)
+{
+	s->n_pushed_out++;
+	remove_link(s, l);
+	free_link(l);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 		      struct sockaddr *addr, int len, void *arg)
 {
+	struct in6_addr source = source_of(addr);
 	struct server *s = arg;
 	char from[ADDR_TEXT_SIZE];
-	struct link *l;
+	struct link *l = NULL;
 
 	(void)listener, (void)len;
 	addr_format(addr, from);
 	s->n_accepted++;
-	if (s->sessions >= s->conf->max_agents) {
-		s->n_full++;
-		close(fd);
-		return;
-	}
-	l = new_link(s);
+	if (is_crowded(s, &source))
+		s->n_crowded++;
+	else
+		l = new_link(s);
 	if (!l) {
 		close(fd);
 		return;
 	}
+	if (s->n_strangers >= MAX_STRANGERS)
+		push_out(s, s->strangers);
+	l->source = source;
 	l->session = session_new(&s->session_env, fd, l->id, from);
 	add_link(s, l);
 }

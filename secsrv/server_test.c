@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 #include <event2/event.h>
@@ -710,6 +711,82 @@ static void test_a_host_may_connect_again_but_not_without_end(void **state)
 		hang_up(&c[i]);
 }
 
+/* ---- connections that say nothing ---- */
+
+#define STRANGERS 1200
+static int strangers[STRANGERS];
+
+/* From 127.0.@net.2 and up, so many a source. */
+static void make_strangers(unsigned int n, unsigned int a_source, unsigned int net)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(server_port(server)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	for (unsigned int i = 0; i < n; i++) {
+		strangers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_true(strangers[i] >= 0);
+		from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (net << 8) + 1 +
+					     i / a_source);
+		assert_int_equal(bind(strangers[i], (struct sockaddr *)&from,
+				      sizeof(from)), 0);
+		assert_int_equal(connect(strangers[i], (struct sockaddr *)&to,
+					 sizeof(to)), 0);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+}
+
+/* How many of them the server has closed; they are closed here too. */
+static unsigned int drop_strangers(unsigned int n)
+{
+	unsigned int closed = 0;
+	char byte;
+
+	for (unsigned int i = 0; i < n; i++) {
+		closed += recv(strangers[i], &byte, 1, MSG_DONTWAIT) == 0;
+		close(strangers[i]);
+	}
+	return closed;
+}
+
+static void test_strangers_do_not_keep_agents_out(void **state)
+{
+	struct rlimit limit;
+	struct client c, d;
+	unsigned int n;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	conf.max_agents = 1;
+	/* One source. */
+	make_strangers(40, 40, 1);
+	greet(&c);
+	n = drop_strangers(40);
+	assert_int_equal(n, 8);
+	/* An agent too many is told. */
+	dial(&d, agent_tls);
+	wait_flag(d.up);
+	hello(&d, "web1");
+	wait_flag(d.down);
+	assert_non_null(strstr(d.text, "max_agents"));
+	hang_up(&d);
+	hang_up(&c);
+	conf.max_agents = 4096;
+	/* Many sources. */
+	make_strangers(STRANGERS, 20, 2);
+	greet(&c);
+	n = drop_strangers(STRANGERS);
+	assert_true(n >= STRANGERS - 1024 && n < STRANGERS - 900);
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
+	hang_up(&c);
+}
+
 static void test_signatures_that_change_are_a_new_generation(void **state)
 {
 	struct client c;
@@ -823,6 +900,7 @@ int main(void)
 		server_test(test_policy_by_command_and_signal),
 		server_test(test_generation_goes_on_after_a_restart),
 		server_test(test_a_host_may_connect_again_but_not_without_end),
+		server_test(test_strangers_do_not_keep_agents_out),
 		server_test(test_signatures_that_change_are_a_new_generation),
 		cmocka_unit_test(test_start_refuses_what_is_wrong),
 	};

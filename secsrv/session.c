@@ -24,6 +24,8 @@
 #define PROTOCOL 1
 /* Three pings of the server, see server.c. */
 #define IDLE_LIMIT_S 90
+/* Until the agent has said hello. */
+#define HELLO_LIMIT_S 10
 /* An agent's share of the audit log's backlog. */
 #define WAITING_MAX (AUDIT_BACKLOG_MAX / 8)
 
@@ -120,6 +122,8 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	Sockgate__Welcome welcome = SOCKGATE__WELCOME__INIT;
 	const char *why = check_hello(s, hello);
 
+	if (!why)
+		why = s->env->hello(s, s->env->arg);
 	if (why) {
 		reject(s, id, why);
 		return;
@@ -128,6 +132,7 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	copy_word(s->version, sizeof(s->version), hello->version);
 	copy_word(s->context, sizeof(s->context), hello->context);
 	s->greeted = true;
+	channel_set_idle_limit(s->ch, IDLE_LIMIT_S);
 	s->since = time(NULL);
 	log_info("agent %s (%s) connected: version %s, %s", s->source.host,
 		 s->from, s->version, s->context);
@@ -137,8 +142,7 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 	msg.welcome = &welcome;
-	if (!send_message(s, &msg))
-		s->env->hello(s, s->env->arg);
+	send_message(s, &msg);
 }
 
 /* ---- questions ---- */
@@ -231,7 +235,7 @@ static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
 	struct session *s = arg;
 
 	snprintf(s->source.host, sizeof(s->source.host), "%s", peer->host);
-	channel_set_idle_limit(ch, IDLE_LIMIT_S);
+	channel_set_idle_limit(ch, HELLO_LIMIT_S);
 }
 
 static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)

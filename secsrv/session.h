@@ -33,10 +33,10 @@ struct session_env {
 	struct session_counters *n;
 	const char *host;		/* our own name */
 	/*
-	 * hello: the agent has said who it is
+	 * hello: the agent has said who it is; returns NULL, or why it may not stay
 	 * gone:  the session is over; it is freed after this returns
 	 */
-	void (*hello)(struct session *s, void *arg);
+	const char *(*hello)(struct session *s, void *arg);
 	void (*gone)(struct session *s, void *arg);
 	void *arg;
 };
