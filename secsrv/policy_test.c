@@ -23,8 +23,8 @@ static void test_example_is_good(void **state)
 	}
 	assert_int_equal(p->rules, 10);
 	assert_int_equal(p->warnings, 0);
-	assert_string_equal(p->rule[0].text, "{ name = \"loopback\"; "
-			    "remote = \"loopback\"; action = \"allow\"; }");
+	assert_string_equal(p->rule[0].text, "{ name = \"no-malware\"; "
+			    "threat = \">=4\"; action = \"deny\"; }");
 	policy_put(p);
 }
 
