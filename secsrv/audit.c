@@ -31,7 +31,7 @@
 
 #define RETRY_S 1
 #define BATCH_BYTES (8U << 20)
-#define PRUNE_ROWS 10000
+#define PRUNE_ROWS 1000
 #define PRUNE_INTERVAL_S 10
 /* A query that finds nothing for so long says that it goes on. */
 #define SIGN_OF_LIFE_S 1
@@ -68,7 +68,8 @@ struct audit {
 	struct audit_db *db;
 	const struct audit_ops *ops;
 	void *arg;
-	unsigned int keep_days;
+	struct audit_bounds bounds;
+	bool prunes;			/* of the thread: there is more to delete */
 	struct event *wake;
 	int fd;
 	pthread_t thread;
@@ -349,13 +350,15 @@ static void answer_one(struct audit *a)
 
 static void prune(struct audit *a, time_t *next)
 {
-	int64_t age_us = (int64_t)a->keep_days * 86400 * 1000000;
+	int64_t age_us = (int64_t)a->bounds.keep_days * 86400 * 1000000;
 
-	if (!a->keep_days || uptime() < *next)
+	if (uptime() < *next)
 		return;
-	*next = uptime() + PRUNE_INTERVAL_S;
-	if (audit_db_prune(a->db, wall_us() - age_us, PRUNE_ROWS))
+	if (audit_db_prune(a->db, age_us ? wall_us() - age_us : 0,
+			   a->bounds.max_bytes, PRUNE_ROWS, &a->prunes))
 		log_warnx("audit: old records stay: %s", audit_db_error(a->db));
+	if (!a->prunes)
+		*next = uptime() + PRUNE_INTERVAL_S;
 }
 
 /*
@@ -365,7 +368,8 @@ static void prune(struct audit *a, time_t *next)
 static bool wait_for_work(struct audit *a, bool failed, struct job **batch)
 {
 	struct timespec until = {
-		.tv_sec = failed ? a->retry_at : uptime() + PRUNE_INTERVAL_S,
+		.tv_sec = failed ? a->retry_at :
+			  uptime() + (a->prunes ? 0 : PRUNE_INTERVAL_S),
 	};
 	bool end;
 	int rc = 0;
@@ -493,7 +497,8 @@ static void release(struct audit *a)
 }
 
 struct audit *audit_open(struct event_base *base, const char *path,
-			 unsigned int keep_days, const struct audit_ops *ops,
+			 const struct audit_bounds *bounds,
+			 const struct audit_ops *ops,
 			 void *arg, uint64_t *generation, char *why,
 			 size_t why_size)
 {
@@ -506,7 +511,8 @@ struct audit *audit_open(struct event_base *base, const char *path,
 	a->fd = -1;
 	a->ops = ops;
 	a->arg = arg;
-	a->keep_days = keep_days;
+	a->bounds = *bounds;
+	a->prunes = true;
 	a->db = audit_db_open(path, why, why_size);
 	if (!a->db)
 		goto fail;

@@ -36,13 +36,20 @@ struct audit_ops {
 			  const char *why, void *arg);
 };
 
+/* 0: no bound of this kind. */
+struct audit_bounds {
+	unsigned int keep_days;
+	int64_t max_bytes;
+};
+
 /*
  * audit_open - open the log and start its thread
- * @keep_days: delete what is older; 0: keep everything
+ * @bounds: beyond which the oldest records are deleted; copied
  * @generation: of the last policy that was kept, 0 if none
  */
 struct audit *audit_open(struct event_base *base, const char *path,
-			 unsigned int keep_days, const struct audit_ops *ops,
+			 const struct audit_bounds *bounds,
+			 const struct audit_ops *ops,
 			 void *arg, uint64_t *generation, char *why,
 			 size_t why_size);
 

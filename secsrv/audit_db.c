@@ -12,6 +12,8 @@
 
 #define APPLICATION_ID 0x73676175	/* "sgau" */
 #define SCHEMA_VERSION 2
+/* Texts that are kept; in SQL. */
+#define POLICIES_MAX "1000"
 
 /*
  * `effect` and `called` are what query_effect() and query_called() say of the
@@ -86,6 +88,8 @@ enum statement {
 	LAST_POLICY,
 	GET_POLICY,
 	PRUNE,
+	USED,
+	PRUNE_POLICIES,
 	FIND,
 	BOUNDS,
 	GET,
@@ -114,6 +118,15 @@ static const char *const sql[] = {
 		"DELETE FROM record WHERE id IN "
 		"(SELECT id FROM record ORDER BY id LIMIT ?2) "
 		"AND received_us < ?1",
+	[USED] = "SELECT (page_count - freelist_count) * page_size FROM "
+		 "pragma_page_count, pragma_freelist_count, pragma_page_size",
+	/* Those without a text serve nothing but the count of generations. */
+	[PRUNE_POLICIES] =
+		"DELETE FROM policy WHERE generation < (SELECT generation FROM "
+		"policy WHERE text IS NOT NULL ORDER BY generation DESC "
+		"LIMIT 1 OFFSET " POLICIES_MAX " - 1) "
+		"OR text IS NULL AND generation < (SELECT generation FROM policy "
+		"ORDER BY generation DESC LIMIT 1 OFFSET 10 * " POLICIES_MAX " - 1)",
 	[FIND] =
 		"SELECT record FROM record WHERE decision_id = ?1 "
 		"ORDER BY outcome, id LIMIT 1",
@@ -477,14 +490,37 @@ int audit_db_put_policy(struct audit_db *db, uint64_t generation,
 	sqlite3_bind_int64(st, 1, (int64_t)generation);
 	sqlite3_bind_int64(st, 2, now_us);
 	sqlite3_bind_text(st, 3, text, -1, SQLITE_STATIC);
-	return execute(db, ADD_POLICY);
+	return execute(db, ADD_POLICY) ? -1 : execute(db, PRUNE_POLICIES);
 }
 
-int audit_db_prune(struct audit_db *db, int64_t before_us, unsigned int limit)
+static int used_bytes(struct audit_db *db, int64_t *bytes)
 {
+	int rc = step(db, USED);
+
+	if (rc == SQLITE_ROW)
+		*bytes = sqlite3_column_int64(db->st[USED], 0);
+	done(db, USED);
+	return rc == SQLITE_ROW ? 0 : -1;
+}
+
+int audit_db_prune(struct audit_db *db, int64_t before_us, int64_t max_bytes,
+		   unsigned int limit, bool *more)
+{
+	int64_t used = 0;
+
+	*more = false;
+	if (max_bytes && used_bytes(db, &used))
+		return -1;
+	if (used > max_bytes)
+		before_us = INT64_MAX;
+	if (!before_us)
+		return 0;
 	sqlite3_bind_int64(db->st[PRUNE], 1, before_us);
 	sqlite3_bind_int64(db->st[PRUNE], 2, limit);
-	return execute(db, PRUNE);
+	if (execute(db, PRUNE))
+		return -1;
+	*more = sqlite3_changes(db->handle) == (int)limit;
+	return 0;
 }
 
 int audit_db_last_generation(struct audit_db *db, uint64_t *generation)

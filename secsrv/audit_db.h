@@ -3,6 +3,7 @@
 #ifndef SECSRV_AUDIT_DB_H
 #define SECSRV_AUDIT_DB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,15 +45,19 @@ int audit_db_put_records(struct audit_db *db, const struct audit_source *source,
 			 const Sockgate__Records *records, int64_t now_us,
 			 uint64_t *added);
 
-/* Keep the text of a policy under its generation. */
+/* Keep the text of a policy under its generation; the oldest ones go. */
 int audit_db_put_policy(struct audit_db *db, uint64_t generation,
 			int64_t now_us, const char *text);
 
 /*
- * audit_db_prune - delete the oldest, no more than @limit at a time
- * @before_us: what was received before
+ * audit_db_prune - delete the oldest records beyond a bound
+ * @before_us: what was received before; 0: no bound
+ * @max_bytes: what the log may take, free pages not counted; 0: no bound
+ * @limit:     no more than this at a time
+ * @more:      set if there may be more to delete
  */
-int audit_db_prune(struct audit_db *db, int64_t before_us, unsigned int limit);
+int audit_db_prune(struct audit_db *db, int64_t before_us, int64_t max_bytes,
+		   unsigned int limit, bool *more);
 
 /* The generation of the last policy kept, 0 if there is none; -1 on failure. */
 int audit_db_last_generation(struct audit_db *db, uint64_t *generation);

@@ -84,15 +84,22 @@ static const struct audit_ops ops = {
 	.explained = on_explained,
 };
 
-static void open_audit(unsigned int keep_days)
+static const struct audit_bounds no_bounds;
+
+static void open_bounded(const struct audit_bounds *bounds)
 {
 	char why[512];
 
 	stored_upto = stored_calls = committed_records = 0;
-	audit = audit_open(base, path, keep_days, &ops, NULL, &generation, why,
+	audit = audit_open(base, path, bounds, &ops, NULL, &generation, why,
 			   sizeof(why));
 	if (!audit)
 		fail_msg("%s", why);
+}
+
+static void open_audit(void)
+{
+	open_bounded(&no_bounds);
 }
 
 static void set_text(char **field, const char *text)
@@ -239,7 +246,7 @@ static void test_stored_after_commit_and_once(void **state)
 	struct audit_status status;
 
 	(void)state;
-	open_audit(0);
+	open_audit();
 	submit(1, 10);
 	submit(11, 10);
 	expected = 20;
@@ -292,7 +299,7 @@ static void query(const char *application, const char *id,
 static void test_queries(void **state)
 {
 	(void)state;
-	open_audit(0);
+	open_audit();
 	submit(1, 2000);
 	expected = 2000;
 	until(all_stored);
@@ -308,7 +315,7 @@ static void test_queries(void **state)
 static void test_explain_with_the_policy_of_that_time(void **state)
 {
 	(void)state;
-	open_audit(0);
+	open_audit();
 	assert_int_equal(audit_policy(audit, 40, "rules = ("
 		"{ name = \"udp\"; protocol = \"udp\"; action = \"deny\"; },"
 		"{ name = \"old\"; application = \"curl\"; action = \"allow\"; });"),
@@ -342,7 +349,7 @@ static void test_explain_with_the_policy_of_that_time(void **state)
 	assert_non_null(strstr(explained_why, "nonsense"));
 	audit_close(audit);
 	/* The next start goes on from the last generation. */
-	open_audit(0);
+	open_audit();
 	assert_int_equal(generation, 43);
 	audit_close(audit);
 }
@@ -549,7 +556,7 @@ static void test_part_after_part(void **state)
 	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
 
 	(void)state;
-	open_audit(0);
+	open_audit();
 	submit(1, 1200);
 	expected = 1200;
 	until(all_stored);
@@ -618,7 +625,7 @@ static void test_log_of_version_1_is_taken_over(void **state)
 {
 	(void)state;
 	make_log(version_1);
-	open_audit(0);
+	open_audit();
 	submit(5, 10);
 	expected = 14;
 	until(all_stored);
@@ -630,7 +637,7 @@ static void test_log_of_version_1_is_taken_over(void **state)
 	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE called = "
 				    "'' AND effect IS NULL AND sequence = 4"), 1);
 	/* And is one of the present version from then on. */
-	open_audit(0);
+	open_audit();
 	audit_close(audit);
 }
 
@@ -641,7 +648,7 @@ static void test_log_of_a_newer_version_is_refused(void **state)
 	(void)state;
 	make_log("CREATE TABLE x (y); PRAGMA application_id = 1936154997;"
 		 "PRAGMA user_version = 99;");
-	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+	assert_null(audit_open(base, path, &no_bounds, &ops, NULL, &generation, why,
 			       sizeof(why)));
 	assert_non_null(strstr(why, "version 99"));
 	assert_non_null(strstr(why, "move it away"));
@@ -677,7 +684,7 @@ static void test_full_disk_loses_nothing(void **state)
 	snprintf(saved, sizeof(saved), "%s", path);
 	snprintf(path, sizeof(path), "%s/a.sqlite", disk);
 	snprintf(filler, sizeof(filler), "%s/filler", disk);
-	open_audit(0);
+	open_audit();
 	submit(1, 10);
 	expected = 10;
 	until(all_stored);
@@ -724,7 +731,7 @@ static void test_backlog_has_a_limit(void **state)
 	Sockgate__Records *records = new_records(1, 1);
 
 	(void)state;
-	open_audit(0);
+	open_audit();
 	assert_int_equal(audit_submit(audit, 7, &source, records,
 				      AUDIT_BACKLOG_MAX + 1), -1);
 	assert_int_equal(errno, ENOBUFS);
@@ -743,17 +750,17 @@ static void test_not_our_file(void **state)
 	assert_int_equal(sqlite3_exec(db, "CREATE TABLE x (y)", NULL, NULL, NULL),
 			 SQLITE_OK);
 	sqlite3_close(db);
-	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+	assert_null(audit_open(base, path, &no_bounds, &ops, NULL, &generation, why,
 			       sizeof(why)));
 	assert_non_null(strstr(why, "is not an audit log"));
 	assert_int_equal(count_rows("SELECT count(*) FROM sqlite_master"), 1);
 	fd = open(path, O_WRONLY | O_TRUNC);
 	assert_int_equal(write(fd, "this is no database at all, is it?", 34), 34);
 	close(fd);
-	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+	assert_null(audit_open(base, path, &no_bounds, &ops, NULL, &generation, why,
 			       sizeof(why)));
 	assert_non_null(strstr(why, path));
-	assert_null(audit_open(base, "/nonexistent/a.sqlite", 0, &ops, NULL,
+	assert_null(audit_open(base, "/nonexistent/a.sqlite", &no_bounds, &ops, NULL,
 			       &generation, why, sizeof(why)));
 	assert_non_null(strstr(why, "/nonexistent/a.sqlite"));
 }
@@ -764,6 +771,7 @@ static void test_old_records_go(void **state)
 	uint64_t added = 0;
 	Sockgate__Records *old = new_records(1, 3), *recent = new_records(4, 3);
 	char why[512];
+	bool more;
 
 	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): they are freed below */
 	(void)state;
@@ -775,9 +783,13 @@ static void test_old_records_go(void **state)
 			 0);
 	assert_int_equal(audit_db_commit(db), 0);
 	assert_int_equal(added, 6);
-	assert_int_equal(audit_db_prune(db, 1500, 2), 0);
+	assert_int_equal(audit_db_prune(db, 1500, 0, 2, &more), 0);
+	assert_true(more);
 	assert_int_equal(count_rows("SELECT count(*) FROM record"), 4);
-	assert_int_equal(audit_db_prune(db, 1500, 100), 0);
+	assert_int_equal(audit_db_prune(db, 1500, 0, 100, &more), 0);
+	assert_false(more);
+	assert_int_equal(audit_db_prune(db, 0, 0, 100, &more), 0);
+	assert_int_equal(audit_db_prune(db, 0, 100 << 20, 100, &more), 0);
 	assert_int_equal(count_rows("SELECT count(*) FROM record"), 3);
 	assert_int_equal(count_rows("SELECT min(sequence) FROM record"), 4);
 	/* What is not committed is not there. */
@@ -792,6 +804,63 @@ static void test_old_records_go(void **state)
 	sockgate__records__free_unpacked(recent, NULL);
 }
 /* NOLINTEND(clang-analyzer-unix.Malloc) */
+
+static bool has_room(void)
+{
+	return count_rows("SELECT count(*) FROM record") < 4500;
+}
+
+/* The log stays within its bound, by its oldest records. */
+static void test_log_has_a_bound(void **state)
+{
+	const struct audit_bounds bounds = { .max_bytes = 2 << 20 };
+
+	(void)state;
+	open_audit();
+	submit(1, 6000);
+	expected = 6000;
+	until(all_stored);
+	audit_close(audit);
+	open_bounded(&bounds);
+	until(has_room);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE sequence = 1"),
+			 0);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE sequence = "
+				    "6000"), 1);
+	audit_close(audit);
+	assert_true(count_rows("SELECT (page_count - freelist_count) * page_size FROM "
+			       "pragma_page_count, pragma_freelist_count, "
+			       "pragma_page_size") <= bounds.max_bytes);
+	assert_true(count_rows("SELECT count(*) FROM record") > 1000);
+}
+
+static void test_old_policies_go(void **state)
+{
+	struct audit_db *db;
+	char why[512], text[32];
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	assert_int_equal(audit_db_begin(db), 0);
+	for (uint64_t i = 1; i <= 1010; i++) {
+		snprintf(text, sizeof(text), "# %llu", (unsigned long long)i);
+		assert_int_equal(audit_db_put_policy(db, 10 * i, 1, text), 0);
+		assert_int_equal(audit_db_put_policy(db, 10 * i + 1, 1, text), 0);
+	}
+	assert_int_equal(audit_db_commit(db), 0);
+	assert_int_equal(count_rows("SELECT count(text) FROM policy"), 1000);
+	assert_int_equal(count_rows("SELECT min(generation) FROM policy"), 110);
+	assert_int_equal(audit_db_begin(db), 0);
+	for (uint64_t i = 20000; i < 30200; i++)
+		assert_int_equal(audit_db_put_policy(db, i, 1, text), 0);
+	assert_int_equal(audit_db_commit(db), 0);
+	assert_int_equal(count_rows("SELECT count(text) FROM policy"), 1000);
+	assert_int_equal(count_rows("SELECT count(*) FROM policy WHERE text IS NULL"),
+			 10000);
+	assert_int_equal(count_rows("SELECT max(generation) FROM policy"), 30199);
+	audit_db_close(db);
+}
 
 static int remove_log(void **state)
 {
@@ -845,6 +914,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_backlog_has_a_limit, remove_log),
 		cmocka_unit_test_teardown(test_not_our_file, remove_log),
 		cmocka_unit_test_teardown(test_old_records_go, remove_log),
+		cmocka_unit_test_teardown(test_log_has_a_bound, remove_log),
+		cmocka_unit_test_teardown(test_old_policies_go, remove_log),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -406,22 +406,6 @@ static void fill_status(Sockgate__Status *out, void *arg)
 
 /* ---- time ---- */
 
-/* Those whose records found no room: there is some when half of it is free. */
-static void resume_sessions(struct server *s)
-{
-	struct link *l, *next;
-
-	if (!s->n.n_held_back)
-		return;
-	audit_status(s->audit, &s->audit_status);
-	if (s->audit_status.waiting > AUDIT_BACKLOG_MAX / 2)
-		return;
-	for_each_link(s, l, next) {
-		if (l->session)
-			session_resume(l->session);
-	}
-}
-
 static void ping_sessions(struct server *s)
 {
 	struct link *l, *next;
@@ -455,7 +439,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (judge_refresh(s->judge, wall_s()))
 		new_generation(s);
-	resume_sessions(s);
 	if (++s->seconds % PING_INTERVAL_S == 0)
 		ping_sessions(s);
 	if (!s->listening)
@@ -615,7 +598,7 @@ static int open_all(struct server *s, char *why, size_t why_size)
 	s->tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, why_size);
 	if (!s->tls)
 		return -1;
-	s->audit = audit_open(s->base, conf->audit, conf->audit_keep_days,
+	s->audit = audit_open(s->base, conf->audit, &conf->audit_bounds,
 			      &audit_ops, s, &generation, why, why_size);
 	if (!s->audit)
 		return -1;

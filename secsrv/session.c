@@ -375,17 +375,6 @@ void session_ping(struct session *s)
 	send_message(s, &msg);
 }
 
-void session_resume(struct session *s)
-{
-	if (!s->held_back || s->waiting > WAITING_MAX / 2)
-		return;
-	log_info("agent %s (%s): to send its records again", s->source.host,
-		 s->from);
-	if (!send_error(s, 0, "there is room in the audit log again: connect "
-			"again and send what was not committed"))
-		end(s);
-}
-
 bool session_describe(const struct session *s, uint64_t now_s,
 		      Sockgate__Peer *peer)
 {

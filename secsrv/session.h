@@ -66,13 +66,6 @@ void session_policy_changed(struct session *s);
 /* Ask whether the agent is there; without any answer the session ends. */
 void session_ping(struct session *s);
 
-/*
- * session_resume - there is room in the audit log again
- * If records of this session were held back, it ends: the agent connects again,
- * and sends all that was not committed.
- */
-void session_resume(struct session *s);
-
 /* Tell about it in a status.  False if the agent has not said hello. */
 bool session_describe(const struct session *s, uint64_t now_s,
 		      Sockgate__Peer *peer);
