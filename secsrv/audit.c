@@ -308,7 +308,7 @@ static enum step run_explain(struct audit *a, struct job *job)
 	job->explanation = explain_record(record, policy);
 	if (!job->explanation)
 		snprintf(job->why, sizeof(job->why), "out of memory");
-	policy_put(policy);
+	policy_free(policy);
 	free(text);
 	return STEP_RESULT;
 }

@@ -90,7 +90,7 @@ static struct policy *current;
 static int drop_policy(void **state)
 {
 	(void)state;
-	policy_put(current);
+	policy_free(current);
 	current = NULL;
 	return 0;
 }

@@ -12,6 +12,11 @@
 #include "sigdb/sigdb.h"
 
 #define NAME_MAX_BYTES 255
+/*
+ * A lookup is done in the event loop: it reads a few pages by an index, which the
+ * page cache has, and does no more than so many steps, a millisecond or so.
+ */
+#define LOOKUP_STEPS 50000
 
 struct key {
 	uint8_t sha256[SIGDB_HASH_SIZE];
@@ -53,6 +58,7 @@ static bool reopen(struct identity_cache *c, char *why, size_t why_size)
 	c->db = sigdb_open(c->path, false, why, why_size);
 	if (!c->db)
 		return false;
+	sigdb_limit(c->db, LOOKUP_STEPS);
 	if (!sigdb_changes(c->db, &c->changes))
 		return true;
 	snprintf(why, why_size, "%s", sigdb_error(c->db));

@@ -63,7 +63,7 @@ static int check(const struct server_conf *conf)
 	for (unsigned int i = 0; i < policy->warnings; i++)
 		log_warnx("%s:%u: %s", conf->policy, policy->warning[i].line,
 			  policy->warning[i].text);
-	policy_put(policy);
+	policy_free(policy);
 	tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, sizeof(why));
 	if (!tls) {
 		log_warnx("%s", why);

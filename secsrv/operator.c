@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "log.h"
 #include "operator.h"
+#include "policy.h"
 #include "query.h"
 #include "search.h"
 
@@ -70,16 +71,27 @@ static void send_status(struct operator *o, uint64_t id)
 static void load_policy(struct operator *o, uint64_t id,
 			const Sockgate__PolicyLoad *load)
 {
+	if (!o->env->load(o->id, id, load, o->env->arg))
+		return;
+	send_error(o, id, errno == EAGAIN ? "too many policies are being loaded: try "
+		   "again" : "out of memory");
+}
+
+void operator_loaded(struct operator *o, uint64_t id, Sockgate__PolicyLoaded *loaded,
+		     const struct policy_error *err)
+{
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
-	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
 	Sockgate__Error error = SOCKGATE__ERROR__INIT;
 
-	if (o->env->load(load, &loaded, &error, o->env->arg)) {
+	if (loaded) {
+		msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOADED;
+		msg.policy_loaded = loaded;
+	} else {
+		error.file = (char *)err->file;
+		error.line = err->line;
+		error.text = (char *)err->reason;
 		msg.body_case = SOCKGATE__MESSAGE__BODY_ERROR;
 		msg.error = &error;
-	} else {
-		msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOADED;
-		msg.policy_loaded = &loaded;
 	}
 	send_message(o, id, &msg);
 }

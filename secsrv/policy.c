@@ -9,15 +9,9 @@
 /* Comparing every rule with every other is for policies that people write. */
 #define SHADOW_PAIRS_MAX 4000000
 
-struct policy *policy_get(struct policy *policy)
+void policy_free(struct policy *policy)
 {
-	policy->refs++;
-	return policy;
-}
-
-void policy_put(struct policy *policy)
-{
-	if (!policy || --policy->refs)
+	if (!policy)
 		return;
 	for (unsigned int i = 0; i < policy->rules; i++)
 		rule_free(&policy->rule[i]);
@@ -158,8 +152,7 @@ static int warn_shadowed(struct policy *p, const struct rule *earlier,
 	return 0;
 }
 
-/* Warn of each rule that an earlier one leaves nothing for. */
-static int find_shadowed(struct policy *p, struct policy_error *err)
+int policy_warn(struct policy *p, struct policy_error *err)
 {
 	bool all = (size_t)p->rules * p->rules <= SHADOW_PAIRS_MAX;
 	const struct rule *catch_all = NULL;
@@ -193,8 +186,6 @@ static struct policy *policy_new(const char *text, size_t len,
 	}
 	memcpy(p->text, text, len);
 	p->text[len] = '\0';
-	p->text_len = len;
-	p->refs = 1;
 	return p;
 }
 
@@ -218,12 +209,10 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
 	rc = settings_parse(&cfg, p->text, len, name, err);
 	if (!rc)
 		rc = parse_root(p, &cfg, err);
-	if (!rc)
-		rc = find_shadowed(p, err);
 	config_destroy(&cfg);
 	if (!rc)
 		return p;
-	policy_put(p);
+	policy_free(p);
 	return NULL;
 }
 
@@ -237,5 +226,8 @@ struct policy *policy_load(const char *file, struct policy_error *err)
 		return NULL;
 	p = policy_parse(text, len, file, err);
 	free(text);
-	return p;
+	if (!p || !policy_warn(p, err))
+		return p;
+	policy_free(p);
+	return NULL;
 }

@@ -25,7 +25,7 @@ static void test_example_is_good(void **state)
 	assert_int_equal(p->warnings, 0);
 	assert_string_equal(p->rule[0].text, "{ name = \"no-malware\"; "
 			    "threat = \">=4\"; action = \"deny\"; }");
-	policy_put(p);
+	policy_free(p);
 }
 
 /* Each wrong text, the line at fault, and a part of the reason. */
@@ -183,11 +183,12 @@ static void check_warnings(const char *rules, unsigned int count,
 		fail_msg("line %u: %s", err.line, err.reason);
 		return;
 	}
+	assert_int_equal(policy_warn(p, &err), 0);
 	print_message("%s: %u warnings\n", rules, p->warnings);
 	assert_int_equal(p->warnings, count);
 	if (count)
 		assert_non_null(strstr(p->warning[0].text, part));
-	policy_put(p);
+	policy_free(p);
 }
 
 #define RULE(n, c) "{ name = \"" n "\"; " c " action = \"deny\"; }"

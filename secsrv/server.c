@@ -20,6 +20,7 @@
 #include "audit.h"
 #include "control.h"
 #include "judge.h"
+#include "loader.h"
 #include "log.h"
 #include "operator.h"
 #include "server.h"
@@ -60,6 +61,7 @@ struct server {
 	const struct server_conf *conf;
 	SSL_CTX *tls;
 	struct judge *judge;
+	struct loader *loader;
 	struct audit *audit;
 	struct session_env session_env;
 	struct operator_env operator_env;
@@ -83,7 +85,6 @@ struct server {
 	Sockgate__Counter *counters[COUNTERS_MAX];
 	Sockgate__Peer *peer;
 	Sockgate__Peer **peers;
-	struct policy_error policy_error;
 };
 
 static uint64_t wall_s(void)
@@ -277,8 +278,29 @@ static void new_generation(struct server *s)
 
 void server_reload(struct server *server)
 {
-	if (!judge_reload(server->judge, wall_s(), &server->policy_error))
-		new_generation(server);
+	if (loader_reload(server->loader))
+		log_warn("the policy is not loaded again");
+}
+
+static void on_loaded(uint64_t owner, uint64_t id, struct policy *policy,
+		      const char *name, const struct policy_error *err, void *arg)
+{
+	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
+	struct server *s = arg;
+	struct link *l;
+
+	if (policy) {
+		judge_put(s->judge, policy, name, wall_s());
+		new_generation(s);
+	} else {
+		judge_reject(s->judge, err);
+	}
+	l = find(s, owner);
+	if (!l || !l->operator)
+		return;
+	loaded.generation = judge_generation(s->judge);
+	loaded.rules = judge_policy(s->judge)->rules;
+	operator_loaded(l->operator, id, policy ? &loaded : NULL, err);
 }
 
 static void fill_policy(Sockgate__PolicyText *out, void *arg)
@@ -290,23 +312,13 @@ static void fill_policy(Sockgate__PolicyText *out, void *arg)
 	out->text = judge_policy(s->judge)->text;
 }
 
-static int load_policy(const Sockgate__PolicyLoad *load,
-		       Sockgate__PolicyLoaded *out, Sockgate__Error *error,
+static int load_policy(uint64_t owner, uint64_t id, const Sockgate__PolicyLoad *load,
 		       void *arg)
 {
 	struct server *s = arg;
-	const char *name = *load->file ? load->file : judge_policy_file(s->judge);
 
-	if (judge_load(s->judge, load->text, name, wall_s(), &s->policy_error)) {
-		error->file = s->policy_error.file;
-		error->line = s->policy_error.line;
-		error->text = s->policy_error.reason;
-		return -1;
-	}
-	new_generation(s);
-	out->generation = judge_generation(s->judge);
-	out->rules = judge_policy(s->judge)->rules;
-	return 0;
+	return loader_text(s->loader, owner, id, load->text, *load->file ?
+			   load->file : judge_policy_file(s->judge));
 }
 
 /* ---- status ---- */
@@ -606,6 +618,11 @@ static int open_all(struct server *s, char *why, size_t why_size)
 			      why, why_size);
 	if (!s->judge)
 		return -1;
+	s->loader = loader_open(s->base, conf->policy, on_loaded, s);
+	if (!s->loader) {
+		snprintf(why, why_size, "cannot start a thread");
+		return -1;
+	}
 	new_generation(s);
 	if (open_control(s, why, why_size) || start_tick(s, why, why_size))
 		return -1;
@@ -661,6 +678,7 @@ void server_free(struct server *server)
 		remove_link(server, l);
 		free_link(l);
 	}
+	loader_close(server->loader);
 	judge_close(server->judge);
 	audit_close(server->audit);
 	SSL_CTX_free(server->tls);

@@ -674,6 +674,11 @@ static void test_policy_by_command_and_signal(void **state)
 	assert_string_equal(c.rule, "no");
 	write_file(policy_file, "rules = ( broken");
 	server_reload(server);
+	for (uint64_t id = 100; !strstr(o.policy_error, "policy.conf:1"); id++) {
+		assert_true(id < 10000);
+		say(&o, id, BODY(STATUS_QUERY), &sq);
+		wait_number(o.id, id);
+	}
 	ask(&c, 4);
 	wait_count(c.decisions, 4);
 	assert_string_equal(c.rule, "no");

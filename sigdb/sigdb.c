@@ -252,6 +252,17 @@ void sigdb_close(struct sigdb *db)
 	free(db);
 }
 
+static int give_up(void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+void sigdb_limit(struct sigdb *db, int steps)
+{
+	sqlite3_progress_handler(db->sql, steps, give_up, NULL);
+}
+
 /* ---- looking up ---------------------------------------------------------- */
 
 static int copy_text(struct sigdb *db, sqlite3_stmt *row, int column, char *out,

@@ -80,6 +80,13 @@ enum sigdb_result sigdb_lookup(struct sigdb *db, const uint8_t *sha256,
 			       const char *file_name, struct sigdb_answer *answer);
 
 /*
+ * sigdb_limit - bound what a lookup may do
+ * @steps: of SQLite's machine; one that needs more fails.  An index leads to what
+ *         is asked for, so a lookup takes a few hundred.
+ */
+void sigdb_limit(struct sigdb *db, int steps);
+
+/*
  * sigdb_changes - a number that differs from last time if signatures changed
  * @counter: compare it with an earlier one of the same handle only
  *

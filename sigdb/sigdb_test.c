@@ -128,6 +128,18 @@ static void a_hash_wins_over_a_name_signature(void **state)
 	expect(f, aria2_hash, "backup", SIGDB_HASH, "aria2");
 }
 
+static void a_lookup_has_a_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct sigdb_answer a;
+
+	sigdb_limit(f->db, 1);
+	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
+	assert_non_null(strstr(sigdb_error(f->db), "interrupted"));
+	sigdb_limit(f->db, 2000);
+	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
+}
+
 static void a_hash_may_be_known_by_verdict_only(void **state)
 {
 	struct fixture *f = *state;
@@ -506,6 +518,7 @@ int main(void)
 		WITH_PACKAGES(hash_gives_the_whole_identity),
 		WITH_PACKAGES(a_copy_under_another_name_is_what_its_hash_says),
 		WITH_PACKAGES(a_hash_wins_over_a_name_signature),
+		WITH_PACKAGES(a_lookup_has_a_limit),
 		WITH_PACKAGES(a_hash_may_be_known_by_verdict_only),
 		WITH_PACKAGES(the_administrators_verdict_joins_the_packages_identity),
 		WITH_PACKAGES(the_administrators_identity_wins),
