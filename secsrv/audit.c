@@ -84,7 +84,6 @@ struct audit {
 	struct job *results;		/* to the event loop */
 	struct audit_status status;
 	bool stop;
-	bool retry;
 };
 
 static int64_t wall_us(void)
@@ -375,14 +374,13 @@ static bool wait_for_work(struct audit *a, bool failed, struct job **batch)
 	int rc = 0;
 
 	pthread_mutex_lock(&a->lock);
-	while (!rc && !a->stop && !(failed ? a->retry : a->jobs != NULL) &&
-	       !a->questions)
+	while (!rc && !a->stop && !a->questions &&
+	       (failed || !a->jobs))
 		rc = pthread_cond_timedwait(&a->cond, &a->lock, &until);
 	end = a->stop && (failed || !a->jobs);
 	*batch = NULL;
-	if (!end && (!failed || a->retry || uptime() >= a->retry_at))
+	if (!end && (!failed || uptime() >= a->retry_at))
 		*batch = take_batch(a);
-	a->retry = false;
 	pthread_mutex_unlock(&a->lock);
 	return !end;
 }
@@ -686,14 +684,6 @@ void audit_forget(struct audit *audit, uint64_t owner)
 	forget_in(&audit->resting, owner);
 	if (audit->asked && audit->asked->owner == owner)
 		audit->asked->forgotten = true;
-	pthread_mutex_unlock(&audit->lock);
-}
-
-void audit_retry(struct audit *audit)
-{
-	pthread_mutex_lock(&audit->lock);
-	audit->retry = true;
-	pthread_cond_signal(&audit->cond);
 	pthread_mutex_unlock(&audit->lock);
 }
 

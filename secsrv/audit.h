@@ -92,9 +92,6 @@ void audit_more(struct audit *audit, uint64_t owner, uint64_t id);
 /* Nobody waits any more for what this owner asked for. */
 void audit_forget(struct audit *audit, uint64_t owner);
 
-/* Try again now, if the last attempt failed (otherwise it is once a second). */
-void audit_retry(struct audit *audit);
-
 struct audit_status {
 	char error[512];		/* why nothing is committed, empty: it is */
 	uint64_t n_stored;		/* records committed */

@@ -349,12 +349,14 @@ static void add_counters(struct server *s, Sockgate__Status *out)
 	count(s, out, "decided_audit", j->n_audited);
 	count(s, out, "failed_allow", j->n_failed_allow);
 	count(s, out, "failed_deny", j->n_failed_deny);
+	count(s, out, "questions_late", s->n.n_late);
 	count(s, out, "malformed", s->n.n_malformed);
 	count(s, out, "records_taken", s->n.n_records);
 	count(s, out, "records_stored", a->n_stored);
 	count(s, out, "records_repeated", a->n_repeated);
 	count(s, out, "records_held_back", s->n.n_held_back);
 	count(s, out, "records_waiting_bytes", a->waiting);
+	count(s, out, "audit_backlog_full", a->n_refused);
 	count(s, out, "audit_commits", a->n_commits);
 	count(s, out, "identity_hits", id->n_hit);
 	count(s, out, "identity_lookups", id->n_looked_up);

@@ -21,6 +21,7 @@
 #include "channel.h"
 #include "conf.h"
 #include "control.h"
+#include "question.h"
 #include "server.h"
 #include "sigdb/sigdb.h"
 #include "test_certs.h"
@@ -46,13 +47,15 @@ struct client {
 	uint32_t fields, line;
 	unsigned int messages, decisions, errors, welcomes, changes, records;
 	unsigned int agents, steps;
-	char rule[64], decision_id[64], text[600], policy_error[600], why[512];
+	char kernel[64], rule[64], decision_id[64], text[600], policy_error[600], why[512];
 	bool up, down, end;
 };
 
 static void take_status(struct client *c, const Sockgate__Status *s)
 {
 	c->agents = (unsigned int)s->n_agent;
+	if (s->n_agent)
+		snprintf(c->kernel, sizeof(c->kernel), "%s", s->agent[0]->kernel);
 	c->generation = s->generation;
 	snprintf(c->policy_error, sizeof(c->policy_error), "%s", s->policy_error);
 	for (size_t i = 0; i < s->n_counter; i++) {
@@ -230,6 +233,7 @@ static void hello(struct client *c, const char *host)
 	h.version = (char *)"0.1.0";
 	h.host = (char *)host;
 	h.context = (char *)"kvm";
+	h.kernel = (char *)"6.1.0 x";
 	h.instance.data = instance;
 	h.instance.len = sizeof(instance);
 	say(c, 1, BODY(HELLO), &h);
@@ -419,6 +423,20 @@ static void test_question_gets_its_decision(void **state)
 	wait_count(c.decisions, 1001);
 	assert_int_equal(c.errors, 0);
 	hang_up(&c);
+}
+
+static void test_question_past_its_budget(void **state)
+{
+	Sockgate__Question q = SOCKGATE__QUESTION__INIT;
+
+	(void)state;
+	assert_false(question_is_late(&q, 1000000000));
+	q.budget_ms = 5;
+	assert_false(question_is_late(&q, 4999));
+	assert_true(question_is_late(&q, 5000));
+	assert_false(question_is_late(&q, -1000));
+	q.budget_ms = UINT32_MAX;
+	assert_false(question_is_late(&q, INT64_C(4294967294000)));
 }
 
 static void test_who_may_connect(void **state)
@@ -652,6 +670,7 @@ static void test_policy_by_command_and_signal(void **state)
 	wait_count(o.agents, 1);
 	assert_int_equal(o.generation, before);
 	assert_int_equal(o.questions, 1);
+	assert_string_equal(o.kernel, "6.1.0_x");
 	assert_non_null(strstr(o.policy_error, "new.conf:2: unknown key"));
 	say(&o, 9, BODY(POLICY_QUERY), &pq);
 	wait_number(o.id, 9);
@@ -897,6 +916,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		server_test(test_question_gets_its_decision),
+		cmocka_unit_test(test_question_past_its_budget),
 		server_test(test_who_may_connect),
 		server_test(test_malformed_questions_are_answered),
 		server_test(test_records_are_acknowledged_and_shown),

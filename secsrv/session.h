@@ -16,6 +16,7 @@ struct event_base;
 /* Counted by outcome, for all sessions together. */
 struct session_counters {
 	uint64_t n_questions;	/* answered by a decision */
+	uint64_t n_late;	/* not answered: the agent no longer waits */
 	uint64_t n_malformed;	/* messages answered by an error */
 	uint64_t n_records;	/* taken for the audit log */
 	uint64_t n_held_back;	/* batches that the audit log had no room for */
