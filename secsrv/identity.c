@@ -19,7 +19,7 @@
 #define LOOKUP_STEPS 50000
 
 struct key {
-	uint8_t sha256[SIGDB_HASH_SIZE];
+	uint8_t sha256[SHA256_SIZE];
 	char name[NAME_MAX_BYTES + 1];	/* zero-padded: compared as bytes */
 };
 
@@ -112,9 +112,9 @@ static bool make_key(struct key *key, const Sockgate__Process *p)
 {
 	memset(key, 0, sizeof(*key));
 	if (p->evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT ||
-	    p->sha256.len != SIGDB_HASH_SIZE)
+	    p->sha256.len != SHA256_SIZE)
 		return false;
-	memcpy(key->sha256, p->sha256.data, SIGDB_HASH_SIZE);
+	memcpy(key->sha256, p->sha256.data, SHA256_SIZE);
 	/* The name of a file that is gone says nothing. */
 	if (!p->deleted && strlen(p->name) <= NAME_MAX_BYTES)
 		memcpy(key->name, p->name, strlen(p->name));

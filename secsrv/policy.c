@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "conf_text.h"
 #include "policy.h"
 
 /* Comparing every rule with every other is for policies that people write. */
@@ -216,10 +218,26 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
 	return NULL;
 }
 
+/* A policy is a file: to wait for a pipe, or for a terminal, would help nobody. */
+static char *read_file(const char *file, size_t *len, struct policy_error *err)
+{
+	char why[256], *text = NULL;
+	struct stat st;
+
+	snprintf(err->file, sizeof(err->file), "%s", file);
+	if (stat(file, &st))
+		settings_fail(err, NULL, "cannot be opened: %s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		settings_fail(err, NULL, "is not a regular file");
+	else if (!(text = conf_text_read(file, POLICY_SIZE_MAX, len, why, sizeof(why))))
+		settings_fail(err, NULL, "cannot be read: %s", strerror(errno));
+	return text;
+}
+
 struct policy *policy_load(const char *file, struct policy_error *err)
 {
 	size_t len;
-	char *text = settings_read_file(file, POLICY_SIZE_MAX, &len, err);
+	char *text = read_file(file, &len, err);
 	struct policy *p;
 
 	if (!text)

@@ -170,7 +170,7 @@ static int parse_hash(struct rule *r, const config_setting_t *s,
 	for (int i = 0; i < n; i++) {
 		const char *text = plain_string(settings_elem(s, i));
 
-		if (!text || hex_decode(text, r->hash[i], RULE_HASH_SIZE))
+		if (!text || hex_decode(text, r->hash[i], SHA256_SIZE))
 			return wrong_type(s, "hash", "the SHA-256 of the executable "
 					  "as 64 hexadecimal digits", err);
 		r->hashes++;

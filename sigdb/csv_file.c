@@ -126,7 +126,7 @@ static void take_header(struct reader *r)
 
 struct row {
 	const char *value[COLUMNS];	/* "" if not given */
-	uint8_t sha256[SIGDB_HASH_SIZE];
+	uint8_t sha256[SHA256_SIZE];
 	bool have_hash;
 	struct store_signature sig;
 };
@@ -493,11 +493,11 @@ static int write_hash(struct sigdb *db, FILE *out, sqlite3_stmt *row)
 	struct sigdb_answer a;
 	char hex[SHA256_TEXT_SIZE];
 
-	if (sqlite3_column_bytes(row, 0) != SIGDB_HASH_SIZE)
+	if (sqlite3_column_bytes(row, 0) != SHA256_SIZE)
 		return sigdb_failf(db, "damaged: a hash has the wrong length");
 	if (sigdb_lookup(db, sha256, NULL, &a) != SIGDB_KNOWN)
 		return -1;
-	hex_encode(sha256, SIGDB_HASH_SIZE, hex);
+	hex_encode(sha256, SHA256_SIZE, hex);
 	fprintf(out, "%s,", hex);
 	write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
 	write_field(out, *a.name ? a.name : NULL, ',');

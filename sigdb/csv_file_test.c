@@ -31,7 +31,7 @@ static void good(struct fixture *f, const char *text)
 static enum sigdb_result look(struct fixture *f, const char *hex, const char *name,
 			      struct sigdb_answer *a)
 {
-	uint8_t hash[SIGDB_HASH_SIZE];
+	uint8_t hash[SHA256_SIZE];
 
 	assert_int_equal(hex_decode(hex, hash, sizeof(hash)), 0);
 	return sigdb_lookup(f->db, hash, name, a);

@@ -343,7 +343,7 @@ enum sigdb_result sigdb_lookup(struct sigdb *db, const uint8_t *sha256,
 	memset(answer, 0, sizeof(*answer));
 	if (!sha256)
 		return SIGDB_UNKNOWN;
-	if (sqlite3_bind_blob(db->lookup, 1, sha256, SIGDB_HASH_SIZE,
+	if (sqlite3_bind_blob(db->lookup, 1, sha256, SHA256_SIZE,
 			      SQLITE_STATIC) != SQLITE_OK ||
 	    sqlite3_bind_text(db->lookup, 2, file_name, -1, SQLITE_STATIC) != SQLITE_OK)
 		ret = sigdb_fail(db, "looking up");

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sha256.h"
+
 #define SIGDB_DEFAULT_PATH "/var/lib/sockgate/signatures.db"
 
 /* Both scales end here; what their steps mean is in schema.sql and sigdb(5). */
@@ -16,7 +18,6 @@
 /* The most that a file name may be trusted: anybody can choose one. */
 #define SIGDB_NAME_TRUST_MAX 1
 
-#define SIGDB_HASH_SIZE 32
 
 struct sigdb;
 
@@ -67,7 +68,7 @@ void sigdb_close(struct sigdb *db);
 
 /*
  * sigdb_lookup - what is known of an executable
- * @sha256:    of its content, SIGDB_HASH_SIZE bytes; NULL: it could not be verified
+ * @sha256:    of its content, SHA256_SIZE bytes; NULL: it could not be verified
  * @file_name: last component of its path; NULL: not known
  * @answer:    always filled in; zero (NONE) unless SIGDB_KNOWN is returned
  *

@@ -6,9 +6,9 @@
 
 #include "store.h"
 
-static const uint8_t curl_hash[SIGDB_HASH_SIZE] = { 0xc1 };
-static const uint8_t aria2_hash[SIGDB_HASH_SIZE] = { 0xa2 };
-static const uint8_t new_hash[SIGDB_HASH_SIZE] = { 0x99 };
+static const uint8_t curl_hash[SHA256_SIZE] = { 0xc1 };
+static const uint8_t aria2_hash[SHA256_SIZE] = { 0xa2 };
+static const uint8_t new_hash[SHA256_SIZE] = { 0x99 };
 
 static const struct store_identity curl = {
 	"curl", "7.88.1", "File transfer", "curl Project", "Debian"
@@ -257,7 +257,7 @@ static void a_name_loses_its_power_when_the_application_gets_a_hash(void **state
 	st = begin(f, "dpkg", STORE_RANK_DPKG);
 	add_hash(st, new_hash, &tool, STORE_NO_VERDICT, 4, 0, "backup2");
 	commit(st);
-	expect(f, (const uint8_t[SIGDB_HASH_SIZE]){ 1 }, "backup", SIGDB_NONE, "");
+	expect(f, (const uint8_t[SHA256_SIZE]){ 1 }, "backup", SIGDB_NONE, "");
 }
 
 static void a_verdict_takes_the_power_from_a_name(void **state)
