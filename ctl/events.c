@@ -51,6 +51,16 @@ static void print_rows(struct view *v, const Sockgate__Records *records)
 	}
 }
 
+/* On standard error: it is no event. */
+static void print_note(const char *note)
+{
+	char clean[256];
+
+	if (*note)
+		fprintf(stderr, "sockgate: %s\n",
+			text_clean(note, clean, sizeof(clean)));
+}
+
 static bool on_records(Sockgate__Message *answer, void *arg)
 {
 	const Sockgate__Records *records = answer->records;
@@ -63,6 +73,7 @@ static bool on_records(Sockgate__Message *answer, void *arg)
 	} else {
 		print_rows(v, records);
 	}
+	print_note(records->note);
 	/* Whoever reads us may have seen enough ("| head"). */
 	if (fflush(stdout) || ferror(stdout))
 		v->broken = true;

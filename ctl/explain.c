@@ -52,8 +52,9 @@ static void show_process(const Sockgate__Process *p)
 
 	if (!p)
 		return;
-	snprintf(text, sizeof(text), "%s%s (pid %" PRIu32 ")", p->path,
-		 p->deleted ? " (deleted)" : "", p->pid);
+	snprintf(text, sizeof(text), "%s%s%s (pid %" PRIu32 ")", p->path,
+		 p->deleted ? " (deleted)" : "",
+		 p->foreign_path ? " (as its container sees it)" : "", p->pid);
 	line("executable", text);
 	line("command", p->command_line);
 	if (p->sha256.len == SHA256_SIZE) {
@@ -77,16 +78,35 @@ static void show_user(const Sockgate__User *u)
 	line("user", text);
 }
 
+static const char *source_text(Sockgate__Identity__Source source)
+{
+	switch (source) {
+	case SOCKGATE__IDENTITY__SOURCE__HASH:
+		return "its content";
+	case SOCKGATE__IDENTITY__SOURCE__FILE_NAME:
+		return "the name of its file only";
+	case SOCKGATE__IDENTITY__SOURCE__HASH_ONLY:
+		return "its content, as safe or unsafe only";
+	default:
+		return "?";
+	}
+}
+
 static void show_identity(const Sockgate__Identity *i)
 {
 	char text[600];
 
-	if (!i || !*i->name) {
+	if (!i) {
+		line("application", "unknown: it was not looked up");
+		return;
+	}
+	if (i->source == SOCKGATE__IDENTITY__SOURCE__NONE) {
 		line("application", "unknown: there is no signature of it");
 		return;
 	}
 	snprintf(text, sizeof(text), "%s %s", i->name, i->version);
-	line("application", text);
+	line("application", *i->name ? text : "without a name");
+	line("known by", source_text(i->source));
 	line("vendor", i->vendor);
 	line("category", i->category);
 	snprintf(text, sizeof(text), "trust %" PRIu32 ", threat %" PRIu32, i->trust,
@@ -120,21 +140,42 @@ static void show_decision(const Sockgate__Record *r)
 	line("generation", text);
 }
 
+struct sentence {
+	const char *verdict, *text;
+	enum colour colour;
+};
+
+static const struct sentence *sentence_of(const char *verdict)
+{
+	static const struct sentence sentences[] = {
+		{ "allow", "allowed", COLOUR_GOOD },
+		{ "audit", "allowed", COLOUR_GOOD },
+		{ "deny", "denied", COLOUR_BAD },
+		{ "unknown", "the agent does not say what the caller got, it was decided",
+		  COLOUR_NOTE },
+	};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(sentences) / sizeof(sentences[0]) &&
+	       strcmp(sentences[i].verdict, verdict))
+		i++;
+	return &sentences[i];
+}
+
 /* The sentence that answers the question. */
 static void show_verdict(const Sockgate__Record *r, const char *id,
 			 const char *policy_file)
 {
 	const Sockgate__Decision *d = r->decision;
-	const char *verdict = record_verdict(r);
+	const struct sentence *s = sentence_of(record_verdict(r));
 	bool colours = text_colours_wanted(stdout);
 	char rule[256], file[256];
 
-	printf("%s: %s%s%s", id,
-	       text_colour(*verdict == 'd' ? COLOUR_BAD : COLOUR_GOOD, colours),
-	       *verdict == 'd' ? "denied" : "allowed", text_colour(COLOUR_NONE, colours));
-	if (*verdict == 'd' && d)
+	printf("%s: %s%s%s", id, text_colour(s->colour, colours), s->text,
+	       text_colour(COLOUR_NONE, colours));
+	if (s->colour == COLOUR_BAD && d && d->error)
 		printf(" (%s)", name_error(d->error));
-	if (!strcmp(verdict, "audit"))
+	if (!strcmp(s->verdict, "audit"))
 		printf(", to be noticed,");
 	if (r->outcome == SOCKGATE__OUTCOME__OUTCOME_FAILURE)
 		printf(" by the failure table");

@@ -76,7 +76,7 @@ static int check(struct options *o, const char *file)
 	if (!text)
 		return RESULT_NO;
 	policy = policy_parse(text, size, name_of(file), &err);
-	ok = policy;
+	ok = policy && !policy_warn(policy, &err);
 	if (o->json) {
 		json_t *json = checked_json(policy, &err);
 
@@ -88,7 +88,7 @@ static int check(struct options *o, const char *file)
 		print_checked(name_of(file), policy, &err);
 	}
 	if (policy)
-		policy_put(policy);
+		policy_free(policy);
 	free(text);
 	return ok ? RESULT_OK : RESULT_NO;
 }

@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "names.h"
+#include "query.h"
 #include "sha256.h"
 #include "text.h"
 
@@ -98,14 +99,23 @@ char *record_time(int64_t time_us, bool utc, char *text, size_t size)
 
 const char *record_verdict(const Sockgate__Record *r)
 {
-	if (!r->decision || r->decision->action != SOCKGATE__ACTION__ACTION_ALLOW)
+	bool failure = r->outcome == SOCKGATE__OUTCOME__OUTCOME_FAILURE;
+
+	switch (query_effect(r)) {
+	case SOCKGATE__ACTION__ACTION_ALLOW:
+		return !failure && r->decision && r->decision->audit ? "audit" : "allow";
+	case SOCKGATE__ACTION__ACTION_DENY:
 		return "deny";
-	return r->decision->audit ? "audit" : "allow";
+	default:
+		return "unknown";
+	}
 }
 
 static void put_application(char *cell, const struct parts *p)
 {
-	if (!*p->identity->name)
+	if (p->identity->source == SOCKGATE__IDENTITY__SOURCE__HASH_ONLY)
+		put(cell, "%s (hash only)", *p->process->name ? p->process->name : "-");
+	else if (!*p->identity->name)
 		put(cell, "%s (?)", *p->process->name ? p->process->name : "-");
 	else if (*p->identity->version)
 		put(cell, "%s (%s)", p->identity->name, p->identity->version);
@@ -288,22 +298,23 @@ static json_t *event_json(const Sockgate__Event *e)
 
 static json_t *identity_json(const Sockgate__Identity *i)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:I, s:I}",
 			 "name", text_json(i->name), "version", text_json(i->version),
 			 "vendor", text_json(i->vendor),
 			 "category", text_json(i->category),
+			 "source", name_source(i->source),
 			 "trust", (json_int_t)i->trust, "threat", (json_int_t)i->threat);
 }
 
 static json_t *process_json(const Sockgate__Process *p)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:b, s:I, s:o}",
+	return json_pack("{s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:b, s:b, s:I, s:o}",
 			 "pid", (json_int_t)p->pid, "path", text_json(p->path),
 			 "name", text_json(p->name), "sha256", hash_json(p->sha256),
 			 "size", (json_int_t)p->size,
 			 "evidence", name_evidence(p->evidence),
 			 "command_line", text_json(p->command_line),
-			 "deleted", p->deleted,
+			 "deleted", p->deleted, "foreign_path", p->foreign_path,
 			 "parent_pid", (json_int_t)p->parent_pid,
 			 "parent_path", text_json(p->parent_path));
 }
@@ -328,13 +339,11 @@ static json_t *fields_json(const Sockgate__Decision *d)
 
 static json_t *decision_json(const Sockgate__Record *r, const Sockgate__Decision *d)
 {
-	bool denied = d->action != SOCKGATE__ACTION__ACTION_ALLOW;
-
 	return json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:b,"
 			 " s:o}",
 			 "verdict", record_verdict(r),
-			 "error", denied ? json_string(name_error(d->error)) :
-					   json_null(),
+			 "error", d->error ? json_string(name_error(d->error)) :
+					     json_null(),
 			 "id", text_json(d->decision_id), "rule", text_json(d->rule),
 			 "rule_line", (json_int_t)d->rule_line,
 			 "tag", (json_int_t)d->tag,

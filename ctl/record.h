@@ -53,7 +53,10 @@ void record_widen(struct record_table *table, const struct record_row *row);
 void record_print(const struct record_table *table, const struct record_row *row,
 		  bool colours, FILE *out);
 
-/* "allow", "audit", "deny"; a decision that says nothing denies. */
+/*
+ * What the caller got: "allow", "audit" (the same, and to be noticed), "deny", or
+ * "unknown" where the failure table decided and the agent does not say how.
+ */
 const char *record_verdict(const Sockgate__Record *r);
 
 /*

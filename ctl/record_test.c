@@ -50,6 +50,7 @@ static int set_up(void **state)
 	identity.version = (char *)"7.88.1";
 	identity.vendor = (char *)"curl project";
 	identity.category = (char *)"web";
+	identity.source = SOCKGATE__IDENTITY__SOURCE__HASH;
 	decision.action = SOCKGATE__ACTION__ACTION_DENY;
 	decision.error = EACCES;
 	decision.decision_id = (char *)"d1";
@@ -93,7 +94,7 @@ static void empty_record(void **state)
 	(void)state;
 	record_row(&empty, &row);
 	assert_string_equal(row.cell[COLUMN_HOST], "-");
-	assert_string_equal(row.cell[COLUMN_DECISION], "deny");
+	assert_string_equal(row.cell[COLUMN_DECISION], "unknown");
 	assert_string_equal(row.cell[COLUMN_REMOTE], "-");
 	assert_string_equal(row.cell[COLUMN_APPLICATION], "- (?)");
 	json = record_json(&empty);
@@ -120,6 +121,31 @@ static void decisions(void **state)
 	record.reason = (char *)"server_away";
 	record_row(&record, &row);
 	assert_string_equal(row.cell[COLUMN_RULE], "failure: server_away");
+	assert_string_equal(row.cell[COLUMN_DECISION], "unknown");
+}
+
+/* A row of the failure table may let the caller through. */
+static void failures(void **state)
+{
+	struct record_row row;
+	json_t *json;
+
+	(void)state;
+	record.outcome = SOCKGATE__OUTCOME__OUTCOME_FAILURE;
+	record.reason = (char *)"server_away";
+	record.decision = NULL;
+	record.effect = SOCKGATE__ACTION__ACTION_ALLOW;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_DECISION], "allow");
+	assert_string_equal(row.cell[COLUMN_RULE], "failure: server_away");
+	record.effect = SOCKGATE__ACTION__ACTION_DENY;
+	json = record_json(&record);
+	assert_non_null(json);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(
+		json, "decision"), "verdict")), "deny");
+	assert_true(json_is_null(json_object_get(json_object_get(json, "decision"),
+						 "error")));
+	json_decref(json);
 }
 
 static void unknown_things(void **state)
@@ -129,6 +155,7 @@ static void unknown_things(void **state)
 	(void)state;
 	identity.name = (char *)"";
 	user.name = (char *)"";
+	identity.source = SOCKGATE__IDENTITY__SOURCE__NONE;
 	event.kind = SOCKGATE__EVENT_KIND__EVENT_LISTEN;
 	event.remote_address.len = 0;
 	event.local_address.data = local6;
@@ -136,6 +163,9 @@ static void unknown_things(void **state)
 	event.local_port = 80;
 	record_row(&record, &row);
 	assert_string_equal(row.cell[COLUMN_APPLICATION], "curl (?)");
+	identity.source = SOCKGATE__IDENTITY__SOURCE__HASH_ONLY;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_APPLICATION], "curl (hash only)");
 	assert_string_equal(row.cell[COLUMN_USER], "1000");
 	assert_string_equal(row.cell[COLUMN_EVENT], "listen");
 	assert_string_equal(row.cell[COLUMN_REMOTE], "on [2001:db8::1]:80");
@@ -260,6 +290,7 @@ static void as_json(void **state)
 
 	(void)state;
 	process.command_line = (char *)"curl \xff \n";
+	process.foreign_path = true;
 	json = record_json(&record);
 	assert_non_null(json);
 	assert_string_equal(at(json, NULL, "time"), "2025-06-15T15:06:40.123Z");
@@ -272,7 +303,10 @@ static void as_json(void **state)
 	assert_string_equal(at(json, "decision", "error"), "EACCES");
 	assert_string_equal(at(json, "decision", "id"), "d1");
 	assert_string_equal(at(json, "application", "version"), "7.88.1");
+	assert_string_equal(at(json, "application", "source"), "hash");
 	assert_string_equal(at(json, "process", "evidence"), "content");
+	assert_true(json_is_true(json_object_get(json_object_get(json, "process"),
+						 "foreign_path")));
 	assert_int_equal(strlen(at(json, "process", "sha256")), 64);
 	assert_string_equal(at(json, "process", "command_line"),
 			    "curl \xef\xbf\xbd \n");
@@ -290,6 +324,7 @@ int main(void)
 		TEST(whole_row),
 		TEST(empty_record),
 		TEST(decisions),
+		TEST(failures),
 		TEST(unknown_things),
 		TEST(hostile_names),
 		TEST(columns_are_aligned),

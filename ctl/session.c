@@ -79,7 +79,9 @@ static void on_down(struct channel *ch, const char *why, void *arg)
 	snprintf(s->down_why, sizeof(s->down_why), "%s", why);
 }
 
-static const struct channel_ops ops = { on_up, on_message, on_down };
+static const struct channel_ops ops = {
+	.up = on_up, .message = on_message, .down = on_down,
+};
 
 static void on_limit(evutil_socket_t fd, short what, void *arg)
 {

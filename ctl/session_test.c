@@ -47,7 +47,9 @@ static void daemon_down(struct channel *ch, const char *reason, void *arg)
 
 static void serve(int listener)
 {
-	static const struct channel_ops ops = { daemon_up, daemon_message, daemon_down };
+	static const struct channel_ops ops = {
+		.up = daemon_up, .message = daemon_message, .down = daemon_down,
+	};
 	struct pollfd p = { .fd = listener, .events = POLLIN };
 	struct event_base *base = event_base_new();
 

@@ -166,12 +166,14 @@ static void print_agent(const Sockgate__Status *s)
 static void print_peer(const Sockgate__Peer *p)
 {
 	char host[300], address[100], version[64], context[64], up[64];
+	char kernel[64];
 
-	printf("  %-11s%s  %s  %s  %s  connected %s  %" PRIu64 " questions\n", "agent",
+	printf("  %-11s%s  %s  %s  %s  kernel %s  connected %s  %" PRIu64 " questions\n", "agent",
 	       text_clean(p->host, host, sizeof(host)),
 	       text_clean(p->address, address, sizeof(address)),
 	       text_clean(p->version, version, sizeof(version)),
 	       text_clean(p->context, context, sizeof(context)),
+	       text_clean(*p->kernel ? p->kernel : "?", kernel, sizeof(kernel)),
 	       text_duration(p->connected_s, up, sizeof(up)), p->questions);
 }
 
@@ -269,10 +271,11 @@ static json_t *server_json(const Sockgate__Status *s)
 		const Sockgate__Peer *p = s->agent[i];
 
 		json_array_append_new(agents, json_pack(
-			"{s:o, s:o, s:o, s:o, s:I, s:I}",
+			"{s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
 			"host", text_json(p->host), "address", text_json(p->address),
 			"version", text_json(p->version),
 			"context", text_json(p->context),
+			"kernel", text_json(p->kernel),
 			"connected_s", (json_int_t)p->connected_s,
 			"questions", (json_int_t)p->questions));
 	}

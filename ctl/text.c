@@ -8,63 +8,38 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 #define LABEL_WIDTH 11
 #define LINE_WIDTH 88
 
-/*
- * Bytes of the UTF-8 sequence at @s (RFC 3629: no overlong forms, surrogates or
- * values over U+10FFFF), 0 if there is none.
- */
-static size_t utf8_length(const unsigned char *s)
+/* What drives a terminal, and what turns the direction of writing around. */
+static bool is_control(uint32_t code)
 {
-	size_t len;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return len;
-}
-
-/* C0, DEL, C1, and what turns the direction of writing around. */
-static bool is_control(const unsigned char *s, size_t len)
-{
-	if (len == 1)
-		return s[0] < 0x20 || s[0] == 0x7f;
-	if (len == 2)
-		return s[0] == 0xc2 && s[1] < 0xa0;
-	if (len != 3 || s[0] != 0xe2)
-		return false;
-	return (s[1] == 0x80 && ((s[2] >= 0x8e && s[2] <= 0x8f) ||
-				 (s[2] >= 0xa8 && s[2] <= 0xae))) ||
-	       (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+	return utf8_is_control(code) || (code >= 0x200e && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
 }
 
 char *text_clean(const char *text, char *out, size_t size)
 {
-	const unsigned char *s = (const unsigned char *)text;
 	size_t used = 0, len;
+	uint32_t code;
 
-	for (; *s; s += len) {
-		len = utf8_length(s);
-		if (len && !is_control(s, len)) {
+	for (; *text; text += len) {
+		len = utf8_char(text, &code);
+		if (len && !is_control(code)) {
 			if (used + len >= size)
 				break;
-			memcpy(out + used, s, len);
+			memcpy(out + used, text, len);
 			used += len;
 			continue;
 		}
 		len = 1;
 		if (used + 4 >= size)
 			break;
-		used += (size_t)snprintf(out + used, size - used, "\\x%02x", *s);
+		used += (size_t)snprintf(out + used, size - used, "\\x%02x",
+					 (unsigned char)*text);
 	}
 	out[used] = '\0';
 	return out;
@@ -81,7 +56,6 @@ size_t text_width(const char *clean)
 
 json_t *text_json(const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
 	json_t *json = json_string(text);
 	char *copy, *to;
 	size_t len;
@@ -91,9 +65,9 @@ json_t *text_json(const char *text)
 	copy = to = malloc(3 * strlen(text) + 1);
 	if (!copy)
 		return NULL;
-	for (; *s; s += len ? len : 1) {
-		len = utf8_length(s);
-		memcpy(to, len ? (const char *)s : "\xef\xbf\xbd", len ? len : 3);
+	for (; *text; text += len ? len : 1) {
+		len = utf8_char(text, NULL);
+		memcpy(to, len ? text : "\xef\xbf\xbd", len ? len : 3);
 		to += len ? len : 3;
 	}
 	*to = '\0';

@@ -220,20 +220,33 @@ static void on_event(struct bufferevent *bev, short events, void *arg)
 }
 
 /*
- * All is handed to the kernel.  Closing now would reset the connection if the
- * peer had sent anything unread, and with it destroy what is on its way: say
- * that nothing more comes, and wait for the peer to close.
+ * The owner is gone.  Closing now would reset the connection if the peer had sent
+ * anything unread, and with it destroy what is on its way: say that nothing more
+ * comes, and wait for the peer to close.
  */
+static void close_gently(struct channel *ch)
+{
+	if (ch->ssl)
+		SSL_shutdown(ch->ssl);
+	ERR_clear_error();
+	shutdown(bufferevent_getfd(ch->bev), SHUT_WR);
+}
+
+/* All is handed to the kernel. */
 static void on_drained(struct bufferevent *bev, void *arg)
 {
 	struct channel *ch = arg;
 
-	if (ch->state != STATE_LINGERING)
+	(void)bev;
+	if (ch->state == STATE_LINGERING) {
+		close_gently(ch);
 		return;
-	if (ch->ssl)
-		SSL_shutdown(ch->ssl);
-	ERR_clear_error();
-	shutdown(bufferevent_getfd(bev), SHUT_WR);
+	}
+	if (ch->state != STATE_UP || !ch->ops->drained)
+		return;
+	enter(ch);
+	ch->ops->drained(ch, ch->arg);
+	leave(ch);
 }
 
 static struct bufferevent *new_tls_bufferevent(struct channel *ch,

@@ -24,6 +24,7 @@ struct sockaddr;
  *
  * up:      handshake done, peer known (NULL peer on a local socket)
  * message: one message; the channel frees it afterwards
+ * drained: all that was queued has gone to the kernel; may be NULL
  * down:    the connection is over, once, with the reason as a sentence; the
  *          owner still has to call channel_free()
  */
@@ -31,6 +32,7 @@ struct channel_ops {
 	void (*up)(struct channel *ch, const struct tls_peer *peer, void *arg);
 	void (*message)(struct channel *ch, Sockgate__Message *msg, void *arg);
 	void (*down)(struct channel *ch, const char *why, void *arg);
+	void (*drained)(struct channel *ch, void *arg);
 };
 
 /*

@@ -90,7 +90,9 @@ static void on_down(struct channel *ch, const char *why, void *arg)
 	act(s, s->at_down);
 }
 
-static const struct channel_ops ops = { on_up, on_message, on_down };
+static const struct channel_ops ops = {
+	.up = on_up, .message = on_message, .down = on_down,
+};
 
 /* Runs the loop until *@counter is @value; fails if nothing happens for long. */
 static void run_until(const unsigned int *counter, unsigned int value)

@@ -78,15 +78,12 @@ static bool parse_text(struct conf *c, const char *text, size_t size, char *why,
 	char sentence[256];
 	unsigned int line;
 
-	if (conf_text_check(text, size, true, &line, sentence, sizeof(sentence))) {
-		snprintf(why, why_size, "%s:%u: %s", c->file, line, sentence);
-		return false;
-	}
-	if (config_read_string(&c->lib, text) == CONFIG_TRUE)
+	if (!conf_text_parse(&c->lib, text, size, true, &line, sentence,
+			     sizeof(sentence)))
 		return true;
+	/* It may be in a file that is included. */
 	where = config_error_file(&c->lib);
-	snprintf(why, why_size, "%s:%d: %s", where ? where : c->file,
-		 config_error_line(&c->lib), config_error_text(&c->lib));
+	snprintf(why, why_size, "%s:%u: %s", where ? where : c->file, line, sentence);
 	return false;
 }
 

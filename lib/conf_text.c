@@ -52,14 +52,17 @@ char *conf_text_read(const char *file, size_t limit, size_t *size, char *text,
 	bool is_stdin = !strcmp(file, "-");
 	FILE *stream = is_stdin ? stdin : fopen(file, "re");
 	char *content = NULL;
+	int error;
 
 	if (stream)
 		content = read_stream(stream, limit, size);
-	if (!content)
-		why_set(&why, "cannot read %s: %s", is_stdin ? "standard input" : file,
-			strerror(errno));
+	error = errno;
 	if (stream && !is_stdin)
 		fclose(stream);
+	errno = error;
+	if (!content)
+		why_set(&why, "cannot read %s: %s", is_stdin ? "standard input" : file,
+			strerror(error));
 	return content;
 }
 
@@ -171,4 +174,18 @@ int conf_text_check(const char *text, size_t size, bool includes,
 			skip(&s, 1);
 	}
 	return 0;
+}
+
+int conf_text_parse(config_t *lib, const char *text, size_t size, bool includes,
+		    unsigned int *line, char *sentence, size_t sentence_size)
+{
+	struct why why = { sentence, sentence_size };
+
+	if (conf_text_check(text, size, includes, line, sentence, sentence_size))
+		return -1;
+	if (config_read_string(lib, text) == CONFIG_TRUE)
+		return 0;
+	*line = (unsigned int)config_error_line(lib);
+	return why_set(&why, "%s", config_error_text(lib) ? config_error_text(lib) :
+		       "syntax error");
 }

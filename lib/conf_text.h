@@ -5,13 +5,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <libconfig.h>
 
 /*
  * conf_text_read - a whole file as text
  * @file:  "-" for the standard input
  * @limit: bytes; a longer file is refused
- * Returns memory to free(), with a NUL after its *@size bytes; NULL with a
- * sentence in @why.
+ * Returns memory to free(), with a NUL after its *@size bytes; NULL with errno
+ * and a sentence in @why.
  */
 char *conf_text_read(const char *file, size_t limit, size_t *size, char *why,
 		     size_t why_size);
@@ -28,6 +29,14 @@ char *conf_text_read(const char *file, size_t limit, size_t *size, char *why,
  * signed, hexadecimal ones are not.  Returns 0, or -1 with a sentence in @why.
  */
 int conf_text_check(const char *text, size_t size, bool includes,
+		    unsigned int *line, char *why, size_t why_size);
+
+/*
+ * conf_text_parse - check a text and parse it
+ * @lib: set up by config_init()
+ * As conf_text_check(); an error of syntax is told in the same way.
+ */
+int conf_text_parse(config_t *lib, const char *text, size_t size, bool includes,
 		    unsigned int *line, char *why, size_t why_size);
 
 #endif

@@ -56,6 +56,13 @@ static const char *const evidences[] = {
 	[SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE] = "too_large",
 };
 
+static const char *const sources[] = {
+	[SOCKGATE__IDENTITY__SOURCE__NONE] = "none",
+	[SOCKGATE__IDENTITY__SOURCE__HASH] = "hash",
+	[SOCKGATE__IDENTITY__SOURCE__FILE_NAME] = "file_name",
+	[SOCKGATE__IDENTITY__SOURCE__HASH_ONLY] = "hash_only",
+};
+
 static const char *const counters[] = {
 	[SOCKGATE_N_HIT_ALLOW] = "hit_allow",
 	[SOCKGATE_N_HIT_DENY] = "hit_deny",
@@ -144,11 +151,13 @@ const char *name_event_state(unsigned int event, unsigned int protocol)
 	return name_event(event);
 }
 
-int event_from_name(const char *name)
+int events_from_name(const char *name)
 {
+	int event = find(events, COUNT(events), name);
+
 	if (!strcasecmp(name, "syn_sent"))
-		return SOCKGATE_EVENT_CONNECT;
-	return find(events, COUNT(events), name);
+		return 1 << SOCKGATE_EVENT_CONNECT | 1 << SOCKGATE_EVENT_SEND;
+	return event < 0 ? -1 : 1 << event;
 }
 
 /*
@@ -223,6 +232,11 @@ int error_from_name(const char *name)
 const char *name_evidence(unsigned int evidence)
 {
 	return pick(evidences, COUNT(evidences), evidence);
+}
+
+const char *name_source(unsigned int source)
+{
+	return pick(sources, COUNT(sources), source);
 }
 
 const char *name_counter(unsigned int counter)

@@ -10,9 +10,12 @@
  * string, "?" for a number it does not know.  *_from_name() returns -1 for a
  * word it does not know; letter case does not matter.
  *
- * event:    enum sockgate_event <-> "connect", "listen", "send", ...;
- *           "syn_sent" is read as connect, and name_event_state() gives
- *           "SYN_SENT" for a TCP connect and the plain word for the rest.
+ * event:    enum sockgate_event -> "connect", "listen", "send", ...; back as a
+ *           set of bits (1 << event), since "syn_sent" is the first thing that
+ *           goes out, which is a connect, or a send of a datagram that nobody
+ *           connected for.  (The kernel reports a send for no stream.)
+ *           name_event_state() gives "SYN_SENT" for a TCP connect and the
+ *           plain word for the rest.
  * protocol: IPPROTO_* <-> "tcp", "udp", "udplite", "icmp", "icmpv6", "sctp",
  *           "raw"; other numbers in decimal.
  * reason:   enum sockgate_reason <-> "no_agent", "deadline", ...
@@ -21,11 +24,13 @@
  * error:    the three errnos that a verdict may carry <-> "EACCES",
  *           "ECONNREFUSED", "EPERM".
  * evidence: enum of the wire <-> "content", "unreadable", ...
+ * source:   enum of the wire: what led to an identity: "none", "hash",
+ *           "file_name", "hash_only" (known as safe or unsafe, without a name)
  * counter, hook: of the kernel's status.
  */
 const char *name_event(unsigned int event);
 const char *name_event_state(unsigned int event, unsigned int protocol);
-int event_from_name(const char *name);
+int events_from_name(const char *name);
 const char *name_protocol(unsigned int protocol);
 int protocol_from_name(const char *name);
 const char *name_reason(unsigned int reason);
@@ -35,6 +40,7 @@ int failure_from_name(const char *name);
 const char *name_error(unsigned int error);
 int error_from_name(const char *name);
 const char *name_evidence(unsigned int evidence);
+const char *name_source(unsigned int source);
 const char *name_counter(unsigned int counter);
 const char *name_hook(unsigned int hook);
 

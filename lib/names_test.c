@@ -16,7 +16,8 @@ static void every_number_and_back(void **state)
 {
 	(void)state;
 	for (int i = 1; i <= SOCKGATE_EVENT_MAX; i++)
-		assert_int_equal(event_from_name(name_event((unsigned int)i)), i);
+		assert_int_equal(events_from_name(name_event((unsigned int)i)),
+				 1 << i);
 	for (int i = 1; i <= SOCKGATE_REASON_MAX; i++)
 		assert_int_equal(reason_from_name(name_reason((unsigned int)i)), i);
 	for (int i = 0; i < 256; i++)
@@ -33,7 +34,9 @@ static void known_words(void **state)
 {
 	(void)state;
 	assert_string_equal(name_event(SOCKGATE_EVENT_CONNECT), "connect");
-	assert_int_equal(event_from_name("SYN_SENT"), SOCKGATE_EVENT_CONNECT);
+	assert_int_equal(events_from_name("connect"), 1 << SOCKGATE_EVENT_CONNECT);
+	assert_int_equal(events_from_name("SYN_SENT"), 1 << SOCKGATE_EVENT_CONNECT |
+			 1 << SOCKGATE_EVENT_SEND);
 	assert_string_equal(name_event_state(SOCKGATE_EVENT_CONNECT, IPPROTO_TCP),
 			    "SYN_SENT");
 	assert_string_equal(name_event_state(SOCKGATE_EVENT_CONNECT, IPPROTO_UDP),
@@ -45,6 +48,8 @@ static void known_words(void **state)
 	assert_string_equal(name_reason(SOCKGATE_REASON_SERVER_AWAY), "server_away");
 	assert_string_equal(name_evidence(SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE),
 			    "too_large");
+	assert_string_equal(name_source(SOCKGATE__IDENTITY__SOURCE__HASH_ONLY),
+			    "hash_only");
 	assert_string_equal(name_counter(SOCKGATE_N_HELD_DENY), "held_deny");
 	assert_string_equal(name_counter(SOCKGATE_N_REASON + SOCKGATE_REASON_DEADLINE),
 			    "reason_deadline");
@@ -63,9 +68,10 @@ static void unknown(void **state)
 	assert_string_equal(name_evidence(0), "?");
 	assert_string_equal(name_counter(SOCKGATE_N_MAX), "?");
 	assert_string_equal(name_counter(SOCKGATE_N_REASON), "?");
+	assert_string_equal(name_source(4), "?");
 	assert_string_equal(name_hook(1000), "?");
-	assert_int_equal(event_from_name(""), -1);
-	assert_int_equal(event_from_name("?"), -1);
+	assert_int_equal(events_from_name(""), -1);
+	assert_int_equal(events_from_name("?"), -1);
 	assert_int_equal(reason_from_name("?"), -1);
 	assert_int_equal(reason_from_name("reason_deadline"), -1);
 	assert_int_equal(failure_from_name("fail"), -1);

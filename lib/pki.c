@@ -15,6 +15,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "file.h"
 #include "why.h"
 
 #define CURVE "P-256"
@@ -215,65 +216,14 @@ int pki_read(const char *key_file, const char *cert_file, struct pki_pair *pair,
 	return -1;
 }
 
-static bool write_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		data += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-/* Makes the new name itself survive a power failure. */
-static bool sync_directory_of(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	char *dir = slash ? strndup(file, (size_t)(slash - file) + 1) : strdup(".");
-	int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	bool ok = fd >= 0 && !fsync(fd);
-
-	if (fd >= 0)
-		close(fd);
-	free(dir);
-	return ok;
-}
-
 static int write_file(const char *file, mode_t mode, BIO *content, bool replace,
-		      struct why *why)
+		      const struct why *why)
 {
-	char temp[4096];
 	char *data;
 	long size = BIO_get_mem_data(content, &data);
-	int fd, error;
-	bool ok;
 
-	if ((size_t)snprintf(temp, sizeof(temp), "%s.XXXXXX", file) >= sizeof(temp))
-		return why_set(why, "the name of %s is too long", file);
-	fd = mkostemp(temp, O_CLOEXEC);		/* mode 0600 */
-	if (fd < 0)
-		return why_set(why, "cannot write %s: %s", file, strerror(errno));
-	ok = write_all(fd, data, (size_t)size) && !fchmod(fd, mode) && !fsync(fd);
-	error = errno;
-	close(fd);
-	if (ok) {
-		ok = !renameat2(AT_FDCWD, temp, AT_FDCWD, file,
-				replace ? 0 : RENAME_NOREPLACE);
-		error = errno;
-	}
-	if (!ok) {
-		unlink(temp);
-		return why_set(why, "cannot write %s: %s", file, strerror(error));
-	}
-	if (!sync_directory_of(file))
-		return why_set(why, "cannot sync the directory of %s: %s", file,
-			    strerror(errno));
-	return 0;
+	return file_replace(file, data, (size_t)size, mode, replace, why->text,
+			    why->size);
 }
 
 int pki_write_key(const char *file, EVP_PKEY *key, bool replace, char *text,

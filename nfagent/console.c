@@ -5,22 +5,27 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "channel.h"
 #include "control.h"
 #include "log.h"
+#include "query.h"
 
 #define DEFAULT_LAST 50
 #define RETRY_MS 200
+/* Past records wait while so many bytes of them do. */
+#define PAUSE_BYTES (1U << 20)
 
 struct client {
 	struct console *console;
 	struct channel *channel;
 	uint64_t query_id;
-	Sockgate__EventsQuery *follow;	/* NULL: follows nothing */
+	Sockgate__EventsQuery *query;	/* NULL: asks for nothing */
+	bool past;			/* past records are still to come */
+	uint64_t at;			/* of them: the next to look at */
+	bool short_of;			/* it asked for more than is at hand */
 	bool busy;			/* a message of it is being answered */
 	bool gone;			/* to be freed when that is done */
 	struct client *prev, *next;
@@ -52,13 +57,19 @@ void console_count(struct console_status *s, const char *name, uint64_t value)
 	s->status->n_counter = n + 1;
 }
 
+static void forget_query(struct client *c)
+{
+	if (c->query)
+		sockgate__events_query__free_unpacked(c->query, NULL);
+	c->query = NULL;
+}
+
 static void client_free(struct client *c)
 {
 	DL_DELETE(c->console->clients, c);
 	c->console->n_clients--;
 	channel_free(c->channel);
-	if (c->follow)
-		sockgate__events_query__free_unpacked(c->follow, NULL);
+	forget_query(c);
 	free(c);
 }
 
@@ -89,27 +100,9 @@ static int send_status(struct client *c, uint64_t id)
 
 /* ---- events ---- */
 
-static bool text_matches(const char *want, const char *have)
-{
-	return !want[0] || (have && !strcasecmp(want, have));
-}
-
-static bool matches(const Sockgate__EventsQuery *q, const Sockgate__Record *r)
-{
-	const Sockgate__Decision *d = r->decision;
-	const char *name = d && d->identity ? d->identity->name : NULL;
-
-	/* Without an identity the file's name stands for the application. */
-	if ((!name || !name[0]) && r->process)
-		name = r->process->name;
-	return text_matches(q->host, r->host) &&
-	       text_matches(q->application, name) &&
-	       text_matches(q->decision_id, d ? d->decision_id : NULL) &&
-	       (!q->action || r->effect == q->action);
-}
-
-static int send_record(struct client *c, uint64_t id,
-		       const Sockgate__Record *record, bool end)
+/* @record and @note may be NULL. */
+static int send_record(struct client *c, const Sockgate__Record *record,
+		       const char *note, bool end)
 {
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
 	Sockgate__Records records = SOCKGATE__RECORDS__INIT;
@@ -118,7 +111,9 @@ static int send_record(struct client *c, uint64_t id,
 	records.record = list;
 	records.n_record = record ? 1 : 0;
 	records.end = end;
-	msg.id = id;
+	if (note)
+		records.note = (char *)note;
+	msg.id = c->query_id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_RECORDS;
 	msg.records = &records;
 	return channel_send(c->channel, &msg);
@@ -126,10 +121,7 @@ static int send_record(struct client *c, uint64_t id,
 
 struct walk {
 	struct client *client;
-	uint64_t id;
-	const Sockgate__EventsQuery *query;
 	unsigned int matching;
-	unsigned int skip;
 	int rc;
 };
 
@@ -137,57 +129,81 @@ static void count_matching(const Sockgate__Record *record, void *arg)
 {
 	struct walk *w = arg;
 
-	w->matching += matches(w->query, record);
+	w->matching += query_matches(w->client->query, record);
 }
 
 static void send_matching(const Sockgate__Record *record, void *arg)
 {
 	struct walk *w = arg;
 
-	if (w->rc || !matches(w->query, record))
-		return;
-	if (w->skip) {
-		w->skip--;
-		return;
-	}
-	w->rc = send_record(w->client, w->id, record, false);
+	if (query_matches(w->client->query, record))
+		w->rc = send_record(w->client, record, NULL, false);
 }
 
-/* A copy that outlives the message, by way of its packed form. */
-static Sockgate__EventsQuery *keep_query(const Sockgate__EventsQuery *q)
+/* From the newest down, to the oldest that is asked for. */
+static uint64_t first_wanted(struct client *c)
 {
-	size_t len = sockgate__events_query__get_packed_size(q);
-	Sockgate__EventsQuery *copy = NULL;
-	uint8_t *buf = malloc(len ? len : 1);
+	const struct records *r = c->console->records;
+	unsigned int last = c->query->last ? c->query->last : DEFAULT_LAST;
+	struct walk w = { .client = c };
+	uint64_t at = records_end(r);
 
-	if (!buf)
-		return NULL;
-	sockgate__events_query__pack(q, buf);
-	copy = sockgate__events_query__unpack(NULL, len, buf);
-	free(buf);
-	return copy;
+	while (at > records_first(r) && w.matching < last)
+		records_show(r, --at, count_matching, &w);
+	c->short_of = w.matching < last && records_first(r);
+	return at;
+}
+
+static int past_is_over(struct client *c)
+{
+	const char *note = c->short_of ? "the agent has its last 1024 events at "
+			   "hand; the security server has them all" : NULL;
+	bool follow = c->query->follow;
+
+	c->past = false;
+	if (!follow)
+		forget_query(c);
+	return follow && !note ? 0 : send_record(c, NULL, note, !follow);
+}
+_Static_assert(RECORDS_RECENT == 1024, "the sentence above says it");
+
+/* As much as fits; the rest when that has gone out. */
+static int send_past(struct client *c)
+{
+	const struct records *r = c->console->records;
+	struct walk w = { .client = c };
+
+	while (r && c->at < records_end(r)) {
+		if (channel_backlog(c->channel) > PAUSE_BYTES)
+			return 0;
+		/* Slower than new ones come: what was overwritten is left out. */
+		if (c->at < records_first(r)) {
+			c->at = records_first(r);
+			c->short_of = true;
+		}
+		records_show(r, c->at++, send_matching, &w);
+		if (w.rc)
+			return -1;
+	}
+	return past_is_over(c);
 }
 
 static int send_events(struct client *c, uint64_t id,
 		       const Sockgate__EventsQuery *q)
 {
-	struct walk w = { .client = c, .id = id, .query = q };
-	unsigned int last = q->last ? q->last : DEFAULT_LAST;
-
-	if (c->console->records) {
-		records_each(c->console->records, count_matching, &w);
-		w.skip = w.matching > last ? w.matching - last : 0;
-		records_each(c->console->records, send_matching, &w);
-	}
-	if (w.rc)
+	if (c->past)
+		return send_error(c, id, "the query before this one is still "
+				  "being answered");
+	forget_query(c);
+	c->query = query_copy(q);
+	if (!c->query)
 		return -1;
-	if (!q->follow)
-		return send_record(c, id, NULL, true);
-	if (c->follow)
-		sockgate__events_query__free_unpacked(c->follow, NULL);
 	c->query_id = id;
-	c->follow = keep_query(q);
-	return c->follow ? 0 : -1;
+	c->past = true;
+	c->short_of = false;
+	if (c->console->records)
+		c->at = first_wanted(c);
+	return send_past(c);
 }
 
 void console_record(struct console *console, const Sockgate__Record *record)
@@ -197,9 +213,10 @@ void console_record(struct console *console, const Sockgate__Record *record)
 	if (!console)
 		return;
 	DL_FOREACH_SAFE(console->clients, c, next) {
-		if (c->gone || !c->follow || !matches(c->follow, record))
+		if (c->gone || !c->query || c->past ||
+		    !query_matches(c->query, record))
 			continue;
-		if (!send_record(c, c->query_id, record, false))
+		if (!send_record(c, record, NULL, false))
 			continue;
 		/* Answering a status makes records too. */
 		if (c->busy)
@@ -249,8 +266,18 @@ static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
 	(void)arg;
 }
 
+static void on_drained(struct channel *ch, void *arg)
+{
+	struct client *c = arg;
+
+	(void)ch;
+	if (c->past && send_past(c))
+		client_free(c);
+}
+
 static const struct channel_ops client_ops = {
 	.up = on_up, .message = on_message, .down = on_down,
+	.drained = on_drained,
 };
 
 static void client_new(struct console *console, int fd)

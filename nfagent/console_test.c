@@ -36,7 +36,7 @@ static unsigned int n_got, n_counters;
 static bool ended, up;
 static unsigned int records_while_filling;
 static bool to_be_dropped, dropped;
-static char error[128];
+static char error[128], note[128];
 
 static int on_send(const struct spool_record *list, void *arg)
 {
@@ -79,6 +79,7 @@ static void take_records(const Sockgate__Records *r)
 			 r->record[i]->process->name);
 	}
 	ended = r->end;
+	snprintf(note, sizeof(note), "%s", r->note);
 }
 
 static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
@@ -169,11 +170,12 @@ static int tear_down(void **state)
 	return system(command);
 }
 
-static void add_record(const char *exe)
+static void add_long_record(const char *exe, const char *command_line)
 {
 	struct ask ask = { .event = SOCKGATE_EVENT_CONNECT,
 			   .protocol = IPPROTO_TCP, .family = AF_INET };
-	struct identity id = { .facts.path = (char *)exe };
+	struct identity id = { .facts.path = (char *)exe,
+				.facts.command_line = (char *)command_line };
 	struct wire wire;
 	struct ending e = {
 		.ask = &ask,
@@ -186,6 +188,11 @@ static void add_record(const char *exe)
 
 	wire_fill(&wire, &ask, &id, NULL);
 	records_add(records, &e);
+}
+
+static void add_record(const char *exe)
+{
+	add_long_record(exe, NULL);
 }
 
 static void query(bool follow, uint32_t last, const char *application)
@@ -232,12 +239,42 @@ static void test_the_last_ones(void **state)
 	assert_int_equal(n_got, 3);
 	assert_int_equal(got[0], RECORDS_RECENT + 5);
 	assert_int_equal(got[2], RECORDS_RECENT + 7);
+	assert_string_equal(note, "");
 	n_got = 0;
 	ended = false;
 	query(false, 1000000, NULL);
 	run_until_end();
 	assert_int_equal(n_got, RECORDS_RECENT);
 	assert_int_equal(got[0], 8);
+	assert_non_null(strstr(note, "last 1024"));
+}
+
+static void run_until_got(unsigned int n)
+{
+	while (n_got < n)
+		assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+
+/* More than may be queued for one connection: as it is read, in order. */
+static void test_long_answer_arrives(void **state)
+{
+	static char args[9000];
+
+	(void)state;
+	memset(args, 'x', sizeof(args) - 1);
+	for (int i = 0; i < RECORDS_RECENT; i++)
+		add_long_record("/usr/bin/curl", args);
+	query(true, RECORDS_RECENT, NULL);
+	run_until_got(1);
+	/* This one overwrites the first, which has gone out; its turn comes. */
+	add_record("/usr/bin/wget");
+	assert_true(n_got < RECORDS_RECENT);
+	run_until_got(RECORDS_RECENT + 1);
+	for (unsigned int i = 0; i < n_got; i++)
+		assert_int_equal(got[i], i + 1);
+	add_record("/usr/bin/wget");
+	run_until_got(RECORDS_RECENT + 2);
+	assert_int_equal(got[n_got - 1], RECORDS_RECENT + 2);
 }
 
 static void test_filter_and_follow(void **state)
@@ -357,6 +394,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_record),
 		TEST(test_the_last_ones),
+		TEST(test_long_answer_arrives),
 		TEST(test_filter_and_follow),
 		TEST(test_status),
 		TEST(test_what_it_does_not_answer),

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 #define DELETED " (deleted)"
 
 /* Reads at most @size bytes; returns how many, or -1. */
@@ -34,42 +36,14 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 	return (ssize_t)n;
 }
 
-/* The length of the UTF-8 character at @p, 0 if it is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *p)
-{
-	uint32_t min, code;
-	size_t len;
-
-	if (*p < 0x80)
-		return 1;
-	if (*p >= 0xc2 && *p < 0xe0)
-		len = 2, code = *p & 0x1f, min = 0x80;
-	else if (*p >= 0xe0 && *p < 0xf0)
-		len = 3, code = *p & 0x0f, min = 0x800;
-	else if (*p >= 0xf0 && *p < 0xf5)
-		len = 4, code = *p & 0x07, min = 0x10000;
-	else
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3f);
-	}
-	if (code < min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	return len;
-}
-
 void process_clean_text(char *text)
 {
-	unsigned char *p = (unsigned char *)text;
 	size_t len;
 
-	while (*p) {
-		len = utf8_length(p);
-		if (!len || *p < 0x20 || *p == 0x7f)
-			*p = '?';
-		p += len ? len : 1;
+	for (; *text; text += len ? len : 1) {
+		len = utf8_char(text, NULL);
+		if (!len || (unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
 	}
 }
 

@@ -90,24 +90,31 @@ void records_add(struct records *r, const struct ending *ending)
 	r->fn(&record, r->arg);
 }
 
-void records_each(const struct records *r, record_fn fn, void *arg)
+uint64_t records_first(const struct records *r)
 {
-	uint64_t first = r->n > RECORDS_RECENT ? r->n - RECORDS_RECENT : 0;
-	const struct packed *p;
-	Sockgate__Record *record;
+	return r->n > RECORDS_RECENT ? r->n - RECORDS_RECENT : 0;
+}
+
+uint64_t records_end(const struct records *r)
+{
+	return r->n;
+}
+
+void records_show(const struct records *r, uint64_t number, record_fn fn,
+		  void *arg)
+{
+	const struct packed *p = &r->recent[number % RECORDS_RECENT];
+	Sockgate__Record *record =
+		sockgate__record__unpack(NULL, p->len, p->data);
 	char *own_host;
 
-	for (uint64_t i = first; i < r->n; i++) {
-		p = &r->recent[i % RECORDS_RECENT];
-		record = sockgate__record__unpack(NULL, p->len, p->data);
-		if (!record)
-			continue;
-		own_host = record->host;
-		record->host = (char *)r->host;
-		fn(record, arg);
-		record->host = own_host;
-		sockgate__record__free_unpacked(record, NULL);
-	}
+	if (!record)
+		return;
+	own_host = record->host;
+	record->host = (char *)r->host;
+	fn(record, arg);
+	record->host = own_host;
+	sockgate__record__free_unpacked(record, NULL);
 }
 
 /* protobuf-c says of no memory and of no message the same. */

@@ -27,8 +27,14 @@ void records_free(struct records *r);
 /* Keep how a question ended. */
 void records_add(struct records *r, const struct ending *ending);
 
-/* Calls @fn for the recent ones, oldest first. */
-void records_each(const struct records *r, record_fn fn, void *arg);
+/*
+ * Records are numbered from 0 as they are added; those from records_first() to
+ * before records_end() are at hand.  records_show() calls @fn for one of them.
+ */
+uint64_t records_first(const struct records *r);
+uint64_t records_end(const struct records *r);
+void records_show(const struct records *r, uint64_t number, record_fn fn,
+		  void *arg);
 
 /*
  * records_unpack - a batch of the spool as a message

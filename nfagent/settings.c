@@ -179,7 +179,7 @@ static void read_events(struct conf *c, unsigned int i, uint32_t *events)
 	char at[PATH_SIZE];
 	unsigned int n;
 	const char *name;
-	int event;
+	int set;
 
 	n = conf_count(c, path(at, "failsafe.[%u].event", i));
 	if (!n)
@@ -189,11 +189,11 @@ static void read_events(struct conf *c, unsigned int i, uint32_t *events)
 		if (!conf_string(c, path(at, "failsafe.[%u].event.[%u]", i, e),
 				 NULL, &name))
 			return;
-		event = event_from_name(name);
-		if (event < 0)
+		set = events_from_name(name);
+		if (set < 0)
 			conf_reject(c, at, "no event is called \"%s\"", name);
 		else
-			*events |= 1U << event;
+			*events |= (uint32_t)set;
 	}
 }
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two queues: jobs go to the thread, results come back to the event loop, which
- * an eventfd wakes.  `lock` protects both queues, the status and `stop`;
+ * Queues: jobs go to the thread, results come back to the event loop, which
+ * an eventfd wakes.  `lock` protects the queues, the status and `stop`;
  * everything else belongs to one side: the database to the thread.
  *
- * The thread takes all the jobs that wait.  What has to be written goes into
- * one transaction, in order.  If that fails, it stays at the head of the queue
- * and is tried again; queries are answered meanwhile.  Nothing is reported as
- * stored before the commit has succeeded.
+ * The thread takes all the changes that wait and writes them in one transaction,
+ * in order.  If that fails, they stay at the head of the queue and are tried
+ * again.  Nothing is reported as stored before the commit has succeeded.
+ *
+ * Between two transactions it does one step of one question, in turn, so that no
+ * commit waits for more than that.  A query whose part has been handed out rests
+ * until more is asked for: what it holds is bounded, and its last part is in
+ * order with what is committed after it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,14 +27,14 @@
 #include "audit.h"
 #include "explain.h"
 #include "log.h"
+#include "search.h"
 
 #define RETRY_S 1
 #define BATCH_BYTES (8U << 20)
-#define PRUNE_ROWS 10000
+#define PRUNE_ROWS 1000
 #define PRUNE_INTERVAL_S 10
-/* Records in one part of an answer, and bytes: a frame has a limit. */
-#define PART_RECORDS 500
-#define PART_BYTES (512U << 10)
+/* A query that finds nothing for so long says that it goes on. */
+#define SIGN_OF_LIFE_S 1
 
 enum job_kind {
 	JOB_RECORDS,
@@ -46,7 +50,9 @@ struct job {
 	uint64_t id;			/* of the query */
 	struct audit_source source;
 	Sockgate__Records *records;
-	Sockgate__EventsQuery *query;
+	struct search *search;
+	time_t told;			/* when the query last said something */
+	bool forgotten;			/* its owner is gone */
 	Sockgate__Explanation *explanation;
 	uint64_t generation;
 	char *text;			/* policy, or decision id */
@@ -62,7 +68,8 @@ struct audit {
 	struct audit_db *db;
 	const struct audit_ops *ops;
 	void *arg;
-	unsigned int keep_days;
+	struct audit_bounds bounds;
+	bool prunes;			/* of the thread: there is more to delete */
 	struct event *wake;
 	int fd;
 	pthread_t thread;
@@ -70,11 +77,13 @@ struct audit {
 
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
-	struct job *jobs;		/* to the thread */
+	struct job *jobs;		/* to the thread: changes */
+	struct job *questions;		/* the next one first */
+	struct job *asked;		/* what the thread is at, in no queue */
+	struct job *resting;		/* queries until more is asked for */
 	struct job *results;		/* to the event loop */
 	struct audit_status status;
 	bool stop;
-	bool retry;
 };
 
 static int64_t wall_us(void)
@@ -100,8 +109,7 @@ static void free_job(struct job *job)
 		return;
 	if (job->records)
 		sockgate__records__free_unpacked(job->records, NULL);
-	if (job->query)
-		sockgate__events_query__free_unpacked(job->query, NULL);
+	search_free(job->search);
 	if (job->explanation)
 		sockgate__explanation__free_unpacked(job->explanation, NULL);
 	free(job->text);
@@ -131,11 +139,6 @@ static void wake_loop(struct audit *a)
 	/* A full counter wakes it as well. */
 	if (eventfd_write(a->fd, 1) && errno != EAGAIN)
 		log_warn("audit: cannot wake the event loop");
-}
-
-static bool is_change(const struct job *job)
-{
-	return job->kind == JOB_RECORDS || job->kind == JOB_POLICY;
 }
 
 static int write_job(struct audit *a, const struct job *job, uint64_t *added)
@@ -172,8 +175,6 @@ static struct job *take_batch(struct audit *a)
 	size_t size = 0;
 
 	for_each_job(a->jobs, job, next) {
-		if (!is_change(job))
-			continue;
 		if (size >= BATCH_BYTES)
 			break;
 		size += job->size;
@@ -229,28 +230,6 @@ static void batch_failed(struct audit *a, struct job *batch)
 	pthread_mutex_unlock(&a->lock);
 }
 
-/* An answer in parts: the last one that was begun is still being filled. */
-struct answer {
-	struct audit *audit;
-	const struct job *query;
-	Sockgate__Records *part;
-	size_t size;
-};
-
-static Sockgate__Records *new_part(void)
-{
-	Sockgate__Records *part = malloc(sizeof(*part));
-
-	if (!part)
-		return NULL;
-	sockgate__records__init(part);
-	part->record = calloc(PART_RECORDS, sizeof(Sockgate__Record *));
-	if (part->record)
-		return part;
-	free(part);
-	return NULL;
-}
-
 static struct job *new_result(const struct job *query)
 {
 	struct job *result = calloc(1, sizeof(*result));
@@ -263,55 +242,52 @@ static struct job *new_result(const struct job *query)
 	return result;
 }
 
-static int flush_part(struct answer *answer, bool end)
-{
-	struct job *result = new_result(answer->query);
+/* Where a question goes after one step. */
+enum step {
+	STEP_AGAIN,		/* to the end of the questions */
+	STEP_REST,
+	STEP_RESULT,		/* it is its own answer now */
+	STEP_OVER,
+};
 
-	if (!result)
-		return -1;
-	answer->part->end = end;
-	result->records = answer->part;
-	answer->part = NULL;
-	post(answer->audit, result);
-	if (end)
-		return 0;
-	answer->part = new_part();
-	answer->size = 0;
-	return answer->part ? 0 : -1;
+/* Nothing found for a while: an empty part. */
+static Sockgate__Records *sign_of_life(void)
+{
+	Sockgate__Records *part = malloc(sizeof(*part));
+
+	if (part)
+		sockgate__records__init(part);
+	return part;
 }
 
-static int take_record(Sockgate__Record *record, void *arg)
+static enum step step_query(struct audit *a, struct job *job)
 {
-	struct answer *answer = arg;
-	size_t size = sockgate__record__get_packed_size(record) + 8;
+	Sockgate__Records *part;
+	struct job *result;
+	bool end;
 
-	if ((answer->part->n_record == PART_RECORDS ||
-	     answer->size + size > PART_BYTES) && flush_part(answer, false)) {
-		sockgate__record__free_unpacked(record, NULL);
-		return -1;
+	if (search_step(job->search, a->db, &part)) {
+		snprintf(job->why, sizeof(job->why), "%s", audit_db_error(a->db));
+		return STEP_RESULT;
 	}
-	answer->part->record[answer->part->n_record++] = record;
-	answer->size += size;
-	return 0;
-}
-
-static void run_query(struct audit *a, struct job *job)
-{
-	struct answer answer = { .audit = a, .query = job, .part = new_part() };
-
-	if (answer.part &&
-	    !audit_db_query(a->db, job->query, take_record, &answer) &&
-	    !flush_part(&answer, true)) {
-		free_job(job);
-		return;
+	if (!part && uptime() - job->told >= SIGN_OF_LIFE_S)
+		part = sign_of_life();
+	if (!part)
+		return STEP_AGAIN;
+	end = part->end;
+	result = new_result(job);
+	if (!result) {
+		sockgate__records__free_unpacked(part, NULL);
+		snprintf(job->why, sizeof(job->why), "out of memory");
+		return STEP_RESULT;
 	}
-	if (answer.part)
-		sockgate__records__free_unpacked(answer.part, NULL);
-	snprintf(job->why, sizeof(job->why), "%s", audit_db_error(a->db));
-	post(a, job);
+	result->records = part;
+	job->told = uptime();
+	post(a, result);
+	return end ? STEP_OVER : STEP_REST;
 }
 
-static void run_explain(struct audit *a, struct job *job)
+static enum step run_explain(struct audit *a, struct job *job)
 {
 	Sockgate__Record *record = audit_db_find(a->db, job->text);
 	struct policy *policy = NULL;
@@ -322,8 +298,7 @@ static void run_explain(struct audit *a, struct job *job)
 		snprintf(job->why, sizeof(job->why), "no decision \"%.64s\" is in "
 			 "the audit log (an agent may still have its record)",
 			 job->text);
-		post(a, job);
-		return;
+		return STEP_RESULT;
 	}
 	if (record->decision)
 		text = audit_db_policy(a->db, record->decision->generation);
@@ -332,62 +307,57 @@ static void run_explain(struct audit *a, struct job *job)
 	job->explanation = explain_record(record, policy);
 	if (!job->explanation)
 		snprintf(job->why, sizeof(job->why), "out of memory");
-	policy_put(policy);
+	policy_free(policy);
 	free(text);
-	post(a, job);
+	return STEP_RESULT;
 }
 
-static struct job *take_question(struct audit *a)
+/* Lock is held. */
+static void put_away(struct audit *a, struct job *job, enum step step)
 {
-	struct job *job, *next;
+	if (step == STEP_OVER || job->forgotten)
+		free_job(job);
+	else if (step == STEP_AGAIN)
+		DL_APPEND(a->questions, job);
+	else if (step == STEP_REST)
+		DL_APPEND(a->resting, job);
+	else
+		DL_APPEND(a->results, job);
+}
+
+static void answer_one(struct audit *a)
+{
+	enum step step = STEP_OVER;
+	struct job *job;
 
 	pthread_mutex_lock(&a->lock);
-	for_each_job(a->jobs, job, next) {
-		if (!is_change(job)) {
-			DL_DELETE(a->jobs, job);
-			break;
-		}
-	}
+	job = a->questions;
+	if (job)
+		DL_DELETE(a->questions, job);
+	a->asked = job;
 	pthread_mutex_unlock(&a->lock);
-	return job;
-}
-
-static void answer_questions(struct audit *a)
-{
-	struct job *job;
-	bool any = false;
-
-	while ((job = take_question(a))) {
-		if (job->kind == JOB_QUERY)
-			run_query(a, job);
-		else
-			run_explain(a, job);
-		any = true;
-	}
-	if (any)
+	if (!job)
+		return;
+	step = job->kind == JOB_QUERY ? step_query(a, job) : run_explain(a, job);
+	pthread_mutex_lock(&a->lock);
+	a->asked = NULL;
+	put_away(a, job, step);
+	pthread_mutex_unlock(&a->lock);
+	if (step != STEP_AGAIN)
 		wake_loop(a);
 }
 
 static void prune(struct audit *a, time_t *next)
 {
-	int64_t age_us = (int64_t)a->keep_days * 86400 * 1000000;
+	int64_t age_us = (int64_t)a->bounds.keep_days * 86400 * 1000000;
 
-	if (!a->keep_days || uptime() < *next)
+	if (uptime() < *next)
 		return;
-	*next = uptime() + PRUNE_INTERVAL_S;
-	if (audit_db_prune(a->db, wall_us() - age_us, PRUNE_ROWS))
+	if (audit_db_prune(a->db, age_us ? wall_us() - age_us : 0,
+			   a->bounds.max_bytes, PRUNE_ROWS, &a->prunes))
 		log_warnx("audit: old records stay: %s", audit_db_error(a->db));
-}
-
-static bool questions_wait(const struct audit *a)
-{
-	const struct job *job, *next;
-
-	for_each_job(a->jobs, job, next) {
-		if (!is_change(job))
-			return true;
-	}
-	return false;
+	if (!a->prunes)
+		*next = uptime() + PRUNE_INTERVAL_S;
 }
 
 /*
@@ -397,20 +367,20 @@ static bool questions_wait(const struct audit *a)
 static bool wait_for_work(struct audit *a, bool failed, struct job **batch)
 {
 	struct timespec until = {
-		.tv_sec = failed ? a->retry_at : uptime() + PRUNE_INTERVAL_S,
+		.tv_sec = failed ? a->retry_at :
+			  uptime() + (a->prunes ? 0 : PRUNE_INTERVAL_S),
 	};
 	bool end;
 	int rc = 0;
 
 	pthread_mutex_lock(&a->lock);
-	while (!rc && !a->stop && !(failed ? a->retry : a->jobs != NULL) &&
-	       !questions_wait(a))
+	while (!rc && !a->stop && !a->questions &&
+	       (failed || !a->jobs))
 		rc = pthread_cond_timedwait(&a->cond, &a->lock, &until);
 	end = a->stop && (failed || !a->jobs);
 	*batch = NULL;
-	if (!end && (!failed || a->retry || uptime() >= a->retry_at))
+	if (!end && (!failed || uptime() >= a->retry_at))
 		*batch = take_batch(a);
-	a->retry = false;
 	pthread_mutex_unlock(&a->lock);
 	return !end;
 }
@@ -424,7 +394,6 @@ static void *run_thread(void *arg)
 	uint64_t added;
 
 	while (wait_for_work(a, failed, &batch)) {
-		answer_questions(a);
 		if (batch) {
 			failed = write_batch(a, batch, &added);
 			if (failed)
@@ -432,6 +401,7 @@ static void *run_thread(void *arg)
 			else
 				batch_stored(a, batch, added);
 		}
+		answer_one(a);
 		if (!failed)
 			prune(a, &next_prune);
 	}
@@ -525,7 +495,8 @@ static void release(struct audit *a)
 }
 
 struct audit *audit_open(struct event_base *base, const char *path,
-			 unsigned int keep_days, const struct audit_ops *ops,
+			 const struct audit_bounds *bounds,
+			 const struct audit_ops *ops,
 			 void *arg, uint64_t *generation, char *why,
 			 size_t why_size)
 {
@@ -538,7 +509,8 @@ struct audit *audit_open(struct event_base *base, const char *path,
 	a->fd = -1;
 	a->ops = ops;
 	a->arg = arg;
-	a->keep_days = keep_days;
+	a->bounds = *bounds;
+	a->prunes = true;
 	a->db = audit_db_open(path, why, why_size);
 	if (!a->db)
 		goto fail;
@@ -563,6 +535,8 @@ void audit_close(struct audit *audit)
 	pthread_mutex_unlock(&audit->lock);
 	pthread_join(audit->thread, NULL);
 	free_jobs(audit->jobs);
+	free_jobs(audit->questions);
+	free_jobs(audit->resting);
 	free_jobs(audit->results);
 	pthread_cond_destroy(&audit->cond);
 	pthread_mutex_destroy(&audit->lock);
@@ -572,7 +546,10 @@ void audit_close(struct audit *audit)
 static void submit(struct audit *a, struct job *job)
 {
 	pthread_mutex_lock(&a->lock);
-	DL_APPEND(a->jobs, job);
+	if (job->kind == JOB_RECORDS || job->kind == JOB_POLICY)
+		DL_APPEND(a->jobs, job);
+	else
+		DL_APPEND(a->questions, job);
 	a->status.waiting += job->size;
 	pthread_cond_signal(&a->cond);
 	pthread_mutex_unlock(&a->lock);
@@ -654,23 +631,6 @@ int audit_explain(struct audit *audit, uint64_t owner, uint64_t id,
 	return submit_text(audit, new_job(JOB_EXPLAIN, owner, id), decision_id);
 }
 
-/* protobuf-c copies by way of the wire format only. */
-static Sockgate__EventsQuery *copy_query(const Sockgate__EventsQuery *query)
-{
-	size_t size = sockgate__events_query__get_packed_size(query);
-	uint8_t *buf = malloc(size + 1);
-	Sockgate__EventsQuery *copy;
-
-	if (!buf)
-		return NULL;
-	sockgate__events_query__pack(query, buf);
-	copy = sockgate__events_query__unpack(NULL, size, buf);
-	free(buf);
-	if (copy && copy->last > AUDIT_QUERY_MAX)
-		copy->last = AUDIT_QUERY_MAX;
-	return copy;
-}
-
 int audit_query(struct audit *audit, uint64_t owner, uint64_t id,
 		const Sockgate__EventsQuery *query)
 {
@@ -678,21 +638,52 @@ int audit_query(struct audit *audit, uint64_t owner, uint64_t id,
 
 	if (!job)
 		return -1;
-	job->query = copy_query(query);
-	if (!job->query) {
+	job->search = search_new(query);
+	if (!job->search) {
 		free_job(job);
 		errno = ENOMEM;
 		return -1;
 	}
+	job->told = uptime();
 	submit(audit, job);
 	return 0;
 }
 
-void audit_retry(struct audit *audit)
+void audit_more(struct audit *audit, uint64_t owner, uint64_t id)
+{
+	struct job *job, *next;
+
+	pthread_mutex_lock(&audit->lock);
+	for_each_job(audit->resting, job, next) {
+		if (job->owner != owner || job->id != id)
+			continue;
+		DL_DELETE(audit->resting, job);
+		DL_APPEND(audit->questions, job);
+		pthread_cond_signal(&audit->cond);
+		break;
+	}
+	pthread_mutex_unlock(&audit->lock);
+}
+
+static void forget_in(struct job **queue, uint64_t owner)
+{
+	struct job *job, *next;
+
+	for_each_job(*queue, job, next) {
+		if (job->owner != owner)
+			continue;
+		DL_DELETE(*queue, job);
+		free_job(job);
+	}
+}
+
+void audit_forget(struct audit *audit, uint64_t owner)
 {
 	pthread_mutex_lock(&audit->lock);
-	audit->retry = true;
-	pthread_cond_signal(&audit->cond);
+	forget_in(&audit->questions, owner);
+	forget_in(&audit->resting, owner);
+	if (audit->asked && audit->asked->owner == owner)
+		audit->asked->forgotten = true;
 	pthread_mutex_unlock(&audit->lock);
 }
 

@@ -14,9 +14,6 @@ struct event_base;
 
 /* Bytes of records that may wait for the disk; more are refused. */
 #define AUDIT_BACKLOG_MAX (64U << 20)
-/* The most that one query may ask for. */
-#define AUDIT_QUERY_MAX 10000
-
 /*
  * What comes back, in the thread of the event loop.  @owner and @id are what
  * the caller gave; the owner may be gone by then.
@@ -25,7 +22,8 @@ struct event_base;
  *            this owner submitted before; @size bytes less are waiting
  * committed: the same records, for those who follow; only to be read
  * found:     a part of the answer to audit_query(), which the callee frees with
- *            sockgate__records__free_unpacked(); end is set in the last one.
+ *            sockgate__records__free_unpacked(); it may be empty.  end is set in
+ *            the last one; after any other, audit_more() is due.
  *            NULL: failed, see @why.
  * explained: answer to audit_explain(), which the callee frees; NULL: see @why
  */
@@ -38,13 +36,20 @@ struct audit_ops {
 			  const char *why, void *arg);
 };
 
+/* 0: no bound of this kind. */
+struct audit_bounds {
+	unsigned int keep_days;
+	int64_t max_bytes;
+};
+
 /*
  * audit_open - open the log and start its thread
- * @keep_days: delete what is older; 0: keep everything
+ * @bounds: beyond which the oldest records are deleted; copied
  * @generation: of the last policy that was kept, 0 if none
  */
 struct audit *audit_open(struct event_base *base, const char *path,
-			 unsigned int keep_days, const struct audit_ops *ops,
+			 const struct audit_bounds *bounds,
+			 const struct audit_ops *ops,
 			 void *arg, uint64_t *generation, char *why,
 			 size_t why_size);
 
@@ -71,14 +76,21 @@ int audit_submit(struct audit *audit, uint64_t owner,
  */
 int audit_policy(struct audit *audit, uint64_t generation, const char *text);
 
-/* Both copy what they are given; return 0, or -1 with ENOMEM. */
+/*
+ * Both copy what they are given; return 0, or -1 with ENOMEM.  A query that
+ * follows gets all that is committed before its last part, whatever it asks for
+ * as last.
+ */
 int audit_query(struct audit *audit, uint64_t owner, uint64_t id,
 		const Sockgate__EventsQuery *query);
 int audit_explain(struct audit *audit, uint64_t owner, uint64_t id,
 		  const char *decision_id);
 
-/* Try again now, if the last attempt failed (otherwise it is once a second). */
-void audit_retry(struct audit *audit);
+/* The part that came is on its way: get the next one. */
+void audit_more(struct audit *audit, uint64_t owner, uint64_t id);
+
+/* Nobody waits any more for what this owner asked for. */
+void audit_forget(struct audit *audit, uint64_t owner);
 
 struct audit_status {
 	char error[512];		/* why nothing is committed, empty: it is */

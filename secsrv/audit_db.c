@@ -8,9 +8,21 @@
 #include "addr.h"
 #include "audit_db.h"
 #include "names.h"
+#include "query.h"
 
 #define APPLICATION_ID 0x73676175	/* "sgau" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
+/* Texts that are kept; in SQL. */
+#define POLICIES_MAX "1000"
+
+/*
+ * `effect` and `called` are what query_effect() and query_called() say of the
+ * record, so that a query finds here what query_matches() would let through.
+ */
+#define FILTER_INDEXES							\
+	"CREATE INDEX record_host ON record (host COLLATE NOCASE);"	\
+	"CREATE INDEX record_called ON record (called COLLATE NOCASE);"	\
+	"CREATE INDEX record_effect ON record (effect);"
 
 /* Columns are for people and filters; `record` has all of it, to be replayed. */
 static const char schema[] =
@@ -34,18 +46,39 @@ static const char schema[] =
 	"  decision_id TEXT, generation INTEGER, missing TEXT,"
 	"  outcome INTEGER, reason TEXT, latency_us INTEGER,"
 	"  record BLOB NOT NULL,"
+	"  effect TEXT, called TEXT, source TEXT, trust INTEGER, threat INTEGER,"
 	"  UNIQUE (instance, sequence));"
 	"CREATE INDEX record_decision ON record (decision_id);"
-	"CREATE INDEX record_host ON record (host);"
-	"CREATE INDEX record_application ON record (application COLLATE NOCASE);"
+	FILTER_INDEXES
 	/* text is NULL if it is that of the generation before. */
 	"CREATE TABLE policy ("
 	"  generation INTEGER PRIMARY KEY,"
 	"  loaded_us INTEGER NOT NULL,"
 	"  text TEXT);"
 	"PRAGMA application_id = 1936154997;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA user_version = 2;";
 _Static_assert(APPLICATION_ID == 1936154997, "the schema says it in decimal");
+
+/*
+ * Version 1 had no effect: it was the decision's action, and is not known where
+ * the failure table decided.  What follows the last slash of a path is the path
+ * without all that ends in one.
+ */
+static const char from_1[] =
+	"ALTER TABLE record ADD COLUMN effect TEXT;"
+	"ALTER TABLE record ADD COLUMN called TEXT;"
+	"ALTER TABLE record ADD COLUMN source TEXT;"
+	"ALTER TABLE record ADD COLUMN trust INTEGER;"
+	"ALTER TABLE record ADD COLUMN threat INTEGER;"
+	"UPDATE record SET"
+	"  effect = CASE outcome WHEN 3 THEN NULL ELSE action END,"
+	"  called = CASE WHEN application > '' THEN application ELSE"
+	"    coalesce(substr(path, 1 + length(rtrim(path,"
+	"      replace(path, '/', '')))), '') END;"
+	"DROP INDEX record_host;"
+	"DROP INDEX record_application;"
+	FILTER_INDEXES
+	"PRAGMA user_version = 2;";
 
 enum statement {
 	ADD_INSTANCE,
@@ -55,7 +88,11 @@ enum statement {
 	LAST_POLICY,
 	GET_POLICY,
 	PRUNE,
+	USED,
+	PRUNE_POLICIES,
 	FIND,
+	BOUNDS,
+	GET,
 	STATEMENT_COUNT,
 };
 
@@ -67,7 +104,8 @@ static const char *const sql[] = {
 	[ADD_RECORD] =
 		"INSERT OR IGNORE INTO record VALUES (NULL, ?1, ?2, ?3, ?4, ?5, "
 		"?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-		"?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
+		"?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, "
+		"?32, ?33, ?34, ?35, ?36)",
 	[ADD_POLICY] =
 		"INSERT OR REPLACE INTO policy VALUES (?1, ?2, CASE WHEN ?3 IS "
 		"(SELECT text FROM policy WHERE text IS NOT NULL "
@@ -80,9 +118,21 @@ static const char *const sql[] = {
 		"DELETE FROM record WHERE id IN "
 		"(SELECT id FROM record ORDER BY id LIMIT ?2) "
 		"AND received_us < ?1",
+	[USED] = "SELECT (page_count - freelist_count) * page_size FROM "
+		 "pragma_page_count, pragma_freelist_count, pragma_page_size",
+	/* Those without a text serve nothing but the count of generations. */
+	[PRUNE_POLICIES] =
+		"DELETE FROM policy WHERE generation < (SELECT generation FROM "
+		"policy WHERE text IS NOT NULL ORDER BY generation DESC "
+		"LIMIT 1 OFFSET " POLICIES_MAX " - 1) "
+		"OR text IS NULL AND generation < (SELECT generation FROM policy "
+		"ORDER BY generation DESC LIMIT 1 OFFSET 10 * " POLICIES_MAX " - 1)",
 	[FIND] =
 		"SELECT record FROM record WHERE decision_id = ?1 "
 		"ORDER BY outcome, id LIMIT 1",
+	[BOUNDS] = "SELECT (SELECT coalesce(min(id), 0) FROM record), "
+		   "(SELECT coalesce(max(id), 0) FROM record)",
+	[GET] = "SELECT record FROM record WHERE id = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == STATEMENT_COUNT,
 	       "a statement has no text");
@@ -123,7 +173,7 @@ static int pragma_value(struct audit_db *db, const char *text, int *value)
 	return rc == SQLITE_ROW ? 0 : fail(db, "cannot be read");
 }
 
-/* Make the tables in an empty file; refuse what is not ours. */
+/* Make the tables in an empty file, or those of old; refuse what is not ours. */
 static int check_schema(struct audit_db *db)
 {
 	int tables, id, version;
@@ -134,12 +184,20 @@ static int check_schema(struct audit_db *db)
 		return -1;
 	if (!tables)
 		return run(db, schema, "tables cannot be made");
-	if (id == APPLICATION_ID && version == SCHEMA_VERSION)
+	if (id != APPLICATION_ID) {
+		snprintf(db->error, sizeof(db->error),
+			 "%s: is not an audit log of secsrv",
+			 sqlite3_db_filename(db->handle, "main"));
+		return -1;
+	}
+	if (version == SCHEMA_VERSION)
 		return 0;
-	snprintf(db->error, sizeof(db->error), "%s: %s",
-		 sqlite3_db_filename(db->handle, "main"),
-		 id == APPLICATION_ID ? "made by another version of secsrv" :
-		 "is not an audit log of secsrv");
+	if (version == 1)
+		return run(db, from_1, "cannot be brought to version 2");
+	snprintf(db->error, sizeof(db->error), "%s: its tables are of version %d, "
+		 "and this secsrv knows those up to %d: use the secsrv that made "
+		 "it, or move it away to begin another one",
+		 sqlite3_db_filename(db->handle, "main"), version, SCHEMA_VERSION);
 	return -1;
 }
 
@@ -332,6 +390,9 @@ static void bind_identity(sqlite3_stmt *st, const Sockgate__Identity *id)
 	bind_text(st, 11, id->version);
 	bind_text(st, 12, id->category);
 	bind_text(st, 13, id->vendor);
+	bind_text(st, 34, name_source(id->source));
+	sqlite3_bind_int64(st, 35, id->trust);
+	sqlite3_bind_int64(st, 36, id->threat);
 }
 
 static const char *action_word(Sockgate__Action action)
@@ -353,6 +414,18 @@ static void bind_decision(sqlite3_stmt *st, const Sockgate__Decision *d)
 	if (d->failed)
 		bind_text(st, 27, d->missing);
 	bind_identity(st, d->identity);
+}
+
+/* NULL, and so not found by either, where it is not known. */
+static const char *effect_word(Sockgate__Action effect)
+{
+	return effect ? action_word(effect) : NULL;
+}
+
+static void bind_filters(sqlite3_stmt *st, const Sockgate__Record *r)
+{
+	sqlite3_bind_text(st, 32, effect_word(query_effect(r)), -1, SQLITE_STATIC);
+	bind_text(st, 33, query_called(r));
 }
 
 static int bind_whole(sqlite3_stmt *st, const Sockgate__Record *r)
@@ -381,6 +454,7 @@ static int put_record(struct audit_db *db, int64_t instance,
 	bind_process(st, r->process);
 	bind_user(st, r->user);
 	bind_decision(st, r->decision);
+	bind_filters(st, r);
 	sqlite3_bind_int(st, 28, (int)r->outcome);
 	bind_text(st, 29, r->reason);
 	sqlite3_bind_int64(st, 30, r->latency_us);
@@ -416,14 +490,37 @@ int audit_db_put_policy(struct audit_db *db, uint64_t generation,
 	sqlite3_bind_int64(st, 1, (int64_t)generation);
 	sqlite3_bind_int64(st, 2, now_us);
 	sqlite3_bind_text(st, 3, text, -1, SQLITE_STATIC);
-	return execute(db, ADD_POLICY);
+	return execute(db, ADD_POLICY) ? -1 : execute(db, PRUNE_POLICIES);
 }
 
-int audit_db_prune(struct audit_db *db, int64_t before_us, unsigned int limit)
+static int used_bytes(struct audit_db *db, int64_t *bytes)
 {
+	int rc = step(db, USED);
+
+	if (rc == SQLITE_ROW)
+		*bytes = sqlite3_column_int64(db->st[USED], 0);
+	done(db, USED);
+	return rc == SQLITE_ROW ? 0 : -1;
+}
+
+int audit_db_prune(struct audit_db *db, int64_t before_us, int64_t max_bytes,
+		   unsigned int limit, bool *more)
+{
+	int64_t used = 0;
+
+	*more = false;
+	if (max_bytes && used_bytes(db, &used))
+		return -1;
+	if (used > max_bytes)
+		before_us = INT64_MAX;
+	if (!before_us)
+		return 0;
 	sqlite3_bind_int64(db->st[PRUNE], 1, before_us);
 	sqlite3_bind_int64(db->st[PRUNE], 2, limit);
-	return execute(db, PRUNE);
+	if (execute(db, PRUNE))
+		return -1;
+	*more = sqlite3_changes(db->handle) == (int)limit;
+	return 0;
 }
 
 int audit_db_last_generation(struct audit_db *db, uint64_t *generation)
@@ -470,20 +567,53 @@ Sockgate__Record *audit_db_find(struct audit_db *db, const char *decision_id)
 	return r;
 }
 
-/* Only the filters that are given, so that an index can serve them. */
-static sqlite3_stmt *prepare_query(struct audit_db *db,
-				   const Sockgate__EventsQuery *q)
+int audit_db_bounds(struct audit_db *db, int64_t *oldest, int64_t *newest)
+{
+	sqlite3_stmt *st = db->st[BOUNDS];
+	int rc = step(db, BOUNDS);
+
+	if (rc == SQLITE_ROW) {
+		*oldest = sqlite3_column_int64(st, 0);
+		*newest = sqlite3_column_int64(st, 1);
+	}
+	done(db, BOUNDS);
+	return rc == SQLITE_ROW ? 0 : -1;
+}
+
+int audit_db_get(struct audit_db *db, int64_t id, Sockgate__Record **record)
+{
+	int rc;
+
+	*record = NULL;
+	sqlite3_bind_int64(db->st[GET], 1, id);
+	rc = step(db, GET);
+	if (rc == SQLITE_ROW)
+		*record = column_record(db->st[GET]);
+	done(db, GET);
+	if (rc == SQLITE_DONE || *record)
+		return 0;
+	if (rc == SQLITE_ROW)
+		snprintf(db->error, sizeof(db->error), "out of memory");
+	return -1;
+}
+
+/*
+ * As query_matches().  Only the filters that are given, so that an index can
+ * serve them: each ends with the number of the row.
+ */
+static sqlite3_stmt *prepare_search(struct audit_db *db,
+				    const Sockgate__EventsQuery *q)
 {
 	sqlite3_stmt *st = NULL;
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "SELECT record FROM record WHERE id IN (SELECT id FROM record "
-		 "WHERE 1%s%s%s%s ORDER BY id DESC LIMIT ?5) ORDER BY id",
-		 *q->host ? " AND host = ?1" : "",
-		 *q->application ? " AND application = ?2 COLLATE NOCASE" : "",
+		 "SELECT id FROM record WHERE id BETWEEN ?5 AND ?6%s%s%s%s "
+		 "ORDER BY id DESC LIMIT ?7",
+		 *q->host ? " AND host = ?1 COLLATE NOCASE" : "",
+		 *q->application ? " AND called = ?2 COLLATE NOCASE" : "",
 		 *q->decision_id ? " AND decision_id = ?3" : "",
-		 q->action ? " AND action = ?4" : "");
+		 q->action ? " AND effect = ?4" : "");
 	if (sqlite3_prepare_v2(db->handle, text, -1, &st, NULL) != SQLITE_OK) {
 		fail(db, "cannot be read");
 		return NULL;
@@ -492,22 +622,23 @@ static sqlite3_stmt *prepare_query(struct audit_db *db,
 	sqlite3_bind_text(st, 2, q->application, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 3, q->decision_id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 4, action_word(q->action), -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 5, q->last ? q->last : AUDIT_QUERY_DEFAULT);
 	return st;
 }
 
-int audit_db_query(struct audit_db *db, const Sockgate__EventsQuery *query,
-		   int (*take)(Sockgate__Record *record, void *arg), void *arg)
+int audit_db_search(struct audit_db *db, const Sockgate__EventsQuery *query,
+		    int64_t low, int64_t high, unsigned int limit,
+		    int (*take)(int64_t id, void *arg), void *arg)
 {
-	sqlite3_stmt *st = prepare_query(db, query);
+	sqlite3_stmt *st = prepare_search(db, query);
 	int rc;
 
 	if (!st)
 		return -1;
+	sqlite3_bind_int64(st, 5, low);
+	sqlite3_bind_int64(st, 6, high);
+	sqlite3_bind_int64(st, 7, limit);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		Sockgate__Record *r = column_record(st);
-
-		if (!r || take(r, arg)) {
+		if (take(sqlite3_column_int64(st, 0), arg)) {
 			snprintf(db->error, sizeof(db->error), "out of memory");
 			sqlite3_finalize(st);
 			return -1;

@@ -3,6 +3,7 @@
 #ifndef SECSRV_AUDIT_DB_H
 #define SECSRV_AUDIT_DB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,15 +45,19 @@ int audit_db_put_records(struct audit_db *db, const struct audit_source *source,
 			 const Sockgate__Records *records, int64_t now_us,
 			 uint64_t *added);
 
-/* Keep the text of a policy under its generation. */
+/* Keep the text of a policy under its generation; the oldest ones go. */
 int audit_db_put_policy(struct audit_db *db, uint64_t generation,
 			int64_t now_us, const char *text);
 
 /*
- * audit_db_prune - delete the oldest, no more than @limit at a time
- * @before_us: what was received before
+ * audit_db_prune - delete the oldest records beyond a bound
+ * @before_us: what was received before; 0: no bound
+ * @max_bytes: what the log may take, free pages not counted; 0: no bound
+ * @limit:     no more than this at a time
+ * @more:      set if there may be more to delete
  */
-int audit_db_prune(struct audit_db *db, int64_t before_us, unsigned int limit);
+int audit_db_prune(struct audit_db *db, int64_t before_us, int64_t max_bytes,
+		   unsigned int limit, bool *more);
 
 /* The generation of the last policy kept, 0 if there is none; -1 on failure. */
 int audit_db_last_generation(struct audit_db *db, uint64_t *generation);
@@ -69,14 +74,22 @@ char *audit_db_policy(struct audit_db *db, uint64_t generation);
  */
 Sockgate__Record *audit_db_find(struct audit_db *db, const char *decision_id);
 
-#define AUDIT_QUERY_DEFAULT 50
+/* The oldest and the newest row; 0 and 0 if there is none. */
+int audit_db_bounds(struct audit_db *db, int64_t *oldest, int64_t *newest);
 
 /*
- * audit_db_query - the last records that pass the filters, oldest first
- * @query: action, if given, is "allow" or else "deny"
- * @take:  gets each one, and owns it; returns -1 if it is out of memory
+ * audit_db_search - the rows from @low to @high that query_matches(), newest first
+ * @limit: no more than this
+ * @take:  gets the number of each; returns -1 if it is out of memory
  */
-int audit_db_query(struct audit_db *db, const Sockgate__EventsQuery *query,
-		   int (*take)(Sockgate__Record *record, void *arg), void *arg);
+int audit_db_search(struct audit_db *db, const Sockgate__EventsQuery *query,
+		    int64_t low, int64_t high, unsigned int limit,
+		    int (*take)(int64_t id, void *arg), void *arg);
+
+/*
+ * audit_db_get - one row
+ * @record: for sockgate__record__free_unpacked(); NULL if there is no such row
+ */
+int audit_db_get(struct audit_db *db, int64_t id, Sockgate__Record **record);
 
 #endif

@@ -17,6 +17,8 @@
 #include <sqlite3.h>
 
 #include "audit.h"
+#include "query.h"
+#include "search.h"
 
 static char dir[] = "/tmp/audit-test-XXXXXX";
 static char path[128];
@@ -27,6 +29,7 @@ static uint64_t generation;
 /* What came back. */
 static uint64_t stored_upto, stored_calls, committed_records, found_records;
 static bool found_end;
+static bool rests;		/* nobody asks for more by himself */
 static char found_why[512];
 static Sockgate__Explanation *explanation;
 static char explained_why[512];
@@ -59,6 +62,8 @@ static void on_found(uint64_t owner, uint64_t id, Sockgate__Records *part,
 		return;
 	}
 	found_records += part->n_record;
+	if (!part->end && !rests)
+		audit_more(audit, owner, id);
 	sockgate__records__free_unpacked(part, NULL);
 }
 
@@ -79,15 +84,22 @@ static const struct audit_ops ops = {
 	.explained = on_explained,
 };
 
-static void open_audit(unsigned int keep_days)
+static const struct audit_bounds no_bounds;
+
+static void open_bounded(const struct audit_bounds *bounds)
 {
 	char why[512];
 
 	stored_upto = stored_calls = committed_records = 0;
-	audit = audit_open(base, path, keep_days, &ops, NULL, &generation, why,
+	audit = audit_open(base, path, bounds, &ops, NULL, &generation, why,
 			   sizeof(why));
 	if (!audit)
 		fail_msg("%s", why);
+}
+
+static void open_audit(void)
+{
+	open_bounded(&no_bounds);
 }
 
 static void set_text(char **field, const char *text)
@@ -203,6 +215,8 @@ static void until_(bool (*holds)(void), const char *what)
 static uint64_t expected;
 static bool all_stored(void) { return stored_upto == expected; }
 static bool query_ended(void) { return found_end; }
+static bool part_came(void) { return found_records >= 500; }
+static bool next_part_came(void) { return found_records >= 1000; }
 static bool explanation_came(void) { return explained; }
 static bool error_shown(void)
 {
@@ -232,7 +246,7 @@ static void test_stored_after_commit_and_once(void **state)
 	struct audit_status status;
 
 	(void)state;
-	open_audit(0);
+	open_audit();
 	submit(1, 10);
 	submit(11, 10);
 	expected = 20;
@@ -285,7 +299,7 @@ static void query(const char *application, const char *id,
 static void test_queries(void **state)
 {
 	(void)state;
-	open_audit(0);
+	open_audit();
 	submit(1, 2000);
 	expected = 2000;
 	until(all_stored);
@@ -301,7 +315,7 @@ static void test_queries(void **state)
 static void test_explain_with_the_policy_of_that_time(void **state)
 {
 	(void)state;
-	open_audit(0);
+	open_audit();
 	assert_int_equal(audit_policy(audit, 40, "rules = ("
 		"{ name = \"udp\"; protocol = \"udp\"; action = \"deny\"; },"
 		"{ name = \"old\"; application = \"curl\"; action = \"allow\"; });"),
@@ -335,9 +349,309 @@ static void test_explain_with_the_policy_of_that_time(void **state)
 	assert_non_null(strstr(explained_why, "nonsense"));
 	audit_close(audit);
 	/* The next start goes on from the last generation. */
-	open_audit(0);
+	open_audit();
 	assert_int_equal(generation, 43);
 	audit_close(audit);
+}
+
+/* ---- what a query finds is what query_matches() lets through ---- */
+
+/* All that the filters look at, in all that it can be; the caller frees it. */
+static Sockgate__Records *varied_records(void)
+{
+	static const char *const names[] = { "curl", "CURL", "wget", "" };
+	Sockgate__Records *records = new_records(1, 144);
+
+	for (size_t i = 0; i < records->n_record; i++) {
+		Sockgate__Record *r = records->record[i];
+		Sockgate__Decision *d = r->decision;
+
+		r->effect = (Sockgate__Action)(i % 3);
+		r->outcome = (Sockgate__Outcome)(1 + i / 3 % 3);
+		d->action = (Sockgate__Action)(i / 9 % 2 + 1);
+		free(d->identity->name);
+		set_text(&d->identity->name, names[i / 18 % 4]);
+		set_text(&r->process->name, i / 72 % 2 ? "Curl" : "other");
+		if (i % 7)
+			continue;
+		sockgate__decision__free_unpacked(d, NULL);
+		r->decision = NULL;
+	}
+	return records;
+}
+
+/* All steps of a query, until its last part; returns how many records it had. */
+static uint64_t search_all(struct audit_db *db, const Sockgate__EventsQuery *q,
+			   unsigned int *steps, uint64_t *first)
+{
+	struct search *s = search_new(q);
+	Sockgate__Records *part;
+	uint64_t n = 0, last = 0;
+	bool end = false;
+
+	assert_non_null(s);
+	for (*steps = 0; !end; ++*steps) {
+		assert_int_equal(search_step(s, db, &part), 0);
+		if (!part)
+			continue;
+		for (size_t i = 0; i < part->n_record; i++) {
+			assert_true(part->record[i]->sequence > last);
+			last = part->record[i]->sequence;
+			if (!n++)
+				*first = last;
+		}
+		end = part->end;
+		sockgate__records__free_unpacked(part, NULL);
+	}
+	search_free(s);
+	return n;
+}
+
+static void check_query(struct audit_db *db, const Sockgate__Records *records,
+			const Sockgate__EventsQuery *q)
+{
+	uint64_t want = 0, found, first;
+	unsigned int steps;
+
+	for (size_t i = 0; i < records->n_record; i++)
+		want += query_matches(q, records->record[i]);
+	found = search_all(db, q, &steps, &first);
+	print_message("%s %s %s %d: %llu\n", q->host, q->application,
+		      q->decision_id, q->action, (unsigned long long)found);
+	assert_int_equal(found, want);
+}
+
+static void test_one_meaning_of_a_query(void **state)
+{
+	static const char *const apps[] = { "", "curl", "OTHER", "none" };
+	static const char *const hosts[] = { "", "WEB1", "web2" };
+	static const char *const ids[] = { "", "decision-9", "DECISION-9" };
+	Sockgate__Records *records = varied_records();
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	struct audit_db *db;
+	uint64_t added = 0;
+	char why[512];
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	assert_int_equal(audit_db_begin(db), 0);
+	assert_int_equal(audit_db_put_records(db, &source, records, 1, &added), 0);
+	assert_int_equal(audit_db_commit(db), 0);
+	q.last = 1000;
+	for (int i = 0; i < 4 * 3 * 3 * 3; i++) {
+		q.application = (char *)apps[i % 4];
+		q.host = (char *)hosts[i / 4 % 3];
+		q.decision_id = (char *)ids[i / 12 % 3];
+		q.action = (Sockgate__Action)(i / 36);
+		check_query(db, records, &q);
+	}
+	audit_db_close(db);
+	sockgate__records__free_unpacked(records, NULL);
+}
+
+/* ---- a query does a little at a time ---- */
+
+static void put(struct audit_db *db, uint64_t first, unsigned int n)
+{
+	Sockgate__Records *records = new_records(first, n);
+	uint64_t added = 0;
+
+	assert_int_equal(audit_db_begin(db), 0);
+	assert_int_equal(audit_db_put_records(db, &source, records, 1, &added), 0);
+	assert_int_equal(audit_db_commit(db), 0);
+	assert_int_equal(added, n);
+	sockgate__records__free_unpacked(records, NULL);
+}
+
+static void test_long_query_goes_step_by_step(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	struct audit_db *db;
+	unsigned int steps;
+	uint64_t first = 0;
+	char why[512];
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	for (uint64_t at = 1; at < 45001; at += 9000)
+		put(db, at, 9000);
+	/* Three ranges of rows, of which only the oldest has it. */
+	q.decision_id = (char *)"decision-3";
+	assert_int_equal(search_all(db, &q, &steps, &first), 1);
+	assert_int_equal(steps, 3);
+	assert_int_equal(first, 3);
+	/* No more rows are looked at than are wanted. */
+	q.decision_id = (char *)"";
+	assert_int_equal(search_all(db, &q, &steps, &first), 50);
+	assert_int_equal(steps, 1);
+	assert_int_equal(first, 44951);
+	q.last = 30000;
+	q.action = SOCKGATE__ACTION__ACTION_DENY;
+	assert_int_equal(search_all(db, &q, &steps, &first), 22500);
+	assert_int_equal(first, 2);
+	audit_db_close(db);
+}
+
+static size_t step(struct search *s, struct audit_db *db, bool *end)
+{
+	Sockgate__Records *part;
+	size_t n;
+
+	assert_int_equal(search_step(s, db, &part), 0);
+	assert_non_null(part);
+	n = part->n_record;
+	*end = part->end;
+	sockgate__records__free_unpacked(part, NULL);
+	return n;
+}
+
+/* What comes while a query is answered is in it, if the query follows. */
+static void test_query_that_follows_misses_nothing(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	struct audit_db *db;
+	struct search *s;
+	char why[512];
+	bool end;
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	put(db, 1, 100);
+	q.follow = true;
+	q.last = 10;
+	s = search_new(&q);
+	assert_non_null(s);
+	assert_int_equal(step(s, db, &end), 10);
+	assert_false(end);
+	put(db, 101, 20);
+	assert_int_equal(step(s, db, &end), 20);
+	assert_false(end);
+	put(db, 121, 1);
+	assert_int_equal(step(s, db, &end), 1);
+	assert_false(end);
+	assert_int_equal(step(s, db, &end), 0);
+	assert_true(end);
+	search_free(s);
+	/* One that does not is of the moment when it began. */
+	q.follow = false;
+	q.last = 600;
+	put(db, 122, 900);
+	s = search_new(&q);
+	assert_non_null(s);
+	assert_int_equal(step(s, db, &end), 500);
+	assert_false(end);
+	put(db, 1022, 10);
+	assert_int_equal(step(s, db, &end), 100);
+	assert_true(end);
+	search_free(s);
+	audit_db_close(db);
+}
+
+/* A part rests until more is asked for, and goes with its owner. */
+static void test_part_after_part(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+
+	(void)state;
+	open_audit();
+	submit(1, 1200);
+	expected = 1200;
+	until(all_stored);
+	q.last = 1200;
+	found_records = 0;
+	rests = true;
+	assert_int_equal(audit_query(audit, 7, 99, &q), 0);
+	until(part_came);
+	/* Whatever else the thread does, there is no other part. */
+	stored_upto = 0;
+	submit(1201, 1);
+	expected = 1201;
+	until(all_stored);
+	assert_int_equal(found_records, 500);
+	audit_more(audit, 7, 99);
+	until(next_part_came);
+	audit_forget(audit, 7);
+	audit_more(audit, 7, 99);
+	stored_upto = 0;
+	submit(1202, 1);
+	expected = 1202;
+	until(all_stored);
+	assert_int_equal(found_records, 1000);
+	rests = false;
+	audit_close(audit);
+}
+
+/* ---- logs of other versions ---- */
+
+static void make_log(const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+static const char version_1[] =
+	"CREATE TABLE instance (id INTEGER PRIMARY KEY, host TEXT NOT NULL,"
+	" instance BLOB NOT NULL, UNIQUE (host, instance));"
+	"CREATE TABLE record (id INTEGER PRIMARY KEY, instance INTEGER NOT NULL,"
+	" sequence INTEGER NOT NULL, received_us INTEGER NOT NULL,"
+	" time_us INTEGER NOT NULL, host TEXT NOT NULL, event TEXT, protocol TEXT,"
+	" local TEXT, remote TEXT, application TEXT, version TEXT, category TEXT,"
+	" vendor TEXT, path TEXT, sha256 BLOB, evidence TEXT, pid INTEGER,"
+	" uid INTEGER, user TEXT, domain TEXT, action TEXT, error TEXT,"
+	" audit INTEGER, rule TEXT, decision_id TEXT, generation INTEGER,"
+	" missing TEXT, outcome INTEGER, reason TEXT, latency_us INTEGER,"
+	" record BLOB NOT NULL, UNIQUE (instance, sequence));"
+	"CREATE INDEX record_decision ON record (decision_id);"
+	"CREATE INDEX record_host ON record (host);"
+	"CREATE INDEX record_application ON record (application COLLATE NOCASE);"
+	"CREATE TABLE policy (generation INTEGER PRIMARY KEY,"
+	" loaded_us INTEGER NOT NULL, text TEXT);"
+	"INSERT INTO record (instance, sequence, received_us, time_us, host,"
+	" application, path, action, outcome, record) VALUES"
+	" (1, 1, 1, 1, 'web1', 'cURL', '/usr/bin/curl', 'deny', 1, x''),"
+	" (1, 2, 1, 1, 'web1', NULL, '/opt/a b/tool', NULL, 3, x''),"
+	" (1, 3, 1, 1, 'web1', '', '/tool', 'allow', 2, x''),"
+	" (1, 4, 1, 1, 'web1', NULL, NULL, NULL, 3, x'');"
+	"PRAGMA application_id = 1936154997; PRAGMA user_version = 1;";
+
+static void test_log_of_version_1_is_taken_over(void **state)
+{
+	(void)state;
+	make_log(version_1);
+	open_audit();
+	submit(5, 10);
+	expected = 14;
+	until(all_stored);
+	query("cURL", "", 0, 100, 6);
+	query("tool", "", 0, 100, 2);
+	query("", "", SOCKGATE__ACTION__ACTION_DENY, 100, 6);
+	query("", "", SOCKGATE__ACTION__ACTION_ALLOW, 100, 6);
+	audit_close(audit);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE called = "
+				    "'' AND effect IS NULL AND sequence = 4"), 1);
+	/* And is one of the present version from then on. */
+	open_audit();
+	audit_close(audit);
+}
+
+static void test_log_of_a_newer_version_is_refused(void **state)
+{
+	char why[512];
+
+	(void)state;
+	make_log("CREATE TABLE x (y); PRAGMA application_id = 1936154997;"
+		 "PRAGMA user_version = 99;");
+	assert_null(audit_open(base, path, &no_bounds, &ops, NULL, &generation, why,
+			       sizeof(why)));
+	assert_non_null(strstr(why, "version 99"));
+	assert_non_null(strstr(why, "move it away"));
 }
 
 /* ---- a full disk ---- */
@@ -370,7 +684,7 @@ static void test_full_disk_loses_nothing(void **state)
 	snprintf(saved, sizeof(saved), "%s", path);
 	snprintf(path, sizeof(path), "%s/a.sqlite", disk);
 	snprintf(filler, sizeof(filler), "%s/filler", disk);
-	open_audit(0);
+	open_audit();
 	submit(1, 10);
 	expected = 10;
 	until(all_stored);
@@ -388,12 +702,10 @@ static void test_full_disk_loses_nothing(void **state)
 	/* Questions are answered meanwhile, and more records are taken. */
 	query("", "", 0, 100, 10);
 	submit(2016, 5);
-	audit_retry(audit);
 	query("", "", 0, 100, 10);
 	assert_int_equal(stored_upto, 10);
 
 	assert_int_equal(unlink(filler), 0);
-	audit_retry(audit);
 	expected = 2020;
 	until(all_stored);
 	assert_int_equal(count_rows("SELECT count(*) FROM record"), 2020);
@@ -417,7 +729,7 @@ static void test_backlog_has_a_limit(void **state)
 	Sockgate__Records *records = new_records(1, 1);
 
 	(void)state;
-	open_audit(0);
+	open_audit();
 	assert_int_equal(audit_submit(audit, 7, &source, records,
 				      AUDIT_BACKLOG_MAX + 1), -1);
 	assert_int_equal(errno, ENOBUFS);
@@ -436,17 +748,17 @@ static void test_not_our_file(void **state)
 	assert_int_equal(sqlite3_exec(db, "CREATE TABLE x (y)", NULL, NULL, NULL),
 			 SQLITE_OK);
 	sqlite3_close(db);
-	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+	assert_null(audit_open(base, path, &no_bounds, &ops, NULL, &generation, why,
 			       sizeof(why)));
 	assert_non_null(strstr(why, "is not an audit log"));
 	assert_int_equal(count_rows("SELECT count(*) FROM sqlite_master"), 1);
 	fd = open(path, O_WRONLY | O_TRUNC);
 	assert_int_equal(write(fd, "this is no database at all, is it?", 34), 34);
 	close(fd);
-	assert_null(audit_open(base, path, 0, &ops, NULL, &generation, why,
+	assert_null(audit_open(base, path, &no_bounds, &ops, NULL, &generation, why,
 			       sizeof(why)));
 	assert_non_null(strstr(why, path));
-	assert_null(audit_open(base, "/nonexistent/a.sqlite", 0, &ops, NULL,
+	assert_null(audit_open(base, "/nonexistent/a.sqlite", &no_bounds, &ops, NULL,
 			       &generation, why, sizeof(why)));
 	assert_non_null(strstr(why, "/nonexistent/a.sqlite"));
 }
@@ -457,6 +769,7 @@ static void test_old_records_go(void **state)
 	uint64_t added = 0;
 	Sockgate__Records *old = new_records(1, 3), *recent = new_records(4, 3);
 	char why[512];
+	bool more;
 
 	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): they are freed below */
 	(void)state;
@@ -468,9 +781,13 @@ static void test_old_records_go(void **state)
 			 0);
 	assert_int_equal(audit_db_commit(db), 0);
 	assert_int_equal(added, 6);
-	assert_int_equal(audit_db_prune(db, 1500, 2), 0);
+	assert_int_equal(audit_db_prune(db, 1500, 0, 2, &more), 0);
+	assert_true(more);
 	assert_int_equal(count_rows("SELECT count(*) FROM record"), 4);
-	assert_int_equal(audit_db_prune(db, 1500, 100), 0);
+	assert_int_equal(audit_db_prune(db, 1500, 0, 100, &more), 0);
+	assert_false(more);
+	assert_int_equal(audit_db_prune(db, 0, 0, 100, &more), 0);
+	assert_int_equal(audit_db_prune(db, 0, 100 << 20, 100, &more), 0);
 	assert_int_equal(count_rows("SELECT count(*) FROM record"), 3);
 	assert_int_equal(count_rows("SELECT min(sequence) FROM record"), 4);
 	/* What is not committed is not there. */
@@ -485,6 +802,63 @@ static void test_old_records_go(void **state)
 	sockgate__records__free_unpacked(recent, NULL);
 }
 /* NOLINTEND(clang-analyzer-unix.Malloc) */
+
+static bool has_room(void)
+{
+	return count_rows("SELECT count(*) FROM record") < 4500;
+}
+
+/* The log stays within its bound, by its oldest records. */
+static void test_log_has_a_bound(void **state)
+{
+	const struct audit_bounds bounds = { .max_bytes = 2 << 20 };
+
+	(void)state;
+	open_audit();
+	submit(1, 6000);
+	expected = 6000;
+	until(all_stored);
+	audit_close(audit);
+	open_bounded(&bounds);
+	until(has_room);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE sequence = 1"),
+			 0);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE sequence = "
+				    "6000"), 1);
+	audit_close(audit);
+	assert_true(count_rows("SELECT (page_count - freelist_count) * page_size FROM "
+			       "pragma_page_count, pragma_freelist_count, "
+			       "pragma_page_size") <= bounds.max_bytes);
+	assert_true(count_rows("SELECT count(*) FROM record") > 1000);
+}
+
+static void test_old_policies_go(void **state)
+{
+	struct audit_db *db;
+	char why[512], text[32];
+
+	(void)state;
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	assert_int_equal(audit_db_begin(db), 0);
+	for (uint64_t i = 1; i <= 1010; i++) {
+		snprintf(text, sizeof(text), "# %llu", (unsigned long long)i);
+		assert_int_equal(audit_db_put_policy(db, 10 * i, 1, text), 0);
+		assert_int_equal(audit_db_put_policy(db, 10 * i + 1, 1, text), 0);
+	}
+	assert_int_equal(audit_db_commit(db), 0);
+	assert_int_equal(count_rows("SELECT count(text) FROM policy"), 1000);
+	assert_int_equal(count_rows("SELECT min(generation) FROM policy"), 110);
+	assert_int_equal(audit_db_begin(db), 0);
+	for (uint64_t i = 20000; i < 30200; i++)
+		assert_int_equal(audit_db_put_policy(db, i, 1, text), 0);
+	assert_int_equal(audit_db_commit(db), 0);
+	assert_int_equal(count_rows("SELECT count(text) FROM policy"), 1000);
+	assert_int_equal(count_rows("SELECT count(*) FROM policy WHERE text IS NULL"),
+			 10000);
+	assert_int_equal(count_rows("SELECT max(generation) FROM policy"), 30199);
+	audit_db_close(db);
+}
 
 static int remove_log(void **state)
 {
@@ -524,10 +898,22 @@ int main(void)
 		cmocka_unit_test_teardown(test_queries, remove_log),
 		cmocka_unit_test_teardown(
 			test_explain_with_the_policy_of_that_time, remove_log),
+		cmocka_unit_test_teardown(test_one_meaning_of_a_query, remove_log),
+		cmocka_unit_test_teardown(test_long_query_goes_step_by_step,
+					  remove_log),
+		cmocka_unit_test_teardown(test_query_that_follows_misses_nothing,
+					  remove_log),
+		cmocka_unit_test_teardown(test_part_after_part, remove_log),
+		cmocka_unit_test_teardown(test_log_of_version_1_is_taken_over,
+					  remove_log),
+		cmocka_unit_test_teardown(test_log_of_a_newer_version_is_refused,
+					  remove_log),
 		cmocka_unit_test_teardown(test_full_disk_loses_nothing, remove_log),
 		cmocka_unit_test_teardown(test_backlog_has_a_limit, remove_log),
 		cmocka_unit_test_teardown(test_not_our_file, remove_log),
 		cmocka_unit_test_teardown(test_old_records_go, remove_log),
+		cmocka_unit_test_teardown(test_log_has_a_bound, remove_log),
+		cmocka_unit_test_teardown(test_old_policies_go, remove_log),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -15,7 +15,7 @@ static enum match holds(bool yes)
 static bool has_content(const struct subject *s)
 {
 	return s->process->evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT &&
-	       s->process->sha256.len == RULE_HASH_SIZE;
+	       s->process->sha256.len == SHA256_SIZE;
 }
 
 static enum match match_hash(const struct rule *rule, const struct subject *s,
@@ -28,7 +28,7 @@ static enum match match_hash(const struct rule *rule, const struct subject *s,
 	}
 	for (size_t i = 0; i < rule->hashes; i++) {
 		if (!memcmp(rule->hash[i], s->process->sha256.data,
-			    RULE_HASH_SIZE))
+			    SHA256_SIZE))
 			return MATCH_YES;
 	}
 	return MATCH_DIFFERS;

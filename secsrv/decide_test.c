@@ -90,7 +90,7 @@ static struct policy *current;
 static int drop_policy(void **state)
 {
 	(void)state;
-	policy_put(current);
+	policy_free(current);
 	current = NULL;
 	return 0;
 }
@@ -113,7 +113,7 @@ static struct decision judge(const char *rules, const struct asked *a)
 
 struct patent {
 	const char *conditions;
-	bool on_connect_only;
+	bool first_only;	/* what goes out first, not listening */
 	bool one_protocol;
 	int named;		/* 0 application, 1 category, 2 vendor */
 };
@@ -150,10 +150,15 @@ static void check_patent(const struct patent *p, bool allow, bool udp)
 	assert_int_equal(d.verdict, hit);
 	assert_string_equal(d.rule->name, "p");
 
-	/* Another event, another protocol, another application. */
-	a.event.kind = udp ? KIND(SEND) : KIND(LISTEN);
+	/* A datagram needs no connect to go out. */
+	a.event.kind = KIND(SEND);
 	decide(current, &a.subject, &d);
-	assert_int_equal(d.verdict, p->on_connect_only ? miss : hit);
+	assert_int_equal(d.verdict, hit);
+
+	/* Another event, another protocol, another application. */
+	a.event.kind = KIND(LISTEN);
+	decide(current, &a.subject, &d);
+	assert_int_equal(d.verdict, p->first_only ? miss : hit);
 	a.event.kind = KIND(CONNECT);
 	a.event.protocol = udp ? IPPROTO_TCP : IPPROTO_UDP;
 	decide(current, &a.subject, &d);

@@ -12,9 +12,14 @@
 #include "sigdb/sigdb.h"
 
 #define NAME_MAX_BYTES 255
+/*
+ * A lookup is done in the event loop: it reads a few pages by an index, which the
+ * page cache has, and does no more than so many steps, a millisecond or so.
+ */
+#define LOOKUP_STEPS 50000
 
 struct key {
-	uint8_t sha256[SIGDB_HASH_SIZE];
+	uint8_t sha256[SHA256_SIZE];
 	char name[NAME_MAX_BYTES + 1];	/* zero-padded: compared as bytes */
 };
 
@@ -53,6 +58,7 @@ static bool reopen(struct identity_cache *c, char *why, size_t why_size)
 	c->db = sigdb_open(c->path, false, why, why_size);
 	if (!c->db)
 		return false;
+	sigdb_limit(c->db, LOOKUP_STEPS);
 	if (!sigdb_changes(c->db, &c->changes))
 		return true;
 	snprintf(why, why_size, "%s", sigdb_error(c->db));
@@ -106,9 +112,9 @@ static bool make_key(struct key *key, const Sockgate__Process *p)
 {
 	memset(key, 0, sizeof(*key));
 	if (p->evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT ||
-	    p->sha256.len != SIGDB_HASH_SIZE)
+	    p->sha256.len != SHA256_SIZE)
 		return false;
-	memcpy(key->sha256, p->sha256.data, SIGDB_HASH_SIZE);
+	memcpy(key->sha256, p->sha256.data, SHA256_SIZE);
 	/* The name of a file that is gone, or has it elsewhere, says nothing. */
 	if (!p->deleted && !p->foreign_path && strlen(p->name) <= NAME_MAX_BYTES)
 		memcpy(key->name, p->name, strlen(p->name));

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "decide.h"
 #include "judge.h"
@@ -32,11 +27,10 @@ static void log_warnings(const struct policy *policy, const char *name)
 			  policy->warning[i].text);
 }
 
-/* Takes over the caller's reference. */
-static void put_in_force(struct judge *j, struct policy *policy,
-			 const char *name, uint64_t now_s)
+void judge_put(struct judge *j, struct policy *policy, const char *name,
+	       uint64_t now_s)
 {
-	policy_put(j->policy);
+	policy_free(j->policy);
 	j->policy = policy;
 	j->generation = generation_next(j->generation, now_s);
 	j->n.n_loaded++;
@@ -46,12 +40,11 @@ static void put_in_force(struct judge *j, struct policy *policy,
 		 policy->rules, (unsigned long long)j->generation);
 }
 
-static int reject(struct judge *j, const struct policy_error *err)
+void judge_reject(struct judge *j, const struct policy_error *err)
 {
 	j->n.n_rejected++;
 	settings_error_text(err, j->error, sizeof(j->error));
 	log_warnx("policy refused, the one in force stays: %s", j->error);
-	return -1;
 }
 
 struct judge *judge_open(const char *policy_file, const char *signatures,
@@ -80,10 +73,10 @@ struct judge *judge_open(const char *policy_file, const char *signatures,
 				      why_size);
 	if (!j->identities)
 		goto fail;
-	put_in_force(j, policy, policy_file, now_s);
+	judge_put(j, policy, policy_file, now_s);
 	return j;
 fail:
-	policy_put(policy);
+	policy_free(policy);
 	judge_close(j);
 	return NULL;
 }
@@ -92,105 +85,10 @@ void judge_close(struct judge *judge)
 {
 	if (!judge)
 		return;
-	policy_put(judge->policy);
+	policy_free(judge->policy);
 	identity_close(judge->identities);
 	free(judge->file);
 	free(judge);
-}
-
-int judge_reload(struct judge *judge, uint64_t now_s, struct policy_error *err)
-{
-	struct policy *policy = policy_load(judge->file, err);
-
-	if (!policy)
-		return reject(judge, err);
-	put_in_force(judge, policy, judge->file, now_s);
-	return 0;
-}
-
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int sync_directory(const char *file)
-{
-	char *copy = strdup(file);
-	int fd, rc;
-
-	if (!copy)
-		return -1;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(copy);
-	if (fd < 0)
-		return -1;
-	rc = fsync(fd);
-	close(fd);
-	return rc;
-}
-
-/* The file keeps its mode; who may write it is the directory's affair. */
-static int write_temp(const char *temp, const char *file, const char *text,
-		      size_t len)
-{
-	struct stat st;
-	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-		      0640);
-
-	if (fd < 0)
-		return -1;
-	if (!stat(file, &st) && fchmod(fd, st.st_mode & 0777))
-		goto fail;
-	if (write_all(fd, text, len) || fsync(fd))
-		goto fail;
-	return close(fd);
-fail:
-	close(fd);
-	return -1;
-}
-
-static int replace_file(const char *file, const char *text, size_t len,
-			struct policy_error *err)
-{
-	char temp[4096];
-	int saved;
-
-	if ((size_t)snprintf(temp, sizeof(temp), "%s.new", file) >= sizeof(temp)) {
-		errno = ENAMETOOLONG;
-	} else if (!write_temp(temp, file, text, len)) {
-		if (!rename(temp, file) && !sync_directory(file))
-			return 0;
-	}
-	saved = errno;
-	unlink(temp);
-	snprintf(err->file, sizeof(err->file), "%s", file);
-	return settings_fail(err, NULL, "cannot be written: %s", strerror(saved));
-}
-
-int judge_load(struct judge *judge, const char *text, const char *name,
-	       uint64_t now_s, struct policy_error *err)
-{
-	size_t len = strlen(text);
-	struct policy *policy = policy_parse(text, len, name, err);
-
-	if (!policy)
-		return reject(judge, err);
-	if (replace_file(judge->file, text, len, err)) {
-		policy_put(policy);
-		return reject(judge, err);
-	}
-	put_in_force(judge, policy, name, now_s);
-	return 0;
 }
 
 bool judge_refresh(struct judge *judge, uint64_t now_s)

@@ -38,18 +38,15 @@ struct judge *judge_open(const char *policy_file, const char *signatures,
 void judge_close(struct judge *judge);
 
 /*
- * judge_reload - put the policy file in force, whole
- * Returns 0; or -1 with @err filled in and nothing changed.
+ * judge_put - put a policy in force, whole
+ * @policy: the judge's from here on
+ * @name:   of its text, for messages
  */
-int judge_reload(struct judge *judge, uint64_t now_s, struct policy_error *err);
+void judge_put(struct judge *judge, struct policy *policy, const char *name,
+	       uint64_t now_s);
 
-/*
- * judge_load - put a text in force, and in the place of the policy file
- * @name: of the text, for messages
- * The file is replaced at once or not at all.  Returns as above.
- */
-int judge_load(struct judge *judge, const char *text, const char *name,
-	       uint64_t now_s, struct policy_error *err);
+/* judge_reject - note that a policy is wrong; the one in force stays */
+void judge_reject(struct judge *judge, const struct policy_error *err);
 
 /*
  * judge_refresh - look whether the signatures have changed

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <event2/event.h>
 #include <systemd/sd-daemon.h>
 
+#include "limit.h"
 #include "log.h"
 #include "policy.h"
 #include "server.h"
@@ -37,18 +37,6 @@ static const char usage_text[] =
 	"\n"
 	"Exit status: 0 fine, 1 failed, 2 wrong usage.  See secsrv(8).\n";
 
-/* Every agent is a descriptor. */
-static void raise_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		log_warn("cannot raise the limit of open files");
-}
-
 static int check(const struct server_conf *conf)
 {
 	struct policy_error err;
@@ -63,7 +51,7 @@ static int check(const struct server_conf *conf)
 	for (unsigned int i = 0; i < policy->warnings; i++)
 		log_warnx("%s:%u: %s", conf->policy, policy->warning[i].line,
 			  policy->warning[i].text);
-	policy_put(policy);
+	policy_free(policy);
 	tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, sizeof(why));
 	if (!tls) {
 		log_warnx("%s", why);
@@ -168,7 +156,7 @@ int main(int argc, char **argv)
 	if (server_conf_load(&conf, file, why, sizeof(why)))
 		fatalx("%s", why);
 	signal(SIGPIPE, SIG_IGN);
-	raise_limit();
+	limit_raise_files();	/* every agent is a descriptor */
 	rc = only_check ? check(&conf) : run(&conf);
 	server_conf_free(&conf);
 	return rc;

@@ -3,14 +3,15 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "audit.h"
 #include "channel.h"
 #include "log.h"
 #include "operator.h"
+#include "policy.h"
+#include "query.h"
+#include "search.h"
 
 /* Bytes of records in one message; the limit of a frame is twice that. */
 #define PART_BYTES (512U << 10)
@@ -19,10 +20,11 @@ struct operator {
 	const struct operator_env *env;
 	struct channel *ch;
 	uint64_t id;
-	/* Filters of the query that follows, and its id. */
-	char *host, *application, *decision_id;
-	Sockgate__Action action;
-	uint64_t follow_id;
+	Sockgate__EventsQuery *query;	/* the one that follows */
+	uint64_t follow_id;		/* and its id */
+	uint64_t query_id;		/* of the query being answered */
+	bool queries;			/* there is one */
+	bool sending;			/* a part of its answer */
 	bool wants_follow;		/* past records are still coming */
 	bool follows;
 };
@@ -69,16 +71,27 @@ static void send_status(struct operator *o, uint64_t id)
 static void load_policy(struct operator *o, uint64_t id,
 			const Sockgate__PolicyLoad *load)
 {
+	if (!o->env->load(o->id, id, load, o->env->arg))
+		return;
+	send_error(o, id, errno == EAGAIN ? "too many policies are being loaded: try "
+		   "again" : "out of memory");
+}
+
+void operator_loaded(struct operator *o, uint64_t id, Sockgate__PolicyLoaded *loaded,
+		     const struct policy_error *err)
+{
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
-	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
 	Sockgate__Error error = SOCKGATE__ERROR__INIT;
 
-	if (o->env->load(load, &loaded, &error, o->env->arg)) {
+	if (loaded) {
+		msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOADED;
+		msg.policy_loaded = loaded;
+	} else {
+		error.file = (char *)err->file;
+		error.line = err->line;
+		error.text = (char *)err->reason;
 		msg.body_case = SOCKGATE__MESSAGE__BODY_ERROR;
 		msg.error = &error;
-	} else {
-		msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOADED;
-		msg.policy_loaded = &loaded;
 	}
 	send_message(o, id, &msg);
 }
@@ -96,36 +109,43 @@ static void send_policy(struct operator *o, uint64_t id)
 
 /* ---- events ---- */
 
-static void forget_filters(struct operator *o)
+static int keep_query(struct operator *o, const Sockgate__EventsQuery *q)
 {
-	free(o->host);
-	free(o->application);
-	free(o->decision_id);
-	o->host = o->application = o->decision_id = NULL;
+	if (o->query)
+		sockgate__events_query__free_unpacked(o->query, NULL);
+	o->query = query_copy(q);
+	return o->query ? 0 : -1;
 }
 
-static int keep_filters(struct operator *o, const Sockgate__EventsQuery *q)
+static const char *refuse_query(const struct operator *o,
+				const Sockgate__EventsQuery *q)
 {
-	forget_filters(o);
-	o->host = strdup(q->host);
-	o->application = strdup(q->application);
-	o->decision_id = strdup(q->decision_id);
-	o->action = q->action;
-	return o->host && o->application && o->decision_id ? 0 : -1;
+	if (o->queries)
+		return "the query before this one is still being answered";
+	if (q->follow && o->follows)
+		return "this connection follows events already";
+	if (q->last > SEARCH_MAX)
+		return "no more than 1000000 events can be asked for";
+	return NULL;
 }
+_Static_assert(SEARCH_MAX == 1000000, "the sentence above says it");
 
 static void query_events(struct operator *o, uint64_t id,
 			 const Sockgate__EventsQuery *q)
 {
-	if (q->follow && (o->follows || o->wants_follow)) {
-		send_error(o, id, "this connection follows events already");
+	const char *why = refuse_query(o, q);
+
+	if (why) {
+		send_error(o, id, why);
 		return;
 	}
-	if ((q->follow && keep_filters(o, q)) ||
+	if ((q->follow && keep_query(o, q)) ||
 	    audit_query(o->env->audit, o->id, id, q)) {
 		send_error(o, id, "out of memory");
 		return;
 	}
+	o->queries = true;
+	o->query_id = id;
 	if (q->follow) {
 		o->wants_follow = true;
 		o->follow_id = id;
@@ -145,12 +165,15 @@ static int send_records(struct operator *o, uint64_t id,
 void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
 		    const char *why)
 {
+	o->queries = part && !part->end;
 	if (!part) {
+		o->wants_follow = false;
 		send_error(o, id, why);
 		return;
 	}
+	o->sending = o->queries;
 	/* What is committed from now on comes after this in the same order. */
-	if (part->end && o->wants_follow && id == o->follow_id) {
+	if (part->end && o->wants_follow) {
 		o->wants_follow = false;
 		o->follows = true;
 		part->end = false;
@@ -159,21 +182,16 @@ void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
 	sockgate__records__free_unpacked(part, NULL);
 }
 
-static bool wanted(const struct operator *o, const Sockgate__Record *r)
+/* A part at a time: what its reader has not taken is not read from the disk. */
+static void on_drained(struct channel *ch, void *arg)
 {
-	const Sockgate__Decision *d = r->decision;
-	const char *name = d && d->identity ? d->identity->name : "";
+	struct operator *o = arg;
 
-	if (*o->host && strcmp(o->host, r->host))
-		return false;
-	if (*o->application && strcasecmp(o->application, name))
-		return false;
-	if (*o->decision_id && (!d || strcmp(o->decision_id, d->decision_id)))
-		return false;
-	/* What says nothing denies, here as in audit_db.c. */
-	return !o->action ||
-	       (o->action == SOCKGATE__ACTION__ACTION_ALLOW) ==
-	       (d && d->action == SOCKGATE__ACTION__ACTION_ALLOW);
+	(void)ch;
+	if (!o->sending)
+		return;
+	o->sending = false;
+	audit_more(o->env->audit, o->id, o->query_id);
 }
 
 void operator_committed(struct operator *o, const Sockgate__Records *records)
@@ -191,7 +209,7 @@ void operator_committed(struct operator *o, const Sockgate__Records *records)
 	for (size_t i = 0; i < records->n_record; i++) {
 		Sockgate__Record *r = records->record[i];
 
-		if (!wanted(o, r))
+		if (!query_matches(o->query, r))
 			continue;
 		part.record[part.n_record++] = r;
 		size += sockgate__record__get_packed_size(r);
@@ -271,6 +289,7 @@ static const struct channel_ops ops = {
 	.up = on_up,
 	.message = on_message,
 	.down = on_down,
+	.drained = on_drained,
 };
 
 struct operator *operator_new(const struct operator_env *env, int fd,
@@ -293,8 +312,10 @@ struct operator *operator_new(const struct operator_env *env, int fd,
 
 void operator_free(struct operator *o)
 {
+	audit_forget(o->env->audit, o->id);
 	channel_free(o->ch);
-	forget_filters(o);
+	if (o->query)
+		sockgate__events_query__free_unpacked(o->query, NULL);
 	free(o);
 }
 

@@ -9,6 +9,7 @@
 
 struct audit;
 struct event_base;
+struct policy_error;
 struct operator;
 
 /* What operators share; it outlives them. */
@@ -19,13 +20,14 @@ struct operator_env {
 	 * status:  fill in @out, whose pointers are good until the callback is
 	 *          called again
 	 * policy:  the same for the policy in force
-	 * load:    put a policy in force; 0, or -1 with @error filled in
+	 * load:    have a policy put in force, of which operator_loaded() tells; 0,
+	 *          or -1 with errno
 	 * gone:    the connection is over; it is freed after this returns
 	 */
 	void (*status)(Sockgate__Status *out, void *arg);
 	void (*policy)(Sockgate__PolicyText *out, void *arg);
-	int (*load)(const Sockgate__PolicyLoad *load, Sockgate__PolicyLoaded *out,
-		    Sockgate__Error *error, void *arg);
+	int (*load)(uint64_t owner, uint64_t id, const Sockgate__PolicyLoad *load,
+		    void *arg);
 	void (*gone)(struct operator *o, void *arg);
 	void *arg;
 };
@@ -41,6 +43,10 @@ void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
 		    const char *why);
 void operator_explained(struct operator *o, uint64_t id,
 			Sockgate__Explanation *e, const char *why);
+
+/* What came of a policy; @loaded is NULL if it was refused, see @err. */
+void operator_loaded(struct operator *o, uint64_t id, Sockgate__PolicyLoaded *loaded,
+		     const struct policy_error *err);
 
 /* What has just been committed, for those who follow. */
 void operator_committed(struct operator *o, const Sockgate__Records *records);

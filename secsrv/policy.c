@@ -3,21 +3,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "conf_text.h"
 #include "policy.h"
 
 /* Comparing every rule with every other is for policies that people write. */
 #define SHADOW_PAIRS_MAX 4000000
 
-struct policy *policy_get(struct policy *policy)
+void policy_free(struct policy *policy)
 {
-	policy->refs++;
-	return policy;
-}
-
-void policy_put(struct policy *policy)
-{
-	if (!policy || --policy->refs)
+	if (!policy)
 		return;
 	for (unsigned int i = 0; i < policy->rules; i++)
 		rule_free(&policy->rule[i]);
@@ -158,8 +154,7 @@ static int warn_shadowed(struct policy *p, const struct rule *earlier,
 	return 0;
 }
 
-/* Warn of each rule that an earlier one leaves nothing for. */
-static int find_shadowed(struct policy *p, struct policy_error *err)
+int policy_warn(struct policy *p, struct policy_error *err)
 {
 	bool all = (size_t)p->rules * p->rules <= SHADOW_PAIRS_MAX;
 	const struct rule *catch_all = NULL;
@@ -193,8 +188,6 @@ static struct policy *policy_new(const char *text, size_t len,
 	}
 	memcpy(p->text, text, len);
 	p->text[len] = '\0';
-	p->text_len = len;
-	p->refs = 1;
 	return p;
 }
 
@@ -218,24 +211,41 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
 	rc = settings_parse(&cfg, p->text, len, name, err);
 	if (!rc)
 		rc = parse_root(p, &cfg, err);
-	if (!rc)
-		rc = find_shadowed(p, err);
 	config_destroy(&cfg);
 	if (!rc)
 		return p;
-	policy_put(p);
+	policy_free(p);
 	return NULL;
+}
+
+/* A policy is a file: to wait for a pipe, or for a terminal, would help nobody. */
+static char *read_file(const char *file, size_t *len, struct policy_error *err)
+{
+	char why[256], *text = NULL;
+	struct stat st;
+
+	snprintf(err->file, sizeof(err->file), "%s", file);
+	if (stat(file, &st))
+		settings_fail(err, NULL, "cannot be opened: %s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		settings_fail(err, NULL, "is not a regular file");
+	else if (!(text = conf_text_read(file, POLICY_SIZE_MAX, len, why, sizeof(why))))
+		settings_fail(err, NULL, "cannot be read: %s", strerror(errno));
+	return text;
 }
 
 struct policy *policy_load(const char *file, struct policy_error *err)
 {
 	size_t len;
-	char *text = settings_read_file(file, POLICY_SIZE_MAX, &len, err);
+	char *text = read_file(file, &len, err);
 	struct policy *p;
 
 	if (!text)
 		return NULL;
 	p = policy_parse(text, len, file, err);
 	free(text);
-	return p;
+	if (!p || !policy_warn(p, err))
+		return p;
+	policy_free(p);
+	return NULL;
 }

@@ -19,11 +19,9 @@ struct policy_warning {
 	char text[384];
 };
 
-/* Everything here is constant once policy_parse() has returned it. */
+/* Constant once it has been made. */
 struct policy {
-	unsigned int refs;		/* private to policy.c */
 	char *text;			/* as it was loaded */
-	size_t text_len;
 	struct rule *rule;
 	unsigned int rules;
 	struct rule otherwise;		/* the default */
@@ -35,17 +33,23 @@ struct policy {
  * policy_parse - read a policy
  * @text: libconfig text of @len bytes, NUL-terminated; copied
  * @name: of the text, for messages (a file name)
- * Returns a policy with one reference; NULL with @err filled in (file, line,
+ * Returns a policy for policy_free(); NULL with @err filled in (file, line,
  * reason) if any part of it is wrong.
  */
 struct policy *policy_parse(const char *text, size_t len, const char *name,
 			    struct policy_error *err);
 
-/* The same, from a file. */
+/*
+ * policy_warn - look for rules that can never match
+ * It compares each with those before it, which takes a second or so for the
+ * longest policies.  Returns 0; or -1 with @err filled in, out of memory.
+ */
+int policy_warn(struct policy *policy, struct policy_error *err);
+
+/* Both of these, from a file. */
 struct policy *policy_load(const char *file, struct policy_error *err);
 
-/* References are counted without locks: a policy belongs to one thread. */
-struct policy *policy_get(struct policy *policy);
-void policy_put(struct policy *policy);
+/* NULL is ignored. */
+void policy_free(struct policy *policy);
 
 #endif

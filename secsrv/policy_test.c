@@ -23,9 +23,9 @@ static void test_example_is_good(void **state)
 	}
 	assert_int_equal(p->rules, 10);
 	assert_int_equal(p->warnings, 0);
-	assert_string_equal(p->rule[0].text, "{ name = \"loopback\"; "
-			    "remote = \"loopback\"; action = \"allow\"; }");
-	policy_put(p);
+	assert_string_equal(p->rule[0].text, "{ name = \"no-malware\"; "
+			    "threat = \">=4\"; action = \"deny\"; }");
+	policy_free(p);
 }
 
 /* Each wrong text, the line at fault, and a part of the reason. */
@@ -109,6 +109,22 @@ static const struct {
 	  "unknown key \"user\" in default" },
 	{ "rules = ();\ndefault = \"no\";", 2, "allow, deny or audit" },
 	{ "rules = ();\ndefault = 5;", 2, "must be a group" },
+	/* Modulo 2^32 these are port 80, user 1 and a lifetime of 5. */
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = 4294967376; } );",
+	  2, "4294967376 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = 4294967376L; } );",
+	  2, "out of range" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\n"
+	  "port = [ 443, 4294967376 ]; } );", 2, "4294967376 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = 4294967297; } );",
+	  2, "4294967297 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = 4294967297L; } );",
+	  2, "user must be" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = 3000000000; } );",
+	  2, "3000000000 needs an L" },
+	{ "rules = ();\nlifetime = 4294967301;", 2, "4294967301 needs an L" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nprotocol = 4294967302L; } );",
+	  2, "unknown protocol" },
 	{ "rules = ();\n  @include \"other.conf\"\n", 2, "@include" },
 };
 
@@ -167,11 +183,12 @@ static void check_warnings(const char *rules, unsigned int count,
 		fail_msg("line %u: %s", err.line, err.reason);
 		return;
 	}
+	assert_int_equal(policy_warn(p, &err), 0);
 	print_message("%s: %u warnings\n", rules, p->warnings);
 	assert_int_equal(p->warnings, count);
 	if (count)
 		assert_non_null(strstr(p->warning[0].text, part));
-	policy_put(p);
+	policy_free(p);
 }
 
 #define RULE(n, c) "{ name = \"" n "\"; " c " action = \"deny\"; }"

@@ -61,6 +61,11 @@ const char *question_check(const Sockgate__Question *q)
 	return why ? why : check_user(q->user);
 }
 
+bool question_is_late(const Sockgate__Question *q, int64_t waited_us)
+{
+	return q->budget_ms && waited_us >= (int64_t)q->budget_ms * 1000;
+}
+
 const char *records_check(const Sockgate__Records *records)
 {
 	uint64_t last = 0;

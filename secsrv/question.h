@@ -3,6 +3,8 @@
 #ifndef SECSRV_QUESTION_H
 #define SECSRV_QUESTION_H
 
+#include <stdbool.h>
+
 #include "sockgate.pb-c.h"
 
 /* Bytes of a text in a question or a record. */
@@ -14,6 +16,12 @@
  * Returns NULL, or what is wrong as a static sentence.
  */
 const char *question_check(const Sockgate__Question *q);
+
+/*
+ * question_is_late - has the agent given it up?
+ * @waited_us: since it came, as far as is known
+ */
+bool question_is_late(const Sockgate__Question *q, int64_t waited_us);
 
 /*
  * records_check - are these records in order?

@@ -68,7 +68,7 @@ static bool hashes_cover(const struct rule *a, const struct rule *b)
 		size_t j = 0;
 
 		while (j < a->hashes &&
-		       memcmp(a->hash[j], b->hash[i], RULE_HASH_SIZE))
+		       memcmp(a->hash[j], b->hash[i], SHA256_SIZE))
 			j++;
 		if (j == a->hashes)
 			return false;

@@ -10,6 +10,7 @@
 #include "prefix.h"
 #include "range.h"
 #include "settings.h"
+#include "sha256.h"
 
 /*
  * What a rule can ask for, in the order in which it is looked at.  The order
@@ -44,8 +45,6 @@ enum verdict {
 	VERDICT_AUDIT,		/* allow, and have it noticed */
 };
 
-#define RULE_HASH_SIZE 32
-
 struct rule {
 	char *name;
 	char *text;		/* as one line of libconfig, for people */
@@ -60,7 +59,7 @@ struct rule {
 	struct pattern_list host, host_group;	/* members, resolved */
 	uint32_t *uid;		/* numbers given as user */
 	size_t uids;
-	uint8_t (*hash)[RULE_HASH_SIZE];
+	uint8_t (*hash)[SHA256_SIZE];
 	size_t hashes;
 	struct range_list trust, threat, port;
 	struct prefix_list remote;

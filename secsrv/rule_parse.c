@@ -170,7 +170,7 @@ static int parse_hash(struct rule *r, const config_setting_t *s,
 	for (int i = 0; i < n; i++) {
 		const char *text = plain_string(settings_elem(s, i));
 
-		if (!text || hex_decode(text, r->hash[i], RULE_HASH_SIZE))
+		if (!text || hex_decode(text, r->hash[i], SHA256_SIZE))
 			return wrong_type(s, "hash", "the SHA-256 of the executable "
 					  "as 64 hexadecimal digits", err);
 		r->hashes++;
@@ -225,13 +225,13 @@ static int parse_event(struct rule *r, const config_setting_t *s,
 
 	for (int i = 0; i < n; i++) {
 		const char *name = plain_string(settings_elem(s, i));
-		int event = name ? event_from_name(name) : -1;
+		int events = name ? events_from_name(name) : -1;
 
-		if (event < 0)
+		if (events < 0)
 			return settings_fail(err, s, "unknown event \"%s\" (for "
 					     "example connect, SYN_SENT, listen, send)",
 					     name ? name : "");
-		r->events |= 1U << event;
+		r->events |= (uint32_t)events;
 	}
 	return n < 0 ? -1 : 0;
 }

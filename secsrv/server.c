@@ -14,11 +14,13 @@
 /* Out of memory costs a connection, not the server. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
+#include <utlist.h>
 
 #include "addr.h"
 #include "audit.h"
 #include "control.h"
 #include "judge.h"
+#include "loader.h"
 #include "log.h"
 #include "operator.h"
 #include "server.h"
@@ -27,6 +29,13 @@
 #define MAX_OPERATORS 64
 /* An agent that connects again may not have noticed that the old one is dead. */
 #define MAX_PER_HOST 4
+/*
+ * Connections that have not said hello: anybody can make those.  One source has a
+ * share of them; if there are too many of all, the oldest makes room, since it had
+ * most time.
+ */
+#define MAX_STRANGERS 1024
+#define MAX_STRANGERS_PER_SOURCE 32
 #define PING_INTERVAL_S 30
 #define BACKLOG 1024
 
@@ -35,6 +44,9 @@ struct link {
 	uint64_t id;
 	struct session *session;
 	struct operator *operator;
+	bool stranger;			/* an agent that has not said hello */
+	struct in6_addr source;		/* of a stranger: what counts as one */
+	struct link *prev, *next;	/* among the strangers */
 	UT_hash_handle hh;
 };
 
@@ -49,6 +61,7 @@ struct server {
 	const struct server_conf *conf;
 	SSL_CTX *tls;
 	struct judge *judge;
+	struct loader *loader;
 	struct audit *audit;
 	struct session_env session_env;
 	struct operator_env operator_env;
@@ -57,13 +70,14 @@ struct server {
 	struct event *control;
 	struct event *tick;		/* every second */
 	struct link *links;		/* in the order of connection */
-	unsigned int sessions, operators;
+	struct link *strangers;		/* the oldest first */
+	unsigned int n_strangers, sessions, operators;
 	uint64_t last_id;
 	time_t started;
 	unsigned int seconds;
 	bool listening;
 	struct session_counters n;
-	uint64_t n_accepted, n_full, n_replaced;
+	uint64_t n_accepted, n_full, n_replaced, n_crowded, n_pushed_out;
 	char host[sizeof(((struct utsname *)0)->nodename)];
 	/* What the last status points to. */
 	struct audit_status audit_status;
@@ -71,7 +85,6 @@ struct server {
 	Sockgate__Counter *counters[COUNTERS_MAX];
 	Sockgate__Peer *peer;
 	Sockgate__Peer **peers;
-	struct policy_error policy_error;
 };
 
 static uint64_t wall_s(void)
@@ -116,15 +129,27 @@ static void add_link(struct server *s, struct link *l)
 		free_link(l);
 		return;
 	}
-	if (l->session)
-		s->sessions++;
-	else
+	if (l->operator) {
 		s->operators++;
+		return;
+	}
+	l->stranger = true;
+	DL_APPEND(s->strangers, l);
+	s->n_strangers++;
+}
+
+static void no_stranger(struct server *s, struct link *l)
+{
+	l->stranger = false;
+	DL_DELETE(s->strangers, l);
+	s->n_strangers--;
 }
 
 static void remove_link(struct server *s, struct link *l)
 {
-	if (l->session)
+	if (l->stranger)
+		no_stranger(s, l);
+	else if (l->session)
 		s->sessions--;
 	else
 		s->operators--;
@@ -149,26 +174,38 @@ static void operator_gone(struct operator *operator, void *arg)
 }
 
 /* The oldest session of a host that has too many makes room. */
-static void session_hello(struct session *session, void *arg)
+static void make_room_for(struct server *s, const char *host)
 {
-	const char *host = session_host(session);
-	struct server *s = arg;
 	struct link *l, *next, *oldest = NULL;
 	unsigned int n = 0;
 
 	for_each_link(s, l, next) {
-		if (!l->session || strcmp(session_host(l->session), host))
+		if (!l->session || l->stranger || strcmp(session_host(l->session), host))
 			continue;
 		if (!oldest)
 			oldest = l;
 		n++;
 	}
-	if (n <= MAX_PER_HOST || oldest->session == session)
+	if (n < MAX_PER_HOST)
 		return;
 	log_info("agent %s: its oldest connection of %u makes room", host, n);
 	s->n_replaced++;
 	remove_link(s, oldest);
 	free_link(oldest);
+}
+
+static const char *session_hello(struct session *session, void *arg)
+{
+	struct server *s = arg;
+
+	make_room_for(s, session_host(session));
+	if (s->sessions >= s->conf->max_agents) {
+		s->n_full++;
+		return "this server has as many agents as it may have (max_agents)";
+	}
+	no_stranger(s, find(s, session_id(session)));
+	s->sessions++;
+	return NULL;
 }
 
 /* ---- the audit log ---- */
@@ -241,8 +278,29 @@ static void new_generation(struct server *s)
 
 void server_reload(struct server *server)
 {
-	if (!judge_reload(server->judge, wall_s(), &server->policy_error))
-		new_generation(server);
+	if (loader_reload(server->loader))
+		log_warn("the policy is not loaded again");
+}
+
+static void on_loaded(uint64_t owner, uint64_t id, struct policy *policy,
+		      const char *name, const struct policy_error *err, void *arg)
+{
+	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
+	struct server *s = arg;
+	struct link *l;
+
+	if (policy) {
+		judge_put(s->judge, policy, name, wall_s());
+		new_generation(s);
+	} else {
+		judge_reject(s->judge, err);
+	}
+	l = find(s, owner);
+	if (!l || !l->operator)
+		return;
+	loaded.generation = judge_generation(s->judge);
+	loaded.rules = judge_policy(s->judge)->rules;
+	operator_loaded(l->operator, id, policy ? &loaded : NULL, err);
 }
 
 static void fill_policy(Sockgate__PolicyText *out, void *arg)
@@ -254,23 +312,13 @@ static void fill_policy(Sockgate__PolicyText *out, void *arg)
 	out->text = judge_policy(s->judge)->text;
 }
 
-static int load_policy(const Sockgate__PolicyLoad *load,
-		       Sockgate__PolicyLoaded *out, Sockgate__Error *error,
+static int load_policy(uint64_t owner, uint64_t id, const Sockgate__PolicyLoad *load,
 		       void *arg)
 {
 	struct server *s = arg;
-	const char *name = *load->file ? load->file : judge_policy_file(s->judge);
 
-	if (judge_load(s->judge, load->text, name, wall_s(), &s->policy_error)) {
-		error->file = s->policy_error.file;
-		error->line = s->policy_error.line;
-		error->text = s->policy_error.reason;
-		return -1;
-	}
-	new_generation(s);
-	out->generation = judge_generation(s->judge);
-	out->rules = judge_policy(s->judge)->rules;
-	return 0;
+	return loader_text(s->loader, owner, id, load->text, *load->file ?
+			   load->file : judge_policy_file(s->judge));
 }
 
 /* ---- status ---- */
@@ -301,12 +349,14 @@ static void add_counters(struct server *s, Sockgate__Status *out)
 	count(s, out, "decided_audit", j->n_audited);
 	count(s, out, "failed_allow", j->n_failed_allow);
 	count(s, out, "failed_deny", j->n_failed_deny);
+	count(s, out, "questions_late", s->n.n_late);
 	count(s, out, "malformed", s->n.n_malformed);
 	count(s, out, "records_taken", s->n.n_records);
 	count(s, out, "records_stored", a->n_stored);
 	count(s, out, "records_repeated", a->n_repeated);
 	count(s, out, "records_held_back", s->n.n_held_back);
 	count(s, out, "records_waiting_bytes", a->waiting);
+	count(s, out, "audit_backlog_full", a->n_refused);
 	count(s, out, "audit_commits", a->n_commits);
 	count(s, out, "identity_hits", id->n_hit);
 	count(s, out, "identity_lookups", id->n_looked_up);
@@ -318,6 +368,8 @@ static void add_counters(struct server *s, Sockgate__Status *out)
 	count(s, out, "connections_rejected", s->n.n_rejected);
 	count(s, out, "connections_no_room", s->n_full);
 	count(s, out, "connections_replaced", s->n_replaced);
+	count(s, out, "connections_of_crowded_source", s->n_crowded);
+	count(s, out, "connections_pushed_out", s->n_pushed_out);
 	count(s, out, "agents_too_slow", s->n.n_slow);
 }
 
@@ -368,22 +420,6 @@ static void fill_status(Sockgate__Status *out, void *arg)
 
 /* ---- time ---- */
 
-/* Those whose records found no room: there is some when half of it is free. */
-static void resume_sessions(struct server *s)
-{
-	struct link *l, *next;
-
-	if (!s->n.n_held_back)
-		return;
-	audit_status(s->audit, &s->audit_status);
-	if (s->audit_status.waiting > AUDIT_BACKLOG_MAX / 2)
-		return;
-	for_each_link(s, l, next) {
-		if (l->session)
-			session_resume(l->session);
-	}
-}
-
 static void ping_sessions(struct server *s)
 {
 	struct link *l, *next;
@@ -417,7 +453,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (judge_refresh(s->judge, wall_s()))
 		new_generation(s);
-	resume_sessions(s);
 	if (++s->seconds % PING_INTERVAL_S == 0)
 		ping_sessions(s);
 	if (!s->listening)
@@ -426,26 +461,59 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- connections ---- */
 
+/* An address, or a network of IPv6 such as one machine has. */
+static struct in6_addr source_of(const struct sockaddr *addr)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+	struct in6_addr source = { 0 };
+
+	if (addr->sa_family == AF_INET6)
+		memcpy(&source, &in6->sin6_addr, 8);
+	else if (addr->sa_family == AF_INET)
+		memcpy(&source.s6_addr[12], &in->sin_addr, 4);
+	return source;
+}
+
+static bool is_crowded(const struct server *s, const struct in6_addr *source)
+{
+	const struct link *l;
+	unsigned int n = 0;
+
+	DL_FOREACH(s->strangers, l)
+		n += IN6_ARE_ADDR_EQUAL(&l->source, source);
+	return n >= MAX_STRANGERS_PER_SOURCE;
+}
+
+static void push_out(struct server *s, struct link *l)
+{
+	s->n_pushed_out++;
+	remove_link(s, l);
+	free_link(l);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 		      struct sockaddr *addr, int len, void *arg)
 {
+	struct in6_addr source = source_of(addr);
 	struct server *s = arg;
 	char from[ADDR_TEXT_SIZE];
-	struct link *l;
+	struct link *l = NULL;
 
 	(void)listener, (void)len;
 	addr_format(addr, from);
 	s->n_accepted++;
-	if (s->sessions >= s->conf->max_agents) {
-		s->n_full++;
-		close(fd);
-		return;
-	}
-	l = new_link(s);
+	if (is_crowded(s, &source))
+		s->n_crowded++;
+	else
+		l = new_link(s);
 	if (!l) {
 		close(fd);
 		return;
 	}
+	if (s->n_strangers >= MAX_STRANGERS)
+		push_out(s, s->strangers);
+	l->source = source;
 	l->session = session_new(&s->session_env, fd, l->id, from);
 	add_link(s, l);
 }
@@ -544,7 +612,7 @@ static int open_all(struct server *s, char *why, size_t why_size)
 	s->tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, why_size);
 	if (!s->tls)
 		return -1;
-	s->audit = audit_open(s->base, conf->audit, conf->audit_keep_days,
+	s->audit = audit_open(s->base, conf->audit, &conf->audit_bounds,
 			      &audit_ops, s, &generation, why, why_size);
 	if (!s->audit)
 		return -1;
@@ -552,6 +620,11 @@ static int open_all(struct server *s, char *why, size_t why_size)
 			      why, why_size);
 	if (!s->judge)
 		return -1;
+	s->loader = loader_open(s->base, conf->policy, on_loaded, s);
+	if (!s->loader) {
+		snprintf(why, why_size, "cannot start a thread");
+		return -1;
+	}
 	new_generation(s);
 	if (open_control(s, why, why_size) || start_tick(s, why, why_size))
 		return -1;
@@ -607,6 +680,7 @@ void server_free(struct server *server)
 		remove_link(server, l);
 		free_link(l);
 	}
+	loader_close(server->loader);
 	judge_close(server->judge);
 	audit_close(server->audit);
 	SSL_CTX_free(server->tls);

@@ -45,6 +45,7 @@ static void read_number(struct server_conf *s, const char *path, int64_t def,
 int server_conf_load(struct server_conf *conf, const char *file, char *why,
 		     size_t why_size)
 {
+	unsigned int megabytes;
 	struct conf *c;
 
 	memset(conf, 0, sizeof(*conf));
@@ -61,7 +62,10 @@ int server_conf_load(struct server_conf *conf, const char *file, char *why,
 	conf_string(c, "signatures", SIGDB_DEFAULT_PATH,
 		    &conf->signatures);
 	conf_string(c, "audit", "/var/lib/sockgate/audit.sqlite", &conf->audit);
-	read_number(conf, "audit_keep_days", 0, 0, 36500, &conf->audit_keep_days);
+	read_number(conf, "audit_keep_days", 0, 0, 36500,
+		    &conf->audit_bounds.keep_days);
+	read_number(conf, "audit_max_mb", 10240, 0, 100000000, &megabytes);
+	conf->audit_bounds.max_bytes = (int64_t)megabytes << 20;
 	read_number(conf, "max_agents", 4096, 1, 100000, &conf->max_agents);
 	if (!conf_finish(c, why, why_size))
 		return 0;

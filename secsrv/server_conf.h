@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "audit.h"
 #include "tls.h"
 
 #define SERVER_CONF_DEFAULT "/etc/sockgate/secsrv.conf"
@@ -24,7 +25,7 @@ struct server_conf {
 	const char *policy;
 	const char *signatures;
 	const char *audit;
-	unsigned int audit_keep_days;	/* 0: for ever */
+	struct audit_bounds audit_bounds;
 	unsigned int max_agents;
 };
 

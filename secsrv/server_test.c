@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 #include <event2/event.h>
@@ -20,6 +21,7 @@
 #include "channel.h"
 #include "conf.h"
 #include "control.h"
+#include "question.h"
 #include "server.h"
 #include "sigdb/sigdb.h"
 #include "test_certs.h"
@@ -40,18 +42,20 @@ static struct server *server;
 struct client {
 	struct channel *ch;
 	/* Of the last message of each kind. */
-	uint64_t id, generation, stored, questions;
+	uint64_t id, generation, stored, questions, refused;
 	Sockgate__Action action;
 	uint32_t fields, line;
 	unsigned int messages, decisions, errors, welcomes, changes, records;
 	unsigned int agents, steps;
-	char rule[64], decision_id[64], text[600], policy_error[600], why[512];
+	char kernel[64], rule[64], decision_id[64], text[600], policy_error[600], why[512];
 	bool up, down, end;
 };
 
 static void take_status(struct client *c, const Sockgate__Status *s)
 {
 	c->agents = (unsigned int)s->n_agent;
+	if (s->n_agent)
+		snprintf(c->kernel, sizeof(c->kernel), "%s", s->agent[0]->kernel);
 	c->generation = s->generation;
 	snprintf(c->policy_error, sizeof(c->policy_error), "%s", s->policy_error);
 	for (size_t i = 0; i < s->n_counter; i++) {
@@ -71,7 +75,8 @@ static void take_decision(struct client *c, const Sockgate__Decision *d)
 
 static void take_error(struct client *c, const Sockgate__Error *e)
 {
-	c->errors++;
+	if (!c->errors++)
+		c->refused = c->id;
 	c->line = e->line;
 	snprintf(c->text, sizeof(c->text), "%s", e->text);
 }
@@ -139,7 +144,9 @@ static void on_down(struct channel *ch, const char *why, void *arg)
 	snprintf(c->why, sizeof(c->why), "%s", why);
 }
 
-static const struct channel_ops ops = { on_up, on_message, on_down };
+static const struct channel_ops ops = {
+	.up = on_up, .message = on_message, .down = on_down,
+};
 
 static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
@@ -226,6 +233,7 @@ static void hello(struct client *c, const char *host)
 	h.version = (char *)"0.1.0";
 	h.host = (char *)host;
 	h.context = (char *)"kvm";
+	h.kernel = (char *)"6.1.0 x";
 	h.instance.data = instance;
 	h.instance.len = sizeof(instance);
 	say(c, 1, BODY(HELLO), &h);
@@ -417,6 +425,20 @@ static void test_question_gets_its_decision(void **state)
 	hang_up(&c);
 }
 
+static void test_question_past_its_budget(void **state)
+{
+	Sockgate__Question q = SOCKGATE__QUESTION__INIT;
+
+	(void)state;
+	assert_false(question_is_late(&q, 1000000000));
+	q.budget_ms = 5;
+	assert_false(question_is_late(&q, 4999));
+	assert_true(question_is_late(&q, 5000));
+	assert_false(question_is_late(&q, -1000));
+	q.budget_ms = UINT32_MAX;
+	assert_false(question_is_late(&q, INT64_C(4294967294000)));
+}
+
 static void test_who_may_connect(void **state)
 {
 	struct client c;
@@ -511,11 +533,13 @@ static void test_records_are_acknowledged_and_shown(void **state)
 	send_records(&c, 11, 5);
 	wait_count(o.records, 15);
 	/* The host is that of the certificate, not the one in the record. */
+	hang_up(&o);
+	dial_control(&o);
 	q.follow = false;
 	q.host = (char *)"liar";
 	say(&o, 4, BODY(EVENTS_QUERY), &q);
 	wait_flag(o.end);
-	assert_int_equal(o.records, 15);
+	assert_int_equal(o.records, 0);
 	e.decision_id = c.decision_id;
 	say(&o, 5, BODY(EXPLAIN_QUERY), &e);
 	wait_count(o.steps, 2);
@@ -528,6 +552,48 @@ static void test_records_are_acknowledged_and_shown(void **state)
 	wait_count(c.errors, 1);
 	assert_non_null(strstr(c.text, "sequences"));
 	hang_up(&o);
+	hang_up(&c);
+}
+
+/* More than may be queued for one connection: part by part, as it is read. */
+static void test_long_answer_arrives(void **state)
+{
+	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
+	const unsigned int batches = 50;
+	struct client c, o;
+
+	(void)state;
+	instance[0]++;
+	greet(&c);
+	for (uint64_t i = 0; i < batches; i++) {
+		send_large_records(&c, i * 64 + 1);
+		wait_number(c.stored, i * 64 + 64);
+	}
+	dial_control(&o);
+	q.last = batches * 64;
+	q.host = (char *)"web1";
+	say(&o, 1, BODY(EVENTS_QUERY), &q);
+	wait_flag(o.end);
+	assert_int_equal(o.records, batches * 64);
+	assert_false(o.down);
+	/* One at a time, and not without limit. */
+	o.end = false;
+	say(&o, 2, BODY(EVENTS_QUERY), &q);
+	say(&o, 3, BODY(EVENTS_QUERY), &q);
+	wait_count(o.errors, 1);
+	wait_flag(o.end);
+	assert_int_equal(o.records, 2 * batches * 64);
+	q.last = 1000001;
+	say(&o, 4, BODY(EVENTS_QUERY), &q);
+	wait_count(o.errors, 2);
+	assert_non_null(strstr(o.text, "1000000"));
+	/* Who leaves in the middle of it harms nobody. */
+	q.last = batches * 64;
+	say(&o, 5, BODY(EVENTS_QUERY), &q);
+	wait_count(o.records, 2 * batches * 64 + 1);
+	hang_up(&o);
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
 	hang_up(&c);
 }
 
@@ -564,12 +630,11 @@ static void test_records_without_room_are_held_back(void **state)
 	wait_count(c.decisions, 1);
 	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
-	/* The server ends the connection when there is room. */
-	wait_flag(c.down);
+	/* What was taken is stored; the rest is sent again, when the agent likes. */
+	wait_number(c.stored, c.refused - 1);
 	sent = c.stored;
 	assert_true(sent > 0 && sent < 5000 && sent % 64 == 0);
-	hang_up(&c);
-	greet(&c);
+	c.errors = 0;
 	for (; sent < batches * 64; sent += 64) {
 		send_large_records(&c, sent + 1);
 		wait_number(c.stored, sent + 64);
@@ -605,6 +670,7 @@ static void test_policy_by_command_and_signal(void **state)
 	wait_count(o.agents, 1);
 	assert_int_equal(o.generation, before);
 	assert_int_equal(o.questions, 1);
+	assert_string_equal(o.kernel, "6.1.0_x");
 	assert_non_null(strstr(o.policy_error, "new.conf:2: unknown key"));
 	say(&o, 9, BODY(POLICY_QUERY), &pq);
 	wait_number(o.id, 9);
@@ -627,6 +693,11 @@ static void test_policy_by_command_and_signal(void **state)
 	assert_string_equal(c.rule, "no");
 	write_file(policy_file, "rules = ( broken");
 	server_reload(server);
+	for (uint64_t id = 100; !strstr(o.policy_error, "policy.conf:1"); id++) {
+		assert_true(id < 10000);
+		say(&o, id, BODY(STATUS_QUERY), &sq);
+		wait_number(o.id, id);
+	}
 	ask(&c, 4);
 	wait_count(c.decisions, 4);
 	assert_string_equal(c.rule, "no");
@@ -662,6 +733,82 @@ static void test_a_host_may_connect_again_but_not_without_end(void **state)
 		assert_false(c[i].down);
 	for (int i = 0; i < 5; i++)
 		hang_up(&c[i]);
+}
+
+/* ---- connections that say nothing ---- */
+
+#define STRANGERS 1200
+static int strangers[STRANGERS];
+
+/* From 127.0.@net.2 and up, so many a source. */
+static void make_strangers(unsigned int n, unsigned int a_source, unsigned int net)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(server_port(server)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	for (unsigned int i = 0; i < n; i++) {
+		strangers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_true(strangers[i] >= 0);
+		from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (net << 8) + 1 +
+					     i / a_source);
+		assert_int_equal(bind(strangers[i], (struct sockaddr *)&from,
+				      sizeof(from)), 0);
+		assert_int_equal(connect(strangers[i], (struct sockaddr *)&to,
+					 sizeof(to)), 0);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+}
+
+/* How many of them the server has closed; they are closed here too. */
+static unsigned int drop_strangers(unsigned int n)
+{
+	unsigned int closed = 0;
+	char byte;
+
+	for (unsigned int i = 0; i < n; i++) {
+		closed += recv(strangers[i], &byte, 1, MSG_DONTWAIT) == 0;
+		close(strangers[i]);
+	}
+	return closed;
+}
+
+static void test_strangers_do_not_keep_agents_out(void **state)
+{
+	struct rlimit limit;
+	struct client c, d;
+	unsigned int n;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	conf.max_agents = 1;
+	/* One source. */
+	make_strangers(40, 40, 1);
+	greet(&c);
+	n = drop_strangers(40);
+	assert_int_equal(n, 8);
+	/* An agent too many is told. */
+	dial(&d, agent_tls);
+	wait_flag(d.up);
+	hello(&d, "web1");
+	wait_flag(d.down);
+	assert_non_null(strstr(d.text, "max_agents"));
+	hang_up(&d);
+	hang_up(&c);
+	conf.max_agents = 4096;
+	/* Many sources. */
+	make_strangers(STRANGERS, 20, 2);
+	greet(&c);
+	n = drop_strangers(STRANGERS);
+	assert_true(n >= STRANGERS - 1024 && n < STRANGERS - 900);
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
+	hang_up(&c);
 }
 
 static void test_signatures_that_change_are_a_new_generation(void **state)
@@ -769,13 +916,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		server_test(test_question_gets_its_decision),
+		cmocka_unit_test(test_question_past_its_budget),
 		server_test(test_who_may_connect),
 		server_test(test_malformed_questions_are_answered),
 		server_test(test_records_are_acknowledged_and_shown),
+		server_test(test_long_answer_arrives),
 		server_test(test_records_without_room_are_held_back),
 		server_test(test_policy_by_command_and_signal),
 		server_test(test_generation_goes_on_after_a_restart),
 		server_test(test_a_host_may_connect_again_but_not_without_end),
+		server_test(test_strangers_do_not_keep_agents_out),
 		server_test(test_signatures_that_change_are_a_new_generation),
 		cmocka_unit_test(test_start_refuses_what_is_wrong),
 	};

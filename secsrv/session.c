@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/time.h>
 #include <unistd.h>
+#include <event2/event.h>
 
 #include "addr.h"
 #include "channel.h"
@@ -24,6 +26,8 @@
 #define PROTOCOL 1
 /* Three pings of the server, see server.c. */
 #define IDLE_LIMIT_S 90
+/* Until the agent has said hello. */
+#define HELLO_LIMIT_S 10
 /* An agent's share of the audit log's backlog. */
 #define WAITING_MAX (AUDIT_BACKLOG_MAX / 8)
 
@@ -35,6 +39,7 @@ struct session {
 	struct audit_source source;
 	char version[64];
 	char context[64];
+	char kernel[64];
 	time_t since;			/* wall clock */
 	bool greeted;
 	uint64_t questions;
@@ -120,6 +125,8 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	Sockgate__Welcome welcome = SOCKGATE__WELCOME__INIT;
 	const char *why = check_hello(s, hello);
 
+	if (!why)
+		why = s->env->hello(s, s->env->arg);
 	if (why) {
 		reject(s, id, why);
 		return;
@@ -127,7 +134,9 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	memcpy(s->source.instance, hello->instance.data, AUDIT_INSTANCE_SIZE);
 	copy_word(s->version, sizeof(s->version), hello->version);
 	copy_word(s->context, sizeof(s->context), hello->context);
+	copy_word(s->kernel, sizeof(s->kernel), hello->kernel);
 	s->greeted = true;
+	channel_set_idle_limit(s->ch, IDLE_LIMIT_S);
 	s->since = time(NULL);
 	log_info("agent %s (%s) connected: version %s, %s", s->source.host,
 		 s->from, s->version, s->context);
@@ -137,8 +146,7 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 	msg.welcome = &welcome;
-	if (!send_message(s, &msg))
-		s->env->hello(s, s->env->arg);
+	send_message(s, &msg);
 }
 
 /* ---- questions ---- */
@@ -151,6 +159,21 @@ static uint64_t wall_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/*
+ * How long what is being read has been there at least: since the event loop woke
+ * up for it.  What came before it in this turn may have taken long.
+ */
+static int64_t turn_us(const struct session *s)
+{
+	struct timeval woke, now;
+
+	if (event_base_gettimeofday_cached(s->env->base, &woke) ||
+	    gettimeofday(&now, NULL))
+		return 0;
+	return (int64_t)(now.tv_sec - woke.tv_sec) * 1000000 + now.tv_usec -
+	       woke.tv_usec;
+}
+
 static void answer(struct session *s, uint64_t id, const Sockgate__Question *q)
 {
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
@@ -159,6 +182,10 @@ static void answer(struct session *s, uint64_t id, const Sockgate__Question *q)
 
 	if (why) {
 		malformed(s, id, why);
+		return;
+	}
+	if (question_is_late(q, turn_us(s))) {
+		s->env->n->n_late++;
 		return;
 	}
 	judge_question(s->env->judge, s->source.host, q, wall_us(), &decision);
@@ -231,7 +258,7 @@ static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
 	struct session *s = arg;
 
 	snprintf(s->source.host, sizeof(s->source.host), "%s", peer->host);
-	channel_set_idle_limit(ch, IDLE_LIMIT_S);
+	channel_set_idle_limit(ch, HELLO_LIMIT_S);
 }
 
 static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
@@ -371,17 +398,6 @@ void session_ping(struct session *s)
 	send_message(s, &msg);
 }
 
-void session_resume(struct session *s)
-{
-	if (!s->held_back || s->waiting > WAITING_MAX / 2)
-		return;
-	log_info("agent %s (%s): to send its records again", s->source.host,
-		 s->from);
-	if (!send_error(s, 0, "there is room in the audit log again: connect "
-			"again and send what was not committed"))
-		end(s);
-}
-
 bool session_describe(const struct session *s, uint64_t now_s,
 		      Sockgate__Peer *peer)
 {
@@ -392,6 +408,7 @@ bool session_describe(const struct session *s, uint64_t now_s,
 	peer->address = (char *)s->from;
 	peer->version = (char *)s->version;
 	peer->context = (char *)s->context;
+	peer->kernel = (char *)s->kernel;
 	peer->connected_s = now_s > (uint64_t)s->since ?
 		now_s - (uint64_t)s->since : 0;
 	peer->questions = s->questions;

@@ -16,6 +16,7 @@ struct event_base;
 /* Counted by outcome, for all sessions together. */
 struct session_counters {
 	uint64_t n_questions;	/* answered by a decision */
+	uint64_t n_late;	/* not answered: the agent no longer waits */
 	uint64_t n_malformed;	/* messages answered by an error */
 	uint64_t n_records;	/* taken for the audit log */
 	uint64_t n_held_back;	/* batches that the audit log had no room for */
@@ -33,10 +34,10 @@ struct session_env {
 	struct session_counters *n;
 	const char *host;		/* our own name */
 	/*
-	 * hello: the agent has said who it is
+	 * hello: the agent has said who it is; returns NULL, or why it may not stay
 	 * gone:  the session is over; it is freed after this returns
 	 */
-	void (*hello)(struct session *s, void *arg);
+	const char *(*hello)(struct session *s, void *arg);
 	void (*gone)(struct session *s, void *arg);
 	void *arg;
 };
@@ -65,13 +66,6 @@ void session_policy_changed(struct session *s);
 
 /* Ask whether the agent is there; without any answer the session ends. */
 void session_ping(struct session *s);
-
-/*
- * session_resume - there is room in the audit log again
- * If records of this session were held back, it ends: the agent connects again,
- * and sends all that was not committed.
- */
-void session_resume(struct session *s);
 
 /* Tell about it in a status.  False if the agent has not said hello. */
 bool session_describe(const struct session *s, uint64_t now_s,

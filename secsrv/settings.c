@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "conf_text.h"
 #include "settings.h"
 
 int settings_fail(struct policy_error *err, const config_setting_t *at,
@@ -34,103 +30,12 @@ const char *settings_error_text(const struct policy_error *err, char *buf,
 	return buf;
 }
 
-static char *read_all(int fd, size_t limit, size_t *len)
-{
-	size_t have = 0, room = 4096;
-	char *buf = malloc(room + 1);
-
-	while (buf) {
-		ssize_t n = read(fd, buf + have, room - have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			goto fail;
-		if (n == 0)
-			break;
-		have += (size_t)n;
-		if (have > limit) {
-			errno = EFBIG;
-			goto fail;
-		}
-		if (have == room) {
-			char *more = realloc(buf, room * 2 + 1);
-
-			if (!more)
-				goto fail;
-			buf = more;
-			room *= 2;
-		}
-	}
-	if (buf) {
-		buf[have] = '\0';
-		*len = have;
-	}
-	return buf;
-fail:
-	free(buf);
-	return NULL;
-}
-
-char *settings_read_file(const char *file, size_t limit, size_t *len,
-			 struct policy_error *err)
-{
-	struct stat st;
-	char *text;
-	int fd;
-
-	snprintf(err->file, sizeof(err->file), "%s", file);
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		settings_fail(err, NULL, "cannot be opened: %s", strerror(errno));
-		return NULL;
-	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		settings_fail(err, NULL, "is not a regular file");
-		close(fd);
-		return NULL;
-	}
-	text = read_all(fd, limit, len);
-	if (!text)
-		settings_fail(err, NULL, "cannot be read: %s", strerror(errno));
-	close(fd);
-	return text;
-}
-
-/* libconfig acts on "@include" before its parser sees it, so look for it here. */
-static unsigned int include_line(const char *text)
-{
-	unsigned int line = 1;
-
-	for (const char *p = text; p; line++) {
-		p += strspn(p, " \t");
-		if (!strncmp(p, "@include", 8))
-			return line;
-		p = strchr(p, '\n');
-		if (p)
-			p++;
-	}
-	return 0;
-}
-
 int settings_parse(config_t *cfg, const char *text, size_t len,
 		   const char *name, struct policy_error *err)
 {
 	snprintf(err->file, sizeof(err->file), "%s", name);
-	if (strlen(text) != len)
-		return settings_fail(err, NULL, "contains a NUL byte");
-	err->line = include_line(text);
-	if (err->line) {
-		snprintf(err->reason, sizeof(err->reason),
-			 "@include is not allowed: put everything in one file");
-		return -1;
-	}
-	if (config_read_string(cfg, text) == CONFIG_TRUE)
-		return 0;
-	err->line = (unsigned int)config_error_line(cfg);
-	snprintf(err->reason, sizeof(err->reason), "%s",
-		 config_error_text(cfg) ? config_error_text(cfg) : "syntax error");
-	return -1;
+	return conf_text_parse(cfg, text, len, false, &err->line, err->reason,
+			       sizeof(err->reason));
 }
 
 int settings_index(const char *name, const char *const known[])

@@ -27,18 +27,11 @@ const char *settings_error_text(const struct policy_error *err, char *buf,
 			      size_t size);
 
 /*
- * settings_read_file - the whole text of a file
- * @limit: refuse larger ones
- * Returns a NUL-terminated string for free(), or NULL with @err filled in.
- */
-char *settings_read_file(const char *file, size_t limit, size_t *len,
-			 struct policy_error *err);
-
-/*
  * settings_parse - libconfig text into @cfg, which config_init() made
  * @name: of the text, for messages
- * Refuses NUL bytes and @include: a text stands for itself, so that what was
- * loaded can be stored and replayed.  Returns 0, or -1 with @err filled in.
+ * Refuses what conf_text_check() does, and @include: a text stands for itself,
+ * so that what was loaded can be stored and replayed.  Returns 0, or -1 with
+ * @err filled in.
  */
 int settings_parse(config_t *cfg, const char *text, size_t len,
 		   const char *name, struct policy_error *err);

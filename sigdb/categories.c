@@ -11,10 +11,12 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "conf_text.h"
 #include "sigdb.h"
 #include "text.h"
 
 #define TAG_MAX 128
+#define FILE_LIMIT (1U << 20)
 
 struct categories {
 	config_t file;
@@ -135,6 +137,25 @@ int categories_find(char *path, size_t size)
 	return access(path, F_OK);
 }
 
+static int read_file(struct categories *map, const char *path, char *why,
+		     size_t why_size)
+{
+	char sentence[256];
+	unsigned int line;
+	size_t size;
+	char *text = conf_text_read(path, FILE_LIMIT, &size, why, why_size);
+	int rc;
+
+	if (!text)
+		return -1;
+	rc = conf_text_parse(&map->file, text, size, true, &line, sentence,
+			     sizeof(sentence));
+	if (rc)
+		snprintf(why, why_size, "%s:%u: %s", path, line, sentence);
+	free(text);
+	return rc;
+}
+
 struct categories *categories_load(const char *path, char *why, size_t why_size)
 {
 	char found[PATH_MAX];
@@ -151,14 +172,8 @@ struct categories *categories_load(const char *path, char *why, size_t why_size)
 		return NULL;
 	}
 	config_init(&map->file);
-	if (access(path, R_OK)) {
-		snprintf(why, why_size, "%s: %m", path);
-	} else if (!config_read_file(&map->file, path)) {
-		snprintf(why, why_size, "%s:%d: %s", path,
-			 config_error_line(&map->file), config_error_text(&map->file));
-	} else if (!check_all(map, path, why, why_size)) {
+	if (!read_file(map, path, why, why_size) && !check_all(map, path, why, why_size))
 		return map;
-	}
 	categories_free(map);
 	return NULL;
 }

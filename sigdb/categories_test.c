@@ -112,6 +112,7 @@ static void errors_name_file_and_line(void **state)
 		{ "tags = ( ( \"a\", \"b\" ) );\n", "expected packages = " },
 		{ "packages = ();\ntags = (\n ( \"a\" ) );\n", "map.conf:3: expected (" },
 		{ "packages = ();\ntags = (\n ( 1, \"b\" ) );\n", "map.conf:3:" },
+		{ "packages = ();\nx = 5000000000;\n", "map.conf:2: the number 5000000000" },
 		{ "packages = ();\nsectoins = ();\n", "map.conf:2: unknown word" },
 	};
 	struct fixture *f = *state;

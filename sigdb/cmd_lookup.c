@@ -16,7 +16,7 @@
 struct question {
 	const char *asked;
 	const char *kind;		/* "file", "sha256" or "name" */
-	uint8_t sha256[SIGDB_HASH_SIZE];
+	uint8_t sha256[SHA256_SIZE];
 	const char *file_name;		/* NULL: none */
 	struct sigdb_answer answer;
 	enum sigdb_result result;
@@ -143,8 +143,8 @@ static int print_row(sqlite3_stmt *row, void *arg)
 
 	if (!(*count)++)
 		puts("  a file of this name is known by its content only, which may be:");
-	if (sqlite3_column_bytes(row, 4) == SIGDB_HASH_SIZE)
-		hex_encode(sha256, SIGDB_HASH_SIZE, hex);
+	if (sqlite3_column_bytes(row, 4) == SHA256_SIZE)
+		hex_encode(sha256, SHA256_SIZE, hex);
 	printf("  %s %s, category %s, vendor %s, sha256 %s\n", text(row, 0),
 	       or_none(text(row, 1)), or_none(text(row, 2)), or_none(text(row, 3)), hex);
 	return 0;
@@ -156,8 +156,8 @@ static int add_row(sqlite3_stmt *row, void *arg)
 {
 	char hex[SHA256_TEXT_SIZE] = "";
 
-	if (sqlite3_column_bytes(row, 4) == SIGDB_HASH_SIZE)
-		hex_encode(sqlite3_column_blob(row, 4), SIGDB_HASH_SIZE, hex);
+	if (sqlite3_column_bytes(row, 4) == SHA256_SIZE)
+		hex_encode(sqlite3_column_blob(row, 4), SHA256_SIZE, hex);
 	return json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s}",
 						    "name", text(row, 0),
 						    "version", text(row, 1),

@@ -126,7 +126,7 @@ static void take_header(struct reader *r)
 
 struct row {
 	const char *value[COLUMNS];	/* "" if not given */
-	uint8_t sha256[SIGDB_HASH_SIZE];
+	uint8_t sha256[SHA256_SIZE];
 	bool have_hash;
 	struct store_signature sig;
 };
@@ -198,6 +198,22 @@ static int take_level(struct reader *r, const struct row *row, enum column c, in
 	return 0;
 }
 
+/* The policy sees the levels only, so they must not deny the verdict. */
+static int check_levels(struct reader *r, const struct row *row)
+{
+	bool harmful = row->sig.threat >= SIGDB_THREAT_HARMFUL;
+
+	if (row->sig.verdict == STORE_UNSAFE && row->sig.trust)
+		bad(r, "column trust: an unsafe hash has trust 0, not %d", row->sig.trust);
+	else if (row->sig.verdict == STORE_UNSAFE && !harmful)
+		bad(r, "column threat: an unsafe hash has a threat of %d or 5, not %d",
+		    SIGDB_THREAT_HARMFUL, row->sig.threat);
+	else if (row->sig.verdict == STORE_SAFE && harmful)
+		bad(r, "column threat: a safe hash has a threat below %d, not %d",
+		    SIGDB_THREAT_HARMFUL, row->sig.threat);
+	return r->failed ? -1 : 0;
+}
+
 static int take_levels(struct reader *r, struct row *row)
 {
 	bool unsafe = row->sig.verdict == STORE_UNSAFE;
@@ -207,7 +223,7 @@ static int take_levels(struct reader *r, struct row *row)
 	    take_level(r, row, THREAT, SIGDB_LEVEL_MAX, unsafe ? SIGDB_LEVEL_MAX : 0,
 		       &row->sig.threat))
 		return -1;
-	return 0;
+	return check_levels(r, row);
 }
 
 /* What is given must make a signature together. */
@@ -477,11 +493,11 @@ static int write_hash(struct sigdb *db, FILE *out, sqlite3_stmt *row)
 	struct sigdb_answer a;
 	char hex[SHA256_TEXT_SIZE];
 
-	if (sqlite3_column_bytes(row, 0) != SIGDB_HASH_SIZE)
+	if (sqlite3_column_bytes(row, 0) != SHA256_SIZE)
 		return sigdb_failf(db, "damaged: a hash has the wrong length");
 	if (sigdb_lookup(db, sha256, NULL, &a) != SIGDB_KNOWN)
 		return -1;
-	hex_encode(sha256, SIGDB_HASH_SIZE, hex);
+	hex_encode(sha256, SHA256_SIZE, hex);
 	fprintf(out, "%s,", hex);
 	write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
 	write_field(out, *a.name ? a.name : NULL, ',');

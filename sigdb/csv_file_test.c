@@ -31,7 +31,7 @@ static void good(struct fixture *f, const char *text)
 static enum sigdb_result look(struct fixture *f, const char *hex, const char *name,
 			      struct sigdb_answer *a)
 {
-	uint8_t hash[SIGDB_HASH_SIZE];
+	uint8_t hash[SHA256_SIZE];
 
 	assert_int_equal(hex_decode(hex, hash, sizeof(hash)), 0);
 	return sigdb_lookup(f->db, hash, name, a);
@@ -126,6 +126,13 @@ static void errors_name_line_and_column(void **state)
 		{ HEADER H1 ",,T,,,,,-1,\n", "test.csv:2: column threat:" },
 		{ HEADER H1 ",,T,,,,10,,\n", "test.csv:2: column trust:" },
 		{ HEADER H1 ",,T,,,,,,evil\n", "test.csv:2: column verdict: expected safe" },
+		{ HEADER H1 ",,T,,,,5,,unsafe\n",
+		  "test.csv:2: column trust: an unsafe hash has trust 0, not 5" },
+		{ HEADER H1 ",,,,,,5,0,unsafe\n", "test.csv:2: column trust: an unsafe" },
+		{ HEADER H1 ",,,,,,,0,unsafe\n",
+		  "test.csv:2: column threat: an unsafe hash has a threat of 4 or 5, not 0" },
+		{ HEADER H1 ",,T,,,,,4,safe\n",
+		  "test.csv:2: column threat: a safe hash has a threat below 4, not 4" },
 		{ HEADER ",a/b,T,,,,,,\n", "test.csv:2: column file_name:" },
 		{ HEADER ",tool,T,,,,2,,\n",
 		  "test.csv:2: column trust: expected a number 0 to 1 (without" },

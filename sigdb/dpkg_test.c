@@ -172,7 +172,7 @@ static struct dpkg_report import_all(void)
 
 static struct sigdb_answer look(const char *content, const char *name)
 {
-	uint8_t hash[SIGDB_HASH_SIZE];
+	uint8_t hash[SHA256_SIZE];
 	struct sigdb_answer a;
 
 	assert_int_equal(sha256_memory(content, strlen(content), hash), 0);

@@ -31,7 +31,7 @@ int executable_open(int root, const char *path, struct stat *st);
 
 /*
  * executable_hash - hash what executable_open() has opened
- * @sha256: SIGDB_HASH_SIZE bytes (FIPS 180-4)
+ * @sha256: SHA256_SIZE bytes (FIPS 180-4)
  * @md5:    EXECUTABLE_MD5_SIZE bytes (RFC 1321), only for comparing with what a
  *          package says; never a signature
  *

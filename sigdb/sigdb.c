@@ -252,6 +252,17 @@ void sigdb_close(struct sigdb *db)
 	free(db);
 }
 
+static int give_up(void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+void sigdb_limit(struct sigdb *db, int steps)
+{
+	sqlite3_progress_handler(db->sql, steps, give_up, NULL);
+}
+
 /* ---- looking up ---------------------------------------------------------- */
 
 static int copy_text(struct sigdb *db, sqlite3_stmt *row, int column, char *out,
@@ -332,7 +343,7 @@ enum sigdb_result sigdb_lookup(struct sigdb *db, const uint8_t *sha256,
 	memset(answer, 0, sizeof(*answer));
 	if (!sha256)
 		return SIGDB_UNKNOWN;
-	if (sqlite3_bind_blob(db->lookup, 1, sha256, SIGDB_HASH_SIZE,
+	if (sqlite3_bind_blob(db->lookup, 1, sha256, SHA256_SIZE,
 			      SQLITE_STATIC) != SQLITE_OK ||
 	    sqlite3_bind_text(db->lookup, 2, file_name, -1, SQLITE_STATIC) != SQLITE_OK)
 		ret = sigdb_fail(db, "looking up");

@@ -7,15 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sha256.h"
+
 #define SIGDB_DEFAULT_PATH "/var/lib/sockgate/signatures.db"
 
 /* Both scales end here; what their steps mean is in schema.sql and sigdb(5). */
 #define SIGDB_LEVEL_MAX 5
+#define SIGDB_THREAT_HARMFUL 4	/* from here on, by sigdb(5) */
 
 /* The most that a file name may be trusted: anybody can choose one. */
 #define SIGDB_NAME_TRUST_MAX 1
 
-#define SIGDB_HASH_SIZE 32
 
 struct sigdb;
 
@@ -66,7 +68,7 @@ void sigdb_close(struct sigdb *db);
 
 /*
  * sigdb_lookup - what is known of an executable
- * @sha256:    of its content, SIGDB_HASH_SIZE bytes; NULL: it could not be verified
+ * @sha256:    of its content, SHA256_SIZE bytes; NULL: it could not be verified
  * @file_name: last component of its path; NULL: not known
  * @answer:    always filled in; zero (NONE) unless SIGDB_KNOWN is returned
  *
@@ -77,6 +79,13 @@ void sigdb_close(struct sigdb *db);
  */
 enum sigdb_result sigdb_lookup(struct sigdb *db, const uint8_t *sha256,
 			       const char *file_name, struct sigdb_answer *answer);
+
+/*
+ * sigdb_limit - bound what a lookup may do
+ * @steps: of SQLite's machine; one that needs more fails.  An index leads to what
+ *         is asked for, so a lookup takes a few hundred.
+ */
+void sigdb_limit(struct sigdb *db, int steps);
 
 /*
  * sigdb_changes - a number that differs from last time if signatures changed

@@ -6,9 +6,9 @@
 
 #include "store.h"
 
-static const uint8_t curl_hash[SIGDB_HASH_SIZE] = { 0xc1 };
-static const uint8_t aria2_hash[SIGDB_HASH_SIZE] = { 0xa2 };
-static const uint8_t new_hash[SIGDB_HASH_SIZE] = { 0x99 };
+static const uint8_t curl_hash[SHA256_SIZE] = { 0xc1 };
+static const uint8_t aria2_hash[SHA256_SIZE] = { 0xa2 };
+static const uint8_t new_hash[SHA256_SIZE] = { 0x99 };
 
 static const struct store_identity curl = {
 	"curl", "7.88.1", "File transfer", "curl Project", "Debian"
@@ -128,6 +128,18 @@ static void a_hash_wins_over_a_name_signature(void **state)
 	expect(f, aria2_hash, "backup", SIGDB_HASH, "aria2");
 }
 
+static void a_lookup_has_a_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct sigdb_answer a;
+
+	sigdb_limit(f->db, 1);
+	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
+	assert_non_null(strstr(sigdb_error(f->db), "interrupted"));
+	sigdb_limit(f->db, 2000);
+	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
+}
+
 static void a_hash_may_be_known_by_verdict_only(void **state)
 {
 	struct fixture *f = *state;
@@ -245,7 +257,7 @@ static void a_name_loses_its_power_when_the_application_gets_a_hash(void **state
 	st = begin(f, "dpkg", STORE_RANK_DPKG);
 	add_hash(st, new_hash, &tool, STORE_NO_VERDICT, 4, 0, "backup2");
 	commit(st);
-	expect(f, (const uint8_t[SIGDB_HASH_SIZE]){ 1 }, "backup", SIGDB_NONE, "");
+	expect(f, (const uint8_t[SHA256_SIZE]){ 1 }, "backup", SIGDB_NONE, "");
 }
 
 static void a_verdict_takes_the_power_from_a_name(void **state)
@@ -506,6 +518,7 @@ int main(void)
 		WITH_PACKAGES(hash_gives_the_whole_identity),
 		WITH_PACKAGES(a_copy_under_another_name_is_what_its_hash_says),
 		WITH_PACKAGES(a_hash_wins_over_a_name_signature),
+		WITH_PACKAGES(a_lookup_has_a_limit),
 		WITH_PACKAGES(a_hash_may_be_known_by_verdict_only),
 		WITH_PACKAGES(the_administrators_verdict_joins_the_packages_identity),
 		WITH_PACKAGES(the_administrators_identity_wins),

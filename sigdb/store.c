@@ -90,7 +90,7 @@ static int step(struct store *st, int which, const char *types, ...)
 			break;
 		case 'h':
 			rc = sqlite3_bind_blob(stmt, i, va_arg(args, const uint8_t *),
-					       SIGDB_HASH_SIZE, SQLITE_STATIC);
+					       SHA256_SIZE, SQLITE_STATIC);
 			break;
 		case 'm':
 			rc = sqlite3_bind_blob(stmt, i, va_arg(args, const uint8_t *), 16,

@@ -69,7 +69,7 @@ enum store_result store_name(struct store *st, const struct store_signature *sig
 struct store_file {
 	uint64_t device, inode, size;
 	int64_t mtime_ns, ctime_ns;
-	uint8_t sha256[SIGDB_HASH_SIZE];
+	uint8_t sha256[SHA256_SIZE];
 	uint8_t md5[16];
 };
 

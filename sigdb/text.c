@@ -3,37 +3,19 @@
 
 #include <string.h>
 
-/*
- * The length of the character at the start of @s, or 0 if there is none: a stray
- * or missing continuation byte, an overlong form, a surrogate, beyond U+10FFFF
- * (RFC 3629, section 4), or a control character (C0, DEL, C1).
- */
-static size_t char_length(const unsigned char *s)
-{
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	uint32_t code;
-	size_t len;
+#include "utf8.h"
 
-	if (*s < 0x80)
-		return *s >= 0x20 && *s != 0x7f;
-	if (*s < 0xc2 || *s > 0xf4)
-		return 0;
-	len = *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
-	code = *s & (0x7fU >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3f);
-	}
-	if (code < smallest[len] || code > 0x10ffff || code < 0xa0)
-		return 0;
-	return code >= 0xd800 && code <= 0xdfff ? 0 : len;
+/* The length of the character at the start of @s, 0 if there is none to be shown. */
+static size_t char_length(const char *s)
+{
+	uint32_t code;
+	size_t len = utf8_char(s, &code);
+
+	return len && !utf8_is_control(code) ? len : 0;
 }
 
-bool sigdb_text_valid(const char *text)
+bool sigdb_text_valid(const char *s)
 {
-	const unsigned char *s = (const unsigned char *)text;
-
 	while (*s) {
 		size_t len = char_length(s);
 
@@ -44,9 +26,8 @@ bool sigdb_text_valid(const char *text)
 	return true;
 }
 
-void sigdb_text_clean(const char *text, char *out, size_t size)
+void sigdb_text_clean(const char *s, char *out, size_t size)
 {
-	const unsigned char *s = (const unsigned char *)text;
 	size_t used = 0;
 
 	while (*s) {

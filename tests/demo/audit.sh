@@ -35,7 +35,8 @@ audit_rows() {
             .application.name, .application.vendor, .application.category,
             (.user.name // (.user.uid | tostring))
                 + (if (.user.domain // .host) == .host then "" else "@" + .user.domain end),
-            (.decision.rule // ("failure: " + (.reason // "?"))), .latency_ms ]
+            (if .outcome == "failure" then "failure: " + .reason else .decision.rule end),
+            .latency_ms ]
         | map(if (. // "") == "" then "-" else . end) | @tsv' "$1"
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Threads for what may take long, so that the event loop never does. */
-#ifndef NFAGENT_POOL_H
-#define NFAGENT_POOL_H
+#ifndef SOCKGATE_POOL_H
+#define SOCKGATE_POOL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Policies on their way in: read, checked and written to their file by a thread,
+ * so that no decision waits for the disk or for a long policy.
+ */
+#ifndef SECSRV_LOADER_H
+#define SECSRV_LOADER_H
+
+#include <stdint.h>
+
+#include "policy.h"
+
+struct event_base;
+struct loader;
+
+/* Policies that may wait to be loaded. */
+#define LOADER_MAX 8
+
+/*
+ * A policy is there, and is the caller's; or it is NULL, and @err says why.  It is
+ * told in the event loop, in the order in which they were asked for.
+ * @owner, @id: what the caller gave; 0 and 0 for loader_reload()
+ */
+typedef void (*loader_fn)(uint64_t owner, uint64_t id, struct policy *policy,
+			  const char *name, const struct policy_error *err,
+			  void *arg);
+
+/*
+ * loader_open
+ * @file: of the policy; copied
+ * Returns NULL if out of memory.
+ */
+struct loader *loader_open(struct event_base *base, const char *file, loader_fn fn,
+			   void *arg);
+/* Nothing is told any more of what still waits. */
+void loader_close(struct loader *l);
+
+/*
+ * loader_text - check a text and put it in the place of the file
+ * The file is replaced as a whole or, if anything is wrong, not at all.
+ * Returns 0; -1 with EAGAIN (too many wait) or ENOMEM.
+ */
+int loader_text(struct loader *l, uint64_t owner, uint64_t id, const char *text,
+		const char *name);
+
+/* loader_reload - read the file and check it.  Returns as above. */
+int loader_reload(struct loader *l);
+
+#endif
