@@ -44,6 +44,8 @@ void kernel_parse(const struct nlattr *const attr[], struct kernel_status *statu
 	status->max_pending = number(attr[SOCKGATE_A_MAX_PENDING]);
 	status->cached = number(attr[SOCKGATE_A_CACHED]);
 	status->max_cached = number(attr[SOCKGATE_A_MAX_CACHED]);
+	status->sockets = number(attr[SOCKGATE_A_SOCKETS]);
+	status->parked = number(attr[SOCKGATE_A_PARKED]);
 	status->mark_mask = number(attr[SOCKGATE_A_MARK_MASK]);
 	elements(attr[SOCKGATE_A_COUNTERS], status->counters, sizeof(uint64_t),
 		 SOCKGATE_N_MAX);
@@ -229,7 +231,7 @@ static json_t *named_numbers(const uint64_t *numbers, unsigned int count,
 json_t *kernel_json(const struct kernel_status *status)
 {
 	return json_pack(
-		"{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"version", status->version,
 		"agent_pid", status->agent_pid ? json_integer(status->agent_pid) :
 						 json_null(),
@@ -239,6 +241,8 @@ json_t *kernel_json(const struct kernel_status *status)
 		"max_pending", (json_int_t)status->max_pending,
 		"cached", (json_int_t)status->cached,
 		"max_cached", (json_int_t)status->max_cached,
+		"sockets", (json_int_t)status->sockets,
+		"packets_held", (json_int_t)status->parked,
 		"mark_mask", (json_int_t)status->mark_mask,
 		"counters", named_numbers(status->counters, SOCKGATE_N_MAX,
 					  name_counter),

@@ -18,6 +18,7 @@ struct kernel_status {
 	uint32_t deadline_ms;
 	uint32_t pending, max_pending;
 	uint32_t cached, max_cached;
+	uint32_t sockets, parked;
 	uint32_t mark_mask;
 	uint64_t counters[SOCKGATE_N_MAX];
 	uint64_t hooks[__SOCKGATE_HOOK_MAX];

@@ -5,8 +5,9 @@
  * port ids in the initial network namespace.
  *
  * Locking: agent_lock covers the process and the sockets.  It nests inside
- * nothing.  sg_agent_is_current() only compares the pointer, unlocked: for the
- * agent itself it cannot change under it, for anybody else it never matches.
+ * nothing, and is taken with bottom halves off, since packets ask in softirqs.
+ * sg_agent_is_current() only compares the pointer, unlocked: for the agent itself
+ * it cannot change under it, for anybody else it never matches.
  */
 #include <linux/netlink.h>
 #include <linux/notifier.h>
@@ -14,14 +15,18 @@
 #include <linux/sched.h>
 #include <linux/sockgate.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include <net/netlink.h>
 
 #include "agent.h"
+#include "event.h"
 #include "hold.h"
 
 static DEFINE_SPINLOCK(agent_lock);
 static struct pid *agent;
+static u32 agent_nr;		/* of its process, as in a key; 0: none */
+static u64 agent_start;
 static u32 sockets[SOCKGATE_MAX_SOCKETS];
 static unsigned int n_sockets;
 static unsigned int turn;
@@ -31,24 +36,70 @@ static int add_socket(struct pid *tgid, u32 portid)
 	unsigned int i;
 
 	lockdep_assert_held(&agent_lock);
-	if (agent && agent != tgid) {
-		if (pid_task(agent, PIDTYPE_TGID))
-			return -EBUSY;
-		/* It is dead; a child of it holds its sockets. */
-		put_pid(agent);
-		WRITE_ONCE(agent, NULL);
-		n_sockets = 0;
-	}
+	if (agent && agent != tgid)
+		return -EBUSY;
 	for (i = 0; i < n_sockets; i++)
 		if (sockets[i] == portid)
 			return -EEXIST;
 	if (n_sockets == SOCKGATE_MAX_SOCKETS)
 		return -ENOSPC;
-	if (!agent)
+	if (!agent) {
+		WRITE_ONCE(agent_start,
+			   current->group_leader->start_boottime);
+		WRITE_ONCE(agent_nr, pid_nr(tgid));
 		WRITE_ONCE(agent, get_pid(tgid));
+	}
 	sockets[n_sockets++] = portid;
 	return 0;
 }
+
+/* A dead process is not the agent, though a child of it may hold its sockets. */
+static bool alive(struct pid *pid)
+{
+	struct task_struct *task;
+	bool yes;
+
+	rcu_read_lock();
+	task = pid ? pid_task(pid, PIDTYPE_TGID) : NULL;
+	yes = task && !READ_ONCE(task->exit_state);
+	rcu_read_unlock();
+	return yes;
+}
+
+static void forget(void)
+{
+	lockdep_assert_held(&agent_lock);
+	WRITE_ONCE(agent, NULL);
+	WRITE_ONCE(agent_nr, 0);
+}
+
+/* Whatever it was asked it will not answer. */
+static void bury(void)
+{
+	u32 lost[SOCKGATE_MAX_SOCKETS];
+	struct pid *dead = NULL;
+	unsigned int i, n = 0;
+
+	spin_lock_bh(&agent_lock);
+	if (agent && !alive(agent)) {
+		dead = agent;
+		n = n_sockets;
+		memcpy(lost, sockets, sizeof(lost));
+		n_sockets = 0;
+		forget();
+	}
+	spin_unlock_bh(&agent_lock);
+	for (i = 0; i < n; i++)
+		sg_hold_fail_asked(lost[i], SOCKGATE_REASON_AGENT_GONE);
+	put_pid(dead);
+}
+
+static void bury_work(struct work_struct *work)
+{
+	bury();
+}
+
+static DECLARE_WORK(burial, bury_work);
 
 /**
  * sg_agent_register() - let a socket of the calling process receive questions
@@ -61,11 +112,10 @@ int sg_agent_register(u32 portid)
 {
 	int err;
 
-	rcu_read_lock();
-	spin_lock(&agent_lock);
+	bury();
+	spin_lock_bh(&agent_lock);
 	err = add_socket(task_tgid(current), portid);
-	spin_unlock(&agent_lock);
-	rcu_read_unlock();
+	spin_unlock_bh(&agent_lock);
 	return err;
 }
 
@@ -78,10 +128,10 @@ u32 sg_agent_next_socket(void)
 {
 	u32 portid = 0;
 
-	spin_lock(&agent_lock);
+	spin_lock_bh(&agent_lock);
 	if (n_sockets)
 		portid = sockets[turn++ % n_sockets];
-	spin_unlock(&agent_lock);
+	spin_unlock_bh(&agent_lock);
 	return portid;
 }
 
@@ -96,10 +146,10 @@ bool sg_agent_has_socket(u32 portid)
 	unsigned int i;
 	bool found = false;
 
-	spin_lock(&agent_lock);
+	spin_lock_bh(&agent_lock);
 	for (i = 0; i < n_sockets && !found; i++)
 		found = sockets[i] == portid;
-	spin_unlock(&agent_lock);
+	spin_unlock_bh(&agent_lock);
 	return found;
 }
 
@@ -122,7 +172,29 @@ bool sg_agent_is_current(void)
  */
 bool sg_agent_present(void)
 {
-	return READ_ONCE(agent);
+	bool yes;
+
+	if (!READ_ONCE(agent))
+		return false;
+	spin_lock_bh(&agent_lock);
+	yes = alive(agent);
+	spin_unlock_bh(&agent_lock);
+	if (!yes)
+		schedule_work(&burial);
+	return yes;
+}
+
+/**
+ * sg_agent_is() - whether the owner in a key is the agent
+ * @key: with an owner
+ *
+ * Return: that.
+ */
+bool sg_agent_is(const struct sg_key *key)
+{
+	u32 nr = READ_ONCE(agent_nr);
+
+	return nr && key->pid == nr && key->start_ns == READ_ONCE(agent_start);
 }
 
 /**
@@ -134,9 +206,9 @@ u32 sg_agent_pid(void)
 {
 	u32 nr;
 
-	spin_lock(&agent_lock);
+	spin_lock_bh(&agent_lock);
 	nr = pid_nr(agent);
-	spin_unlock(&agent_lock);
+	spin_unlock_bh(&agent_lock);
 	return nr;
 }
 
@@ -153,7 +225,7 @@ static bool remove_socket(u32 portid, struct pid **gone)
 	sockets[i] = sockets[--n_sockets];
 	if (!n_sockets) {
 		*gone = agent;
-		WRITE_ONCE(agent, NULL);
+		forget();
 	}
 	return true;
 }
@@ -169,9 +241,9 @@ static int netlink_event(struct notifier_block *nb, unsigned long event,
 	    !net_eq(n->net, &init_net))
 		return NOTIFY_DONE;
 
-	spin_lock(&agent_lock);
+	spin_lock_bh(&agent_lock);
 	ours = remove_socket(n->portid, &gone);
-	spin_unlock(&agent_lock);
+	spin_unlock_bh(&agent_lock);
 	if (ours)
 		sg_hold_fail_asked(n->portid, SOCKGATE_REASON_AGENT_GONE);
 	put_pid(gone);
@@ -190,6 +262,7 @@ int __init sg_agent_init(void)
 void sg_agent_exit(void)
 {
 	netlink_unregister_notifier(&netlink_notifier);
+	cancel_work_sync(&burial);
 	put_pid(agent);
 	agent = NULL;
 	n_sockets = 0;

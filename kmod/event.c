@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From the arguments of a hook to a key.  Everything here runs in the context
- * of the caller, reads only what cannot go away under it (its own task, the
- * socket it holds, addresses already copied into the kernel; the executable
- * under RCU), takes no lock and does not sleep: the ftrace callback calls it.
+ * From the arguments of a hook, or from a packet, to a key.  Everything here
+ * reads only what cannot go away under the caller (its own task, the socket it
+ * holds, addresses already copied into the kernel; the executable under RCU),
+ * takes no lock and does not sleep: the ftrace callback calls it.
  */
 #include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/magic.h>
 #include <linux/mm_types.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/skbuff.h>
 #include <linux/socket.h>
 #include <linux/uidgid.h>
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
+#include <net/tcp_states.h>
 
 #include "compat/compat.h"
 #include "event.h"
@@ -32,6 +37,12 @@ static void key_file(struct sg_key *key, const struct file *exe)
 
 	key->exe_ino = inode->i_ino;
 	key->exe_dev = inode->i_sb->s_dev;
+	/*
+	 * Its server says what an inode is: it could show the numbers of any
+	 * file on a device whose number it was given after that one.
+	 */
+	if (inode->i_sb->s_magic == FUSE_SUPER_MAGIC)
+		key->exe_dev |= SOCKGATE_DEV_FUSE;
 	key->exe_generation = inode->i_generation;
 	key->exe_ctime = timespec64_to_ns(&ctime);
 }
@@ -43,32 +54,76 @@ static bool same_file(const struct sg_key *a, const struct sg_key *b)
 	       a->exe_ctime == b->exe_ctime;
 }
 
-static void key_exe(struct sg_key *key)
+/**
+ * sg_event_exe_of() - what a task runs
+ * @task: current, or a task whose mm cannot go away under the caller
+ *
+ * Return: a reference, or NULL.
+ */
+struct file *sg_event_exe_of(struct task_struct *task)
 {
 	struct file *exe;
 
+	if (!task->mm)
+		return NULL;
 	/* A sibling thread may put another in its place (PR_SET_MM_MAP). */
 	rcu_read_lock();
-	exe = sg_get_file_rcu(&current->mm->exe_file);
+	exe = sg_get_file_rcu(&task->mm->exe_file);
 	rcu_read_unlock();
+	return exe;
+}
+
+static void key_exe(struct sg_key *key, struct task_struct *task)
+{
+	struct file *exe = sg_event_exe_of(task);
+
 	if (!exe)
 		return;
 	key_file(key, exe);
 	fput(exe);
 }
 
-static void key_process(struct sg_key *key)
+static void key_process(struct sg_key *key, struct task_struct *task)
 {
-	key->pid = task_tgid_nr(current);
-	key->start_ns = current->group_leader->start_boottime;
-	key->exec_id = current->self_exec_id;
-	key->uid = from_kuid(&init_user_ns, current_uid());
+	key->pid = task_tgid_nr(task);
+	key->start_ns = task->group_leader->start_boottime;
+	key->exec_id = task->self_exec_id;
+	key->uid = from_kuid(&init_user_ns, task_cred_xxx(task, uid));
 }
 
 static void key_socket(struct sg_key *key, struct sock *sk)
 {
 	key->netns = sock_net(sk)->net_cookie;
 	key->cgroup = cgroup_id(sock_cgroup_ptr(&sk->sk_cgrp_data));
+}
+
+#define PROTOCOL_SMC 256	/* IPPROTO_SMC, where the kernel has it */
+
+static bool is_inet(const struct sock *sk)
+{
+	return sk->sk_family == AF_INET || sk->sk_family == AF_INET6;
+}
+
+/*
+ * Which sockets are judged, and as which protocol; 0: not at all.  A raw socket
+ * may send anything, unless it is for the messages of ping(8) and its like.
+ * MPTCP and SMC are TCP on the wire.
+ */
+static int judged_protocol(const struct sock *sk)
+{
+	if (sk->sk_family == AF_SMC)
+		return IPPROTO_TCP;
+	if (!is_inet(sk))
+		return 0;
+	switch (sk->sk_protocol) {
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return sk->sk_protocol;
+	case IPPROTO_MPTCP:
+	case PROTOCOL_SMC:
+		return IPPROTO_TCP;
+	}
+	return sk->sk_type == SOCK_RAW ? IPPROTO_RAW : sk->sk_protocol;
 }
 
 static bool bound_to_mapped(const struct sock *sk)
@@ -81,9 +136,19 @@ static bool bound_to_mapped(const struct sock *sk)
 #endif
 }
 
-/* The address a socket is bound to, its family in the key already. */
+static sa_family_t family_of(const struct sock *sk)
+{
+	return bound_to_mapped(sk) || !is_inet(sk) ? AF_INET : sk->sk_family;
+}
+
+/*
+ * The address a socket is bound to, its family in the key already.  An SMC socket
+ * keeps it in another one, inside.
+ */
 static void key_local(struct sg_key *key, const struct sock *sk)
 {
+	if (!is_inet(sk))
+		return;
 	key->lport = htons(inet_sk(sk)->inet_num);
 #if IS_ENABLED(CONFIG_IPV6)
 	if (key->family == AF_INET6) {
@@ -92,21 +157,6 @@ static void key_local(struct sg_key *key, const struct sock *sk)
 	}
 #endif
 	key->laddr.s6_addr32[0] = inet_sk(sk)->inet_rcv_saddr;
-}
-
-/* Which sockets are judged, and as which protocol; 0: not at all. */
-static int judged_protocol(const struct sock *sk)
-{
-	if (sk->sk_family != AF_INET && sk->sk_family != AF_INET6)
-		return 0;
-	switch (sk->sk_protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-		return sk->sk_protocol;
-	case IPPROTO_MPTCP:		/* TCP on the wire */
-		return IPPROTO_TCP;
-	}
-	return 0;
 }
 
 /* Sockets of the kernel itself, and threads without an executable. */
@@ -132,8 +182,8 @@ static void key_end(struct sg_key *key, struct sock *sk)
 {
 	key_local(key, sk);
 	key_socket(key, sk);
-	key_process(key);
-	key_exe(key);
+	key_process(key, current);
+	key_exe(key, current);
 }
 
 /*
@@ -143,8 +193,10 @@ static void key_end(struct sg_key *key, struct sock *sk)
 static void key_remote4(struct sg_key *key, const struct sock *sk, __be32 addr)
 {
 	key->family = AF_INET;
+	if (!addr && is_inet(sk))
+		addr = inet_sk(sk)->inet_saddr;
 	if (!addr)
-		addr = inet_sk(sk)->inet_saddr ?: htonl(INADDR_LOOPBACK);
+		addr = htonl(INADDR_LOOPBACK);
 	key->raddr.s6_addr32[0] = addr;
 }
 
@@ -167,6 +219,24 @@ static void key_remote6(struct sg_key *key, const struct sock *sk,
 	key->raddr = ipv6_addr_any(addr) ? in6addr_loopback : *addr;
 }
 
+static bool has_ports(u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+		return true;
+	}
+	return false;
+}
+
+static __be16 remote_port(const struct sg_key *key, __be16 port)
+{
+	return has_ports(key->protocol) ? port : 0;
+}
+
 /*
  * Fills in the destination.  False if the protocol will not take this address
  * for one: it refuses it, or dissolves the association.
@@ -181,17 +251,31 @@ static bool key_remote(struct sg_key *key, const struct sock *sk,
 	case AF_INET:
 		if (addr_len < (int)sizeof(*in))
 			return false;
-		key->rport = in->sin_port;
+		key->rport = remote_port(key, in->sin_port);
 		key_remote4(key, sk, in->sin_addr.s_addr);
 		return true;
 	case AF_INET6:
-		if (sk->sk_family != AF_INET6 || addr_len < SIN6_LEN_RFC2133)
+		if (sk->sk_family == AF_INET || addr_len < SIN6_LEN_RFC2133)
 			return false;
-		key->rport = in6->sin6_port;
+		key->rport = remote_port(key, in6->sin6_port);
 		key_remote6(key, sk, &in6->sin6_addr);
 		return true;
 	}
 	return false;
+}
+
+/**
+ * sg_event_has_packets() - whether a socket's own packets are judged
+ * @sk: the socket
+ *
+ * Those of MPTCP and SMC leave by sockets that the kernel made inside.
+ *
+ * Return: that.
+ */
+bool sg_event_has_packets(const struct sock *sk)
+{
+	return is_inet(sk) && sk->sk_protocol != IPPROTO_MPTCP &&
+	       sk->sk_protocol != PROTOCOL_SMC;
 }
 
 /**
@@ -207,6 +291,13 @@ bool sg_event_connect(struct sg_key *key, struct sock *sk,
 		      const struct sockaddr *addr, int addr_len)
 {
 	if (!key_begin(key, sk, SOCKGATE_EVENT_CONNECT))
+		return false;
+	/*
+	 * On its way or there already: the protocol will say so.  Its packets
+	 * are judged, should another thread end it just now.
+	 */
+	if (sg_event_has_packets(sk) && sk->sk_type == SOCK_STREAM &&
+	    READ_ONCE(sk->sk_state) != TCP_CLOSE)
 		return false;
 	if (addr_len < (int)sizeof(addr->sa_family) ||
 	    !key_remote(key, sk, addr, addr_len, addr->sa_family))
@@ -226,7 +317,7 @@ bool sg_event_listen(struct sg_key *key, struct sock *sk)
 {
 	if (!key_begin(key, sk, SOCKGATE_EVENT_LISTEN))
 		return false;
-	key->family = bound_to_mapped(sk) ? AF_INET : sk->sk_family;
+	key->family = family_of(sk);
 	key_end(key, sk);
 	return true;
 }
@@ -290,6 +381,169 @@ bool sg_event_send(struct sg_key *key, struct sock *sk,
 }
 
 /**
+ * sg_event_own() - a key that says whose a socket is, and nothing else
+ * @key:  filled in
+ * @sk:   the socket
+ * @task: current, or one whose mm cannot go away under the caller
+ *
+ * Return: false if the socket is none of our business.
+ */
+bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task)
+{
+	int protocol = judged_protocol(sk);
+
+	if (!protocol || sk->sk_kern_sock || !task->mm)
+		return false;
+	memset(key, 0, sizeof(*key));
+	key->protocol = protocol;
+	key->family = family_of(sk);
+	key_local(key, sk);
+	key_socket(key, sk);
+	key_process(key, task);
+	key_exe(key, task);
+	return true;
+}
+
+/**
+ * sg_event_use() - the key of using a socket that somebody else connected
+ * @key: filled in: as if the caller had connected it itself
+ * @sk:  the socket
+ *
+ * Return: false if it has no peer, or is none of our business.
+ */
+bool sg_event_use(struct sg_key *key, struct sock *sk)
+{
+	if (!key_begin(key, sk, SOCKGATE_EVENT_CONNECT))
+		return false;
+	key->rport = inet_sk(sk)->inet_dport;
+	if (!key->rport)
+		return false;
+	key->family = family_of(sk);
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		key_remote6(key, sk, &sk->sk_v6_daddr);
+	else
+#endif
+		key_remote4(key, sk, inet_sk(sk)->inet_daddr);
+	key_end(key, sk);
+	return true;
+}
+
+/**
+ * sg_event_accepted() - the key of a connection that a listener took
+ * @key: has the owner; filled in: as if it were to listen there
+ * @sk:  the connection
+ */
+void sg_event_accepted(struct sg_key *key, const struct sock *sk)
+{
+	key->event = SOCKGATE_EVENT_LISTEN;
+	key->family = family_of(sk);
+	memset(&key->laddr, 0, sizeof(key->laddr));
+	memset(&key->raddr, 0, sizeof(key->raddr));
+	key->rport = 0;
+	key_local(key, sk);
+}
+
+static __be16 packet_port(const struct sk_buff *skb)
+{
+	__be16 ports[2], *p;
+
+	if (!skb_transport_header_was_set(skb))
+		return 0;
+	p = skb_header_pointer(skb, skb_transport_offset(skb), sizeof(ports),
+			       ports);
+	return p ? p[1] : 0;
+}
+
+/* What is really in it, whatever kind of socket sent it. */
+static u8 packet_protocol(const struct sock *sk, const struct sk_buff *skb,
+			  u8 family)
+{
+	int judged = judged_protocol(sk);
+
+	if (judged == IPPROTO_ICMP &&
+	    (family != AF_INET || ip_hdr(skb)->protocol != IPPROTO_ICMP))
+		return IPPROTO_RAW;
+	if (judged == IPPROTO_ICMPV6 &&
+	    (family != AF_INET6 || ipv6_hdr(skb)->nexthdr != IPPROTO_ICMPV6))
+		return IPPROTO_RAW;
+	return judged;
+}
+
+static bool connected_to(const struct sock *sk, const struct sg_key *key)
+{
+	if (key->protocol == IPPROTO_TCP)
+		return true;
+	if (sk->sk_state != TCP_ESTABLISHED)
+		return false;
+	if (key->family == AF_INET)
+		return inet_sk(sk)->inet_daddr == key->raddr.s6_addr32[0];
+#if IS_ENABLED(CONFIG_IPV6)
+	return ipv6_addr_equal(&sk->sk_v6_daddr, &key->raddr);
+#else
+	return false;
+#endif
+}
+
+/**
+ * sg_event_packet() - the key of a packet that leaves a socket
+ * @key:    has the owner and where the socket was bound when it was judged
+ * @sk:     the socket
+ * @skb:    the packet
+ * @family: of the packet
+ *
+ * Safe in softirqs.  The destination is what the packet says, not what a call
+ * has said before it.
+ */
+void sg_event_packet(struct sg_key *key, const struct sock *sk,
+		     const struct sk_buff *skb, u8 family)
+{
+	key->protocol = packet_protocol(sk, skb, family);
+	key->rport = remote_port(key, packet_port(skb));
+	memset(&key->raddr, 0, sizeof(key->raddr));
+	if (family == AF_INET)
+		key->raddr.s6_addr32[0] = ip_hdr(skb)->daddr;
+	else
+		key->raddr = ipv6_hdr(skb)->daddr;
+	if (key->family != family)
+		memset(&key->laddr, 0, sizeof(key->laddr));
+	key->family = family;
+	key->event = connected_to(sk, key) ? SOCKGATE_EVENT_CONNECT :
+					     SOCKGATE_EVENT_SEND;
+}
+
+/**
+ * sg_event_from() - put a packet's source into a key
+ * @key:    of a listener
+ * @skb:    a packet that it sends
+ * @family: of the packet
+ */
+void sg_event_from(struct sg_key *key, const struct sk_buff *skb, u8 family)
+{
+	key->family = family;
+	memset(&key->laddr, 0, sizeof(key->laddr));
+	if (family == AF_INET)
+		key->laddr.s6_addr32[0] = ip_hdr(skb)->saddr;
+	else
+		key->laddr = ipv6_hdr(skb)->saddr;
+}
+
+/**
+ * sg_event_by_current() - whether it is the calling process that a key names
+ * @key: with an owner
+ *
+ * Safe in the ftrace callback.
+ *
+ * Return: that.
+ */
+bool sg_event_by_current(const struct sg_key *key)
+{
+	return key->pid == (u32)task_tgid_nr(current) &&
+	       key->exec_id == current->self_exec_id &&
+	       key->start_ns == current->group_leader->start_boottime;
+}
+
+/**
  * sg_event_exe() - the file the caller runs, if it is the one in the key
  * @key: of the caller's request
  *
@@ -300,19 +554,28 @@ bool sg_event_send(struct sg_key *key, struct sock *sk,
  */
 struct file *sg_event_exe(const struct sg_key *key)
 {
-	struct sg_key now = {};
-	struct file *exe;
+	struct file *exe = sg_event_exe_of(current);
 
-	rcu_read_lock();
-	exe = sg_get_file_rcu(&current->mm->exe_file);
-	rcu_read_unlock();
-	if (!exe)
-		return NULL;
-	key_file(&now, exe);
-	if (same_file(&now, key))
+	if (!exe || sg_event_runs(key, exe))
 		return exe;
 	fput(exe);
 	return NULL;
+}
+
+/**
+ * sg_event_runs() - whether a file is still the executable in a key
+ * @key: of a request
+ * @exe: a file, or NULL
+ *
+ * Return: false if it is another, or its content changed.
+ */
+bool sg_event_runs(const struct sg_key *key, const struct file *exe)
+{
+	struct sg_key now = {};
+
+	if (exe)
+		key_file(&now, exe);
+	return same_file(&now, key);
 }
 
 /**
@@ -325,6 +588,6 @@ bool sg_event_same_exe(const struct sg_key *key)
 {
 	struct sg_key now = {};
 
-	key_exe(&now);
+	key_exe(&now, current);
 	return same_file(&now, key);
 }

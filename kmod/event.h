@@ -9,9 +9,11 @@
 
 struct file;
 struct msghdr;
+struct sk_buff;
 struct sock;
 struct sockaddr;
 struct socket;
+struct task_struct;
 
 /*
  * One event of one process on one kind of socket.  No holes, unused bytes zero:
@@ -47,7 +49,18 @@ bool sg_event_listen(struct sg_key *key, struct sock *sk);
 bool sg_event_send(struct sg_key *key, struct sock *sk,
 		   const struct msghdr *msg);
 
+bool sg_event_has_packets(const struct sock *sk);
+bool sg_event_use(struct sg_key *key, struct sock *sk);
+bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task);
+void sg_event_packet(struct sg_key *key, const struct sock *sk,
+		     const struct sk_buff *skb, u8 family);
+void sg_event_from(struct sg_key *key, const struct sk_buff *skb, u8 family);
+void sg_event_accepted(struct sg_key *key, const struct sock *sk);
+
+bool sg_event_by_current(const struct sg_key *key);
+struct file *sg_event_exe_of(struct task_struct *task);
 struct file *sg_event_exe(const struct sg_key *key);
 bool sg_event_same_exe(const struct sg_key *key);
+bool sg_event_runs(const struct sg_key *key, const struct file *exe);
 
 #endif

@@ -40,6 +40,7 @@ static struct sockgate_failure failures[__SOCKGATE_REASON_MAX] = {
 	[SOCKGATE_REASON_UNVERIFIABLE] = DENY_ROW,
 	[SOCKGATE_REASON_SERVER_AWAY] = FAILSAFE_ROW,
 	[SOCKGATE_REASON_BAD_ANSWER] = DENY_ROW,
+	[SOCKGATE_REASON_UNJUDGED] = DENY_ROW,
 };
 
 static_assert(sizeof(struct sockgate_failure) == sizeof(u32));
@@ -60,8 +61,9 @@ static DEFINE_MUTEX(sg_failsafes_lock);
 
 /*
  * Loopback, for the programs of this machine among themselves; a DHCP client
- * (RFC 2131, RFC 8415) and an ssh listener, if root's.  The agent adds the
- * configured resolvers and whatever its configuration names.
+ * (RFC 2131, RFC 8415), DNS and an ssh listener, if root's.  The agent allows DNS
+ * to the configured resolvers for everybody instead, and whatever else its
+ * configuration names.
  */
 static const struct sockgate_failsafe default_failsafes[] = {
 	{
@@ -82,6 +84,9 @@ static const struct sockgate_failsafe default_failsafes[] = {
 		.family = AF_INET6, .protocol = IPPROTO_UDP, .uid = 0,
 		.lport_min = 546, .lport_max = 546,
 		.rport_min = 547, .rport_max = 547,
+	}, {
+		.events = EVENT(CONNECT) | EVENT(SEND), .uid = 0,
+		.rport_min = 53, .rport_max = 53,
 	}, {
 		.events = EVENT(LISTEN),
 		.protocol = IPPROTO_TCP, .uid = 0,
@@ -177,7 +182,6 @@ int sg_failure_apply(enum sockgate_reason reason, const struct sg_key *key)
 		     (row.action == SOCKGATE_ACTION_FAILSAFE && listed(key));
 
 	sg_count_reason(reason);
-	sg_count(allow ? SOCKGATE_N_FAIL_ALLOW : SOCKGATE_N_FAIL_DENY);
 	return allow ? 0 : -(row.error ?: EACCES);
 }
 
@@ -261,8 +265,7 @@ static bool failsafe_valid(const struct sockgate_failsafe *f)
  * @list: from user space
  * @n:    entries in it
  *
- * Return: a list for sg_failsafes_install() or sg_failsafes_free(), or an
- * ERR_PTR of -E2BIG, -EINVAL or -ENOMEM.
+ * Return: a list for sg_failsafes_install(), or an ERR_PTR of -E2BIG, -EINVAL or -ENOMEM.
  */
 struct sg_failsafes *sg_failsafes_make(const struct sockgate_failsafe *list,
 				       size_t n)
@@ -281,15 +284,6 @@ struct sg_failsafes *sg_failsafes_make(const struct sockgate_failsafe *list,
 	new->n = n;
 	memcpy(new->entry, list, flex_array_size(new, entry, n));
 	return new;
-}
-
-/**
- * sg_failsafes_free() - drop a list that was not installed
- * @list: from sg_failsafes_make()
- */
-void sg_failsafes_free(struct sg_failsafes *list)
-{
-	kfree(list);
 }
 
 /**

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Holding a caller until there is a verdict.
+ * Holding a caller, or a packet, until there is a verdict.
  *
  * The contract: every request that was published is completed exactly once, by
  * whoever takes it out of the tables: an answer, the deadline, the end of the
@@ -10,12 +10,17 @@
  * told of it, and taken back if telling fails.
  *
  * A caller that a signal wakes leaves; the request stays until it is completed,
- * and the call, restarted, joins it again.  So neither a stop nor the freezer
- * makes a second question or a later deadline.
+ * and the call, restarted before that, joins it again.  A TCP connect goes on
+ * instead, its packet joins, and the restarted call waits for the connection as
+ * it would without us.  Who is killed takes his request with him if nobody else
+ * waits on it.
  *
- * Locking: pending_lock covers both tables, the age list, the count and
- * `closed`.  It nests inside nothing and is never taken in interrupts.  The
- * tables own one reference of each request, every waiting caller one.
+ * No user may have more than a share of the table, but for root.
+ *
+ * Locking: pending_lock covers both tables, the age list, the count, the lists
+ * of packets and `closed`.  It nests inside nothing and is taken with bottom
+ * halves off, since packets leave in softirqs.  The tables own one reference of
+ * each request, every waiting caller one.
  */
 #include <linux/completion.h>
 #include <linux/file.h>
@@ -36,10 +41,14 @@
 #include "cache.h"
 #include "count.h"
 #include "hold.h"
+#include "park.h"
 #include "request.h"
 #include "upcall.h"
 
-#define TABLE_BITS 10
+#define TABLE_BITS	10
+#define USER_BITS	10
+#define USER_SLOTS	BIT(USER_BITS)
+#define USER_SHARE	4	/* of the table, as a fraction */
 
 static DEFINE_HASHTABLE(by_key, TABLE_BITS);
 static DEFINE_HASHTABLE(by_id, TABLE_BITS);
@@ -47,6 +56,7 @@ static LIST_HEAD(by_age);
 static DEFINE_SPINLOCK(pending_lock);
 static u64 last_id;
 static u32 pending;
+static u32 pending_of[USER_SLOTS];	/* by a hash of the user */
 static bool closed = true;
 static bool reaper_armed;
 static unsigned long reaper_due;	/* jiffies, if armed */
@@ -72,19 +82,42 @@ static void request_put(struct sg_request *req)
 	kfree(req);
 }
 
-static struct sg_request *request_new(const struct sg_key *key)
+static struct sg_request *request_new(const struct sg_key *key, gfp_t gfp)
 {
-	struct sg_request *req = kzalloc(sizeof(*req), GFP_KERNEL | __GFP_NOWARN);
+	struct sg_request *req = kzalloc(sizeof(*req), gfp | __GFP_NOWARN);
 
 	if (!req)
 		return NULL;
 	refcount_set(&req->refs, 2);	/* the tables' and ours */
 	req->key = *key;
+	req->verdict = sg_verdict_fail(SOCKGATE_REASON_BAD_ANSWER);
+	init_completion(&req->done);
+	INIT_LIST_HEAD(&req->packets);
+	return req;
+}
+
+static struct sg_request *request_of_caller(const struct sg_key *key)
+{
+	struct sg_request *req = request_new(key, GFP_KERNEL);
+
+	if (!req)
+		return NULL;
 	req->exe = sg_event_exe(key);
 	req->tid = task_pid_nr(current);
-	req->verdict = sg_verdict_fail(SOCKGATE_REASON_BAD_ANSWER);
 	get_task_comm(req->comm, current);
-	init_completion(&req->done);
+	return req;
+}
+
+/* Nobody calls: @exe is what the socket's owner ran. */
+static struct sg_request *request_of_packet(const struct sg_key *key,
+					    struct file *exe)
+{
+	struct sg_request *req = request_new(key, GFP_ATOMIC);
+
+	if (!req)
+		return NULL;
+	req->exe = exe ? get_file(exe) : NULL;
+	req->tid = key->pid;
 	return req;
 }
 
@@ -97,6 +130,20 @@ static struct sg_request *find_key(const struct sg_key *key, u32 hash)
 		if (!memcmp(&req->key, key, sizeof(*key)))
 			return req;
 	return NULL;
+}
+
+/* Users that fall together share a share. */
+static u32 *pending_of_user(u32 uid)
+{
+	lockdep_assert_held(&pending_lock);
+	return &pending_of[hash_32(uid ^ hash_seed, USER_BITS)];
+}
+
+static bool full(u32 uid)
+{
+	if (pending >= limit)
+		return true;
+	return uid && *pending_of_user(uid) >= DIV_ROUND_UP(limit, USER_SHARE);
 }
 
 static struct sg_request *find_id(u64 id)
@@ -132,6 +179,7 @@ static void publish(struct sg_request *req, u32 hash)
 	hash_add(by_id, &req->id_node, req->id);
 	list_add_tail(&req->age, &by_age);
 	WRITE_ONCE(pending, pending + 1);
+	*pending_of_user(req->key.uid) += 1;
 	arm_reaper(req->deadline);
 }
 
@@ -143,6 +191,7 @@ static void take(struct sg_request *req)
 	hash_del(&req->id_node);
 	list_del_init(&req->age);
 	WRITE_ONCE(pending, pending - 1);
+	*pending_of_user(req->key.uid) -= 1;
 }
 
 static bool taken(const struct sg_request *req)
@@ -151,10 +200,25 @@ static bool taken(const struct sg_request *req)
 	return list_empty(&req->age);
 }
 
+/* Once taken out, nobody adds to the packets any more. */
+static void release_packets(struct sg_request *req)
+{
+	const struct sg_verdict changed =
+		sg_verdict_fail(SOCKGATE_REASON_CHANGED);
+	const struct sg_verdict *verdict = &req->verdict;
+
+	if (list_empty(&req->packets))
+		return;
+	if (!sg_event_runs(&req->key, req->exe))
+		verdict = &changed;
+	sg_park_release(&req->packets, &req->key, verdict);
+}
+
 static void finish(struct sg_request *req, const struct sg_verdict *verdict)
 {
 	req->verdict = *verdict;
 	complete_all(&req->done);
+	release_packets(req);
 	request_put(req);
 }
 
@@ -168,42 +232,67 @@ static void finish_list(struct list_head *list, enum sockgate_reason reason)
 }
 
 /*
- * Joins the request that asks the same, or publishes ours.  Returns the reason
- * why there is none, with *@reqp the request to wait on and *@ask whether it
- * still has to be sent.
+ * The request that asks the same as @mine, or @mine, now published.  Otherwise
+ * NULL, and *@verdict says why: it came meanwhile (an answer is in the cache
+ * before its request leaves the table), or there is none to be had.
  */
-static enum sockgate_reason join(const struct sg_key *key,
-				 struct sg_request **reqp, bool *ask)
+static struct sg_request *find_or_publish(struct sg_request *mine,
+					  struct sg_verdict *verdict)
 {
-	enum sockgate_reason reason = SOCKGATE_REASON_UNSPEC;
-	struct sg_request *mine, *req;
-	u32 hash = key_hash(key);
+	u32 hash = key_hash(&mine->key);
+	struct sg_request *req;
 
-	mine = request_new(key);
-	if (!mine)
-		return SOCKGATE_REASON_NO_MEMORY;
-
-	spin_lock(&pending_lock);
-	req = find_key(key, hash);
-	if (req) {
-		refcount_inc(&req->refs);
-	} else if (closed) {
-		reason = SOCKGATE_REASON_UNLOAD;
-	} else if (pending >= limit) {
-		reason = SOCKGATE_REASON_TABLE_FULL;
-	} else {
-		publish(mine, hash);
-		req = mine;
+	lockdep_assert_held(&pending_lock);
+	req = find_key(&mine->key, hash);
+	if (req)
+		return req;
+	if (sg_cache_lookup(&mine->key, verdict))
+		return NULL;
+	if (closed) {
+		*verdict = sg_verdict_fail(SOCKGATE_REASON_UNLOAD);
+		return NULL;
 	}
-	spin_unlock(&pending_lock);
+	if (full(mine->key.uid)) {
+		*verdict = sg_verdict_fail(SOCKGATE_REASON_TABLE_FULL);
+		return NULL;
+	}
+	publish(mine, hash);
+	return mine;
+}
+
+/* A request that was never published. */
+static void request_drop(struct sg_request *mine)
+{
+	refcount_set(&mine->refs, 1);
+	request_put(mine);
+}
+
+/*
+ * The request to wait on, and whether it still has to be sent; or NULL and a
+ * verdict.
+ */
+static struct sg_request *join(const struct sg_key *key, bool *ask,
+			       struct sg_verdict *verdict)
+{
+	struct sg_request *mine, *req;
+
+	mine = request_of_caller(key);
+	if (!mine) {
+		*verdict = sg_verdict_fail(SOCKGATE_REASON_NO_MEMORY);
+		return NULL;
+	}
+	spin_lock_bh(&pending_lock);
+	req = find_or_publish(mine, verdict);
+	if (req)
+		req->n_callers++;
+	if (req && req != mine)
+		refcount_inc(&req->refs);
+	spin_unlock_bh(&pending_lock);
 
 	*ask = req == mine;
-	*reqp = req;
-	if (!*ask) {
-		refcount_set(&mine->refs, 1);
-		request_put(mine);
-	}
-	return reason;
+	if (!*ask)
+		request_drop(mine);
+	return req;
 }
 
 static void fail_one(struct sg_request *req, enum sockgate_reason reason)
@@ -211,23 +300,41 @@ static void fail_one(struct sg_request *req, enum sockgate_reason reason)
 	const struct sg_verdict verdict = sg_verdict_fail(reason);
 	bool won;
 
-	spin_lock(&pending_lock);
+	spin_lock_bh(&pending_lock);
 	won = !taken(req);
 	if (won)
 		take(req);
-	spin_unlock(&pending_lock);
+	spin_unlock_bh(&pending_lock);
 	if (won)
 		finish(req, &verdict);
 }
 
-static void ask(struct sg_request *req)
+static void ask(struct sg_request *req, gfp_t gfp)
 {
 	enum sockgate_reason reason;
 
 	sg_count(SOCKGATE_N_ASKED);
-	reason = sg_upcall_ask(req);
+	reason = sg_upcall_ask(req, gfp);
 	if (reason != SOCKGATE_REASON_UNSPEC)
 		fail_one(req, reason);
+}
+
+/* Who is killed will not call again: his question is of use to nobody. */
+static void stop_waiting(struct sg_request *req)
+{
+	const struct sg_verdict verdict =
+		sg_verdict_fail(SOCKGATE_REASON_AGENT_GONE);
+	bool won;
+
+	spin_lock_bh(&pending_lock);
+	req->n_callers--;
+	won = fatal_signal_pending(current) && !req->n_callers &&
+	      !req->n_packets && !taken(req);
+	if (won)
+		take(req);
+	spin_unlock_bh(&pending_lock);
+	if (won)
+		finish(req, &verdict);
 }
 
 /*
@@ -236,7 +343,7 @@ static void ask(struct sg_request *req)
  */
 static int wait(struct sg_request *req, const struct sock *sk)
 {
-	long timeout = sk->sk_sndtimeo ?: MAX_SCHEDULE_TIMEOUT;
+	long timeout = READ_ONCE(sk->sk_sndtimeo) ?: MAX_SCHEDULE_TIMEOUT;
 	long left;
 
 	if (current->flags & PF_IO_WORKER)
@@ -247,6 +354,7 @@ static int wait(struct sg_request *req, const struct sock *sk)
 	if (left > 0)
 		return 0;
 	sg_count(SOCKGATE_N_INTERRUPTED);
+	stop_waiting(req);
 	return left ? sock_intr_errno(timeout) : -EAGAIN;
 }
 
@@ -263,18 +371,15 @@ static int wait(struct sg_request *req, const struct sock *sk)
 int sg_hold(const struct sg_key *key, const struct sock *sk,
 	    struct sg_verdict *verdict)
 {
-	enum sockgate_reason reason;
 	struct sg_request *req;
 	bool first;
 	int err;
 
-	reason = join(key, &req, &first);
-	if (reason != SOCKGATE_REASON_UNSPEC) {
-		*verdict = sg_verdict_fail(reason);
+	req = join(key, &first, verdict);
+	if (!req)
 		return 0;
-	}
 	if (first)
-		ask(req);
+		ask(req, GFP_KERNEL);
 	else
 		sg_count(SOCKGATE_N_JOINED);
 	err = wait(req, sk);
@@ -283,6 +388,57 @@ int sg_hold(const struct sg_key *key, const struct sock *sk,
 			   sg_verdict_fail(SOCKGATE_REASON_CHANGED);
 	request_put(req);
 	return err;
+}
+
+static bool add_packet(struct sg_request *req, struct sg_parked *packet)
+{
+	lockdep_assert_held(&pending_lock);
+	if (req->n_packets >= SG_PACKETS_MAX)
+		return false;
+	list_add_tail(&packet->node, &req->packets);
+	req->n_packets++;
+	return true;
+}
+
+/**
+ * sg_hold_packet() - let a packet wait for the verdict on an event
+ * @key:     of the event
+ * @exe:     what the socket's owner runs, or NULL
+ * @packet:  is ours from here, if it waits
+ * @verdict: filled in if it need not, or cannot, wait
+ *
+ * In softirqs too.
+ *
+ * Return: whether it waits.
+ */
+bool sg_hold_packet(const struct sg_key *key, struct file *exe,
+		    struct sg_parked *packet, struct sg_verdict *verdict)
+{
+	struct sg_request *mine, *req;
+	bool waits = false;
+
+	mine = request_of_packet(key, exe);
+	if (!mine) {
+		*verdict = sg_verdict_fail(SOCKGATE_REASON_NO_MEMORY);
+		return false;
+	}
+	spin_lock_bh(&pending_lock);
+	req = find_or_publish(mine, verdict);
+	if (req)
+		waits = add_packet(req, packet);
+	if (req && !waits)
+		*verdict = sg_verdict_fail(SOCKGATE_REASON_TABLE_FULL);
+	spin_unlock_bh(&pending_lock);
+
+	if (req != mine) {
+		request_drop(mine);
+		if (waits)
+			sg_count(SOCKGATE_N_JOINED);
+		return waits;
+	}
+	ask(mine, GFP_ATOMIC);
+	request_put(mine);
+	return true;
 }
 
 /**
@@ -300,23 +456,33 @@ bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
 		    u32 generation)
 {
 	struct sg_request *req;
+	bool won = false;
 
-	spin_lock(&pending_lock);
+	spin_lock_bh(&pending_lock);
 	req = find_id(id);
 	if (req)
-		take(req);
-	spin_unlock(&pending_lock);
-	if (!req) {
-		sg_count(SOCKGATE_N_LATE);
-		return false;
-	}
-	/* Before anybody wakes, so that the next caller finds it. */
+		refcount_inc(&req->refs);
+	spin_unlock_bh(&pending_lock);
+	if (!req)
+		goto late;
+	/* First, so that whoever no longer finds the request finds this. */
 	if (verdict->action != SOCKGATE_ACTION_FAIL)
 		sg_cache_add(&req->key, fields, verdict, lifetime_ms,
 			     generation);
-	sg_count(SOCKGATE_N_ANSWERED);
-	finish(req, verdict);
-	return true;
+	spin_lock_bh(&pending_lock);
+	won = !taken(req);
+	if (won)
+		take(req);
+	spin_unlock_bh(&pending_lock);
+	if (won) {
+		sg_count(SOCKGATE_N_ANSWERED);
+		finish(req, verdict);
+	}
+	request_put(req);
+late:
+	if (!won)
+		sg_count(SOCKGATE_N_LATE);
+	return won;
 }
 
 /* The list is not in order of deadline once the deadline was changed. */
@@ -326,7 +492,7 @@ static void reap(struct work_struct *work)
 	unsigned long now = jiffies;
 	LIST_HEAD(late);
 
-	spin_lock(&pending_lock);
+	spin_lock_bh(&pending_lock);
 	reaper_armed = false;
 	list_for_each_entry_safe(req, next, &by_age, age) {
 		if (time_before(now, req->deadline)) {
@@ -336,7 +502,7 @@ static void reap(struct work_struct *work)
 		take(req);
 		list_add_tail(&req->taken_node, &late);
 	}
-	spin_unlock(&pending_lock);
+	spin_unlock_bh(&pending_lock);
 	finish_list(&late, SOCKGATE_REASON_DEADLINE);
 }
 
@@ -350,14 +516,14 @@ void sg_hold_fail_asked(u32 portid, enum sockgate_reason reason)
 	struct sg_request *req, *next;
 	LIST_HEAD(lost);
 
-	spin_lock(&pending_lock);
+	spin_lock_bh(&pending_lock);
 	list_for_each_entry_safe(req, next, &by_age, age) {
 		if (portid && READ_ONCE(req->portid) != portid)
 			continue;
 		take(req);
 		list_add_tail(&req->taken_node, &lost);
 	}
-	spin_unlock(&pending_lock);
+	spin_unlock_bh(&pending_lock);
 	finish_list(&lost, reason);
 }
 
@@ -372,11 +538,11 @@ struct file *sg_hold_exe(u64 id)
 	struct sg_request *req;
 	struct file *exe = NULL;
 
-	spin_lock(&pending_lock);
+	spin_lock_bh(&pending_lock);
 	req = find_id(id);
 	if (req && req->exe)
 		exe = get_file(req->exe);
-	spin_unlock(&pending_lock);
+	spin_unlock_bh(&pending_lock);
 	return exe;
 }
 
@@ -405,9 +571,9 @@ u32 sg_hold_deadline(void)
  */
 void sg_hold_set_limit(u32 to)
 {
-	spin_lock(&pending_lock);
+	spin_lock_bh(&pending_lock);
 	limit = to;
-	spin_unlock(&pending_lock);
+	spin_unlock_bh(&pending_lock);
 }
 
 /**
@@ -430,11 +596,10 @@ u32 sg_hold_pending(void)
 	return READ_ONCE(pending);
 }
 
-int __init sg_hold_init(void)
+void __init sg_hold_init(void)
 {
 	hash_seed = get_random_u32();
 	closed = false;
-	return 0;
 }
 
 /**
@@ -442,9 +607,9 @@ int __init sg_hold_init(void)
  */
 void sg_hold_close(void)
 {
-	spin_lock(&pending_lock);
+	spin_lock_bh(&pending_lock);
 	closed = true;
-	spin_unlock(&pending_lock);
+	spin_unlock_bh(&pending_lock);
 	sg_hold_fail_asked(0, SOCKGATE_REASON_UNLOAD);
 	cancel_delayed_work_sync(&reaper);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Callers that wait for a verdict. */
+/* Callers, and packets, that wait for a verdict. */
 #ifndef SOCKGATE_HOLD_H
 #define SOCKGATE_HOLD_H
 
@@ -10,18 +10,21 @@
 #define SG_DEADLINE_LIMIT	100000U	/* below the hung-task detector's 120 s */
 #define SG_PENDING_DEFAULT	4096U
 #define SG_PENDING_LIMIT	65536U
+#define SG_PACKETS_MAX		64U	/* that wait on one request */
 
 struct file;
-struct sk_buff;
+struct sg_parked;
 struct sock;
-struct sg_request;
 
-int sg_hold_init(void);
+void sg_hold_init(void);
 void sg_hold_close(void);
 void sg_hold_exit(void);
 
 int sg_hold(const struct sg_key *key, const struct sock *sk,
 	    struct sg_verdict *verdict);
+
+bool sg_hold_packet(const struct sg_key *key, struct file *exe,
+		    struct sg_parked *packet, struct sg_verdict *verdict);
 
 bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
 		    const struct sg_fields *fields, u32 lifetime_ms,

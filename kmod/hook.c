@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All interception.  One ftrace_ops stands at the entries of the
- * security_socket_*() functions.  Its callback looks the verdict up; only a call
- * that is not known to be allowed is sent to a judged_*() function instead, which
- * may sleep, and which then enters the original past its fentry site.
+ * All interception of calls (packet.c has that of packets).  One ftrace_ops
+ * stands at the entries of security_*() functions.  Its callback looks the
+ * verdict up; only a call that is not known to be allowed is sent to a judged_*()
+ * function instead, which may sleep, and which then enters the original past its
+ * fentry site.  noted_*() functions only keep the sockets' records, in softirqs
+ * too.
  *
  * Why this and not an LSM or kprobes, and what was measured: docs/ARCHITECTURE.
  *
@@ -16,11 +18,15 @@
  *
  * Unloading: `closing` makes the callback pass everything; sg_hold_close() lets
  * the held go; the ops goes; synchronize_rcu_tasks() waits for whoever was sent
- * to a judged_*() function and has not counted itself in; `inside` falls to
- * zero; and once more for those between counting out and returning.
+ * to one of our functions and has not counted itself in; `inside` falls to
+ * zero; and once more for those between counting out and returning.  What
+ * softirqs do, synchronize_rcu() waits for.
  */
 #include <linux/atomic.h>
 #include <linux/build_bug.h>
+#include <linux/delay.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/linkage.h>
@@ -28,8 +34,11 @@
 #include <linux/objtool.h>
 #include <linux/rcupdate.h>
 #include <linux/rcupdate_wait.h>
+#include <linux/sched.h>
 #include <linux/socket.h>
-#include <linux/wait.h>
+#include <net/inet_sock.h>
+#include <net/sock.h>
+#include <net/tcp_states.h>
 
 #include "agent.h"
 #include "compat/compat.h"
@@ -38,9 +47,9 @@
 #include "failure.h"
 #include "hook.h"
 #include "judge.h"
+#include "sock.h"
 
 static atomic_t inside = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(outside);
 static bool closing;
 
 asmlinkage int sg_original_connect(struct socket *sock, struct sockaddr *addr,
@@ -48,6 +57,12 @@ asmlinkage int sg_original_connect(struct socket *sock, struct sockaddr *addr,
 asmlinkage int sg_original_listen(struct socket *sock, int backlog);
 asmlinkage int sg_original_sendmsg(struct socket *sock, struct msghdr *msg,
 				   int size);
+asmlinkage int sg_original_recvmsg(struct socket *sock, struct msghdr *msg,
+				   int size, int flags);
+asmlinkage int sg_original_create(struct socket *sock, int family, int type,
+				  int protocol, int kern);
+asmlinkage void sg_original_clone(const struct sock *sk, struct sock *newsk);
+asmlinkage void sg_original_free(struct sock *sk);
 
 unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 
@@ -55,6 +70,10 @@ unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 STACK_FRAME_NON_STANDARD(sg_original_connect);
 STACK_FRAME_NON_STANDARD(sg_original_listen);
 STACK_FRAME_NON_STANDARD(sg_original_sendmsg);
+STACK_FRAME_NON_STANDARD(sg_original_recvmsg);
+STACK_FRAME_NON_STANDARD(sg_original_create);
+STACK_FRAME_NON_STANDARD(sg_original_clone);
+STACK_FRAME_NON_STANDARD(sg_original_free);
 
 #define ORIGINAL(name, index) \
 	asm(".pushsection .text\n" \
@@ -68,8 +87,14 @@ STACK_FRAME_NON_STANDARD(sg_original_sendmsg);
 ORIGINAL(connect, 0);
 ORIGINAL(listen, 1);
 ORIGINAL(sendmsg, 2);
+ORIGINAL(recvmsg, 3);
+ORIGINAL(create, 4);
+ORIGINAL(clone, 5);
+ORIGINAL(free, 6);
 static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
-	      SOCKGATE_HOOK_SENDMSG == 2 && __SOCKGATE_HOOK_MAX == 3);
+	      SOCKGATE_HOOK_SENDMSG == 2 && SOCKGATE_HOOK_RECVMSG == 3 &&
+	      SOCKGATE_HOOK_CREATE == 4 && SOCKGATE_HOOK_CLONE == 5 &&
+	      SOCKGATE_HOOK_FREE == 6 && __SOCKGATE_HOOK_MAX == 7);
 
 static void enter(void)
 {
@@ -78,8 +103,36 @@ static void enter(void)
 
 static void leave(void)
 {
-	if (atomic_dec_and_test(&inside))
-		wake_up(&outside);
+	atomic_dec(&inside);
+}
+
+/*
+ * A caller that holds locks which others need must not wait for long: one that
+ * submits to a ring of io_uring, its workers, and the thread that polls for
+ * submissions.
+ */
+static bool in_ring(void)
+{
+#ifdef CONFIG_IO_URING
+	if (current->io_uring)
+		return true;
+#endif
+	return current->flags & PF_IO_WORKER;
+}
+
+/* Who must not wait goes on, and his packet waits instead. */
+static bool may_wait(const struct socket *sock)
+{
+	if (sock->file && (sock->file->f_flags & O_NONBLOCK))
+		return false;
+	return !in_ring();
+}
+
+/* A limit of time is the protocol's to keep: it goes on when connect() ends. */
+static bool may_wait_to_connect(const struct socket *sock)
+{
+	return may_wait(sock) &&
+	       READ_ONCE(sock->sk->sk_sndtimeo) == MAX_SCHEDULE_TIMEOUT;
 }
 
 static noinline int judged_connect(struct socket *sock, struct sockaddr *addr,
@@ -90,30 +143,89 @@ static noinline int judged_connect(struct socket *sock, struct sockaddr *addr,
 
 	enter();
 	if (sg_event_connect(&key, sock->sk, addr, addr_len))
-		err = sg_judge(&key, sock->sk);
+		err = sg_judge(&key, sock->sk, may_wait_to_connect(sock));
 	if (!err)
 		err = sg_original_connect(sock, addr, addr_len);
 	leave();
 	return err;
 }
 
+/*
+ * listen() on a socket without a port chooses one.  It is chosen before it is
+ * judged, or another thread could bind() meanwhile to one that was not.
+ */
+static int choose_port(struct sock *sk)
+{
+	int err = 0;
+
+	if (sk->sk_protocol != IPPROTO_TCP || inet_sk(sk)->inet_num)
+		return 0;
+	lock_sock(sk);
+	if (!inet_sk(sk)->inet_num && sk->sk_state == TCP_CLOSE) {
+		err = sk->sk_prot->get_port(sk, 0);
+		inet_sk(sk)->inet_sport = htons(inet_sk(sk)->inet_num);
+	}
+	release_sock(sk);
+	return err ? -EADDRINUSE : 0;
+}
+
 static noinline int judged_listen(struct socket *sock, int backlog)
 {
-	struct sg_key key, now;
+	struct sg_key key;
 	int err = 0;
 
 	enter();
 	if (sg_event_listen(&key, sock->sk)) {
-		err = sg_judge(&key, sock->sk);
-		/* Another thread may have bound it while we were held. */
-		if (!err && sg_event_listen(&now, sock->sk) &&
-		    memcmp(&now, &key, sizeof(key)))
-			err = sg_failure_apply(SOCKGATE_REASON_CHANGED, &key);
+		err = choose_port(sock->sk);
+		if (!err && sg_event_listen(&key, sock->sk))
+			err = sg_judge(&key, sock->sk, !in_ring());
 	}
 	if (!err)
 		err = sg_original_listen(sock, backlog);
 	leave();
 	return err;
+}
+
+static void begin_record(struct sock *sk)
+{
+	struct sg_sock *rec;
+	struct sg_key owner;
+	struct file *exe;
+
+	if (!sg_event_own(&owner, sk, current))
+		return;
+	exe = sg_event_exe(&owner);
+	/* Whatever had its memory before. */
+	sg_sock_drop(sk);
+	rec = sg_sock_add(sk, &owner, exe, GFP_KERNEL);
+	if (rec && sg_agent_is_current())
+		WRITE_ONCE(rec->exempt, true);
+	if (exe)
+		fput(exe);
+}
+
+/*
+ * A socket that another process made: inherited or received.  Whoever runs
+ * another program than its owner needs a verdict of his own.
+ */
+static int use(struct socket *sock)
+{
+	struct sg_sock *rec = sg_sock_find(sock->sk);
+	struct sg_key key;
+
+	if (!rec) {
+		begin_record(sock->sk);
+		return 0;
+	}
+	if (!sg_event_own(&key, sock->sk, current) || sg_sock_adopt(rec, &key))
+		return 0;
+	if (READ_ONCE(rec->accepted)) {
+		sg_event_accepted(&key, sock->sk);
+	} else if (!sg_event_use(&key, sock->sk)) {
+		sg_sock_own(rec, &key);
+		return 0;
+	}
+	return sg_judge(&key, sock->sk, true);
 }
 
 static noinline int judged_sendmsg(struct socket *sock, struct msghdr *msg,
@@ -124,21 +236,69 @@ static noinline int judged_sendmsg(struct socket *sock, struct msghdr *msg,
 
 	enter();
 	if (sg_event_send(&key, sock->sk, msg))
-		err = sg_judge(&key, sock->sk);
+		err = sg_judge(&key, sock->sk, may_wait(sock) &&
+			       !(msg->msg_flags & MSG_DONTWAIT));
+	else
+		err = use(sock);
 	if (!err)
 		err = sg_original_sendmsg(sock, msg, size);
 	leave();
 	return err;
 }
 
+static noinline int judged_recvmsg(struct socket *sock, struct msghdr *msg,
+				   int size, int flags)
+{
+	int err;
+
+	enter();
+	err = use(sock);
+	if (!err)
+		err = sg_original_recvmsg(sock, msg, size, flags);
+	leave();
+	return err;
+}
+
+static noinline int noted_create(struct socket *sock, int family, int type,
+				 int protocol, int kern)
+{
+	int err;
+
+	enter();
+	begin_record(sock->sk);
+	err = sg_original_create(sock, family, type, protocol, kern);
+	leave();
+	return err;
+}
+
+static noinline void noted_clone(const struct sock *sk, struct sock *newsk)
+{
+	enter();
+	sg_sock_inherit(sk, newsk);
+	sg_original_clone(sk, newsk);
+	leave();
+}
+
+static noinline void noted_free(struct sock *sk)
+{
+	enter();
+	sg_sock_drop(sk);
+	sg_original_free(sk);
+	leave();
+}
+
 static struct hook {
 	const char *function;
-	void *judged;
+	void *instead;
 	unsigned long ip;	/* of the fentry site; 0: not called yet */
 } hooks[__SOCKGATE_HOOK_MAX] = {
 	[SOCKGATE_HOOK_CONNECT] = { "security_socket_connect", judged_connect },
 	[SOCKGATE_HOOK_LISTEN] = { "security_socket_listen", judged_listen },
 	[SOCKGATE_HOOK_SENDMSG] = { "security_socket_sendmsg", judged_sendmsg },
+	[SOCKGATE_HOOK_RECVMSG] = { "security_socket_recvmsg", judged_recvmsg },
+	[SOCKGATE_HOOK_CREATE] = { "security_socket_post_create", noted_create },
+	[SOCKGATE_HOOK_CLONE] = { "security_sk_clone", noted_clone },
+	[SOCKGATE_HOOK_FREE] = { "security_sk_free", noted_free },
 };
 
 /* The first call of each; two CPUs may do it at once, to the same effect. */
@@ -156,6 +316,7 @@ static notrace int learn(unsigned long ip)
 		smp_store_release(&hooks[i].ip, ip);
 		return i;
 	}
+	pr_err_once("cannot tell what is hooked at %s\n", name);
 	return -1;
 }
 
@@ -170,42 +331,96 @@ static notrace int hook_at(unsigned long ip)
 	return learn(ip);
 }
 
+static notrace void *argument(struct ftrace_regs *fregs, int n)
+{
+	return (void *)ftrace_regs_get_argument(fregs, n);
+}
+
+static notrace bool concerns(int family)
+{
+	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
+}
+
 static notrace bool event_of(int hook, struct ftrace_regs *fregs,
 			     struct sg_key *key, struct sock *sk)
 {
 	switch (hook) {
 	case SOCKGATE_HOOK_CONNECT:
-		return sg_event_connect(key, sk,
-					(void *)ftrace_regs_get_argument(fregs, 1),
-					ftrace_regs_get_argument(fregs, 2));
+		return sg_event_connect(key, sk, argument(fregs, 1),
+					(long)argument(fregs, 2));
 	case SOCKGATE_HOOK_LISTEN:
 		return sg_event_listen(key, sk);
 	case SOCKGATE_HOOK_SENDMSG:
-		return sg_event_send(key, sk,
-				     (void *)ftrace_regs_get_argument(fregs, 1));
+		return sg_event_send(key, sk, argument(fregs, 1));
 	}
 	return false;
+}
+
+/* The agent is never held, nor are its packets. */
+static notrace void exempt(struct sg_sock *rec)
+{
+	if (rec)
+		WRITE_ONCE(rec->exempt, true);
+	sg_count(SOCKGATE_N_EXEMPT);
+}
+
+/* A call that names no remote: is it the owner's? */
+static notrace bool passes_as_owner(const struct sock *sk,
+				    const struct sg_sock *rec)
+{
+	if (!current->mm || sk->sk_kern_sock)
+		return true;
+	return rec && sg_event_by_current(&rec->owner);
+}
+
+static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
+{
+	struct sg_sock *rec;
+	struct sg_key key;
+
+	if (!sk || !concerns(sk->sk_family))
+		return true;
+	rec = sg_sock_find(sk);
+	if (!event_of(hook, fregs, &key, sk)) {
+		if (hook != SOCKGATE_HOOK_SENDMSG && hook != SOCKGATE_HOOK_RECVMSG)
+			return true;
+		return passes_as_owner(sk, rec);
+	}
+	if (sg_agent_is_current()) {
+		exempt(rec);
+		return true;
+	}
+	if (!rec || !sg_sock_owned_by(rec, &key))
+		return false;
+	/* Without a port it chooses one; see choose_port(). */
+	if (hook == SOCKGATE_HOOK_LISTEN && !key.lport)
+		return false;
+	return sg_judge_at_once(&key, sk, rec);
+}
+
+static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
+{
+	switch (hook) {
+	case SOCKGATE_HOOK_CREATE:
+		return !concerns((long)argument(fregs, 1)) || argument(fregs, 4);
+	case SOCKGATE_HOOK_CLONE:
+	case SOCKGATE_HOOK_FREE:
+		return !sg_sock_find(argument(fregs, 0));
+	}
+	return passes(hook, fregs, ((struct socket *)argument(fregs, 0))->sk);
 }
 
 static notrace void callback(unsigned long ip, unsigned long parent_ip,
 			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	struct socket *sock = (void *)ftrace_regs_get_argument(fregs, 0);
 	int hook = hook_at(ip);
-	struct sg_key key;
 
 	if (hook < 0 || READ_ONCE(closing))
 		return;
 	sg_count_hook(hook);
-	if (!event_of(hook, fregs, &key, sock->sk))
-		return;
-	if (sg_agent_is_current()) {
-		sg_count(SOCKGATE_N_EXEMPT);
-		return;
-	}
-	if (!sg_judge_at_once(&key, sock->sk))
+	if (!passes_hook(hook, fregs))
 		ftrace_regs_set_instruction_pointer(fregs,
-						    (unsigned long)hooks[hook].judged);
+						    (unsigned long)hooks[hook].instead);
 }
 
 static struct ftrace_ops ops = {
@@ -243,10 +458,9 @@ int __init sg_hook_init(void)
 	if (!err) {
 		err = register_ftrace_function(&ops);
 		if (err == -EBUSY)
-			pr_err("another user of ftrace redirects one of our functions\n");
+			pr_err("ftrace is busy: kernel.ftrace_enabled is 0, or another user redirects one of our functions\n");
 		else if (err)
-			pr_err("ftrace refused: error %d; is kernel.ftrace_enabled 1?\n",
-			       err);
+			pr_err("ftrace refused: error %d\n", err);
 	}
 	if (err)
 		ftrace_free_filter(&ops);
@@ -270,10 +484,15 @@ void sg_hook_exit(void)
 {
 	int err = unregister_ftrace_function(&ops);
 
-	if (err)
-		pr_err("ftrace would not let go: error %d\n", err);
+	/* ftrace has given up on this machine, and still calls us. */
+	while (WARN_ONCE(err, "ftrace would not let go: error %d\n", err))
+		ssleep(60);
 	ftrace_free_filter(&ops);
 	synchronize_rcu_tasks();
-	wait_event(outside, !atomic_read(&inside));
+	synchronize_rcu();
+	/* Nobody wakes us: a wake-up would be code of ours after the count. */
+	while (atomic_read(&inside))
+		msleep(20);
 	synchronize_rcu_tasks();
+	synchronize_rcu();
 }

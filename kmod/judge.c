@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/sched/signal.h>
+#include <net/sock.h>
+
 #include "agent.h"
 #include "cache.h"
 #include "count.h"
@@ -6,74 +9,182 @@
 #include "hold.h"
 #include "judge.h"
 #include "mark.h"
+#include "sock.h"
+
+static void permit(struct sock *sk, struct sg_sock *rec,
+		   const struct sg_key *key, u32 tag, enum sg_grant how)
+{
+	if (rec)
+		sg_sock_grant(rec, key, tag, how);
+	sg_mark_set(sk, tag);
+}
 
 /**
  * sg_judge_at_once() - let an event through if it is known to be allowed
  * @key: of the event
  * @sk:  the socket, which gets the verdict's tag
+ * @rec: its record, which gets the grant; owned by the caller
  *
  * Safe in the ftrace callback: does not sleep, takes no lock.
  *
  * Return: false if sg_judge() has to look at it.
  */
-bool sg_judge_at_once(const struct sg_key *key, struct sock *sk)
+bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
+		      struct sg_sock *rec)
 {
 	struct sg_verdict verdict;
 
-	if (!sg_cache_lookup(key, &verdict) ||
-	    verdict.action != SOCKGATE_ACTION_ALLOW)
+	if (sg_cache_lookup(key, &verdict)) {
+		if (verdict.action != SOCKGATE_ACTION_ALLOW)
+			return false;
+		permit(sk, rec, key, verdict.tag, SG_GRANT_VERDICT);
+	} else if (key->event == SOCKGATE_EVENT_LISTEN ||
+		   sg_sock_granted(rec, key) != SG_GRANT_VERDICT) {
 		return false;
-	sg_mark_set(sk, verdict.tag);
+	}
 	sg_count(SOCKGATE_N_HIT_ALLOW);
 	return true;
 }
 
-/* Let through without a verdict: what an earlier one said of it is past. */
-static int fail(enum sockgate_reason reason, const struct sg_key *key,
-		struct sock *sk)
+/* What lets a packet through without a verdict is void once one can be had. */
+static enum sg_grant grant_of_failure(void)
+{
+	return sg_agent_present() ? SG_GRANT_FAILURE : SG_GRANT_NO_AGENT;
+}
+
+static int fail(struct sock *sk, struct sg_sock *rec, const struct sg_key *key,
+		enum sockgate_reason reason)
 {
 	int err = sg_failure_apply(reason, key);
 
+	/* What an earlier verdict said of the socket is past. */
 	if (!err)
-		sg_mark_set(sk, 0);
+		permit(sk, rec, key, 0, grant_of_failure());
 	return err;
+}
+
+/**
+ * sg_settle() - what a verdict means for a socket
+ * @sk:      the socket; gets the tag, and the grant in its record
+ * @key:     of the event
+ * @verdict: on it
+ *
+ * In softirqs too.
+ *
+ * Return: 0 if it may, else the negative errno.
+ */
+int sg_settle(struct sock *sk, const struct sg_key *key,
+	      const struct sg_verdict *verdict)
+{
+	struct sg_sock *rec = sg_sock_find(sk);
+	int err = 0;
+
+	switch (verdict->action) {
+	case SOCKGATE_ACTION_ALLOW:
+		permit(sk, rec, key, verdict->tag, SG_GRANT_VERDICT);
+		break;
+	case SOCKGATE_ACTION_DENY:
+		err = -verdict->error;
+		break;
+	case SOCKGATE_ACTION_FAIL:
+		err = fail(sk, rec, key, verdict->reason);
+		break;
+	default:
+		err = fail(sk, rec, key, SOCKGATE_REASON_BAD_ANSWER);
+	}
+	return err;
+}
+
+static void count_outcome(const struct sg_verdict *verdict, bool held, int err)
+{
+	if (verdict->action == SOCKGATE_ACTION_ALLOW)
+		sg_count(held ? SOCKGATE_N_HELD_ALLOW : SOCKGATE_N_HIT_ALLOW);
+	else if (verdict->action == SOCKGATE_ACTION_DENY)
+		sg_count(held ? SOCKGATE_N_HELD_DENY : SOCKGATE_N_HIT_DENY);
+	else
+		sg_count(err ? SOCKGATE_N_FAIL_DENY : SOCKGATE_N_FAIL_ALLOW);
+}
+
+/* Whose call it is, is whose packets will be judged. */
+static struct sg_sock *own(const struct sg_key *key, struct sock *sk)
+{
+	struct sg_sock *rec = sg_sock_find(sk);
+
+	if (!rec)
+		rec = sg_sock_add(sk, key, NULL, GFP_KERNEL);
+	if (rec)
+		sg_sock_own(rec, key);
+	return rec;
+}
+
+/*
+ * The packet will be judged, whatever the one before it was: a connection made
+ * with TCP_REPAIR begins without one that opens it.
+ */
+static void defer(const struct sg_key *key, struct sock *sk)
+{
+	struct sg_sock *rec = own(key, sk);
+
+	if (rec)
+		sg_sock_revoke(rec);
+	sg_count(SOCKGATE_N_DEFERRED);
 }
 
 static int apply(const struct sg_verdict *verdict, const struct sg_key *key,
 		 struct sock *sk, bool held)
 {
-	switch (verdict->action) {
-	case SOCKGATE_ACTION_ALLOW:
-		sg_mark_set(sk, verdict->tag);
-		sg_count(held ? SOCKGATE_N_HELD_ALLOW : SOCKGATE_N_HIT_ALLOW);
-		return 0;
-	case SOCKGATE_ACTION_DENY:
-		sg_count(held ? SOCKGATE_N_HELD_DENY : SOCKGATE_N_HIT_DENY);
-		return -verdict->error;
-	case SOCKGATE_ACTION_FAIL:
-		return fail(verdict->reason, key, sk);
-	}
-	return fail(SOCKGATE_REASON_BAD_ANSWER, key, sk);
+	int err;
+
+	/* Who is refused does not take the socket from whoever has it. */
+	if (verdict->action != SOCKGATE_ACTION_DENY)
+		own(key, sk);
+	err = sg_settle(sk, key, verdict);
+	count_outcome(verdict, held, err);
+	return err;
+}
+
+/*
+ * After EINTR from a connect() programs wait for the connection and look at
+ * SO_ERROR (POSIX): so it must be on its way.  Its packet waits; where packets
+ * are not judged, the call begins again, handler or not.
+ */
+static int interrupted(const struct sg_key *key, struct sock *sk, int err)
+{
+	if (key->event != SOCKGATE_EVENT_CONNECT || err == -EAGAIN ||
+	    fatal_signal_pending(current))
+		return err;
+	if (!sg_event_has_packets(sk))
+		return -ERESTARTNOINTR;
+	defer(key, sk);
+	return 0;
 }
 
 /**
  * sg_judge() - what the caller gets; holds it if need be
- * @key: of the event
- * @sk:  the socket, which gets the verdict's tag
+ * @key:      of the event
+ * @sk:       the socket, which becomes the caller's
+ * @may_wait: false: the caller goes on, and its first packet waits, if its
+ *            packets are judged
  *
  * Return: 0 to go on, else the errno for the caller.
  */
-int sg_judge(const struct sg_key *key, struct sock *sk)
+int sg_judge(const struct sg_key *key, struct sock *sk, bool may_wait)
 {
 	struct sg_verdict verdict;
 	int err;
 
 	if (sg_cache_lookup(key, &verdict))
 		return apply(&verdict, key, sk, false);
-	if (!sg_agent_present())
-		return fail(SOCKGATE_REASON_NO_AGENT, key, sk);
+	if (!sg_agent_present()) {
+		verdict = sg_verdict_fail(SOCKGATE_REASON_NO_AGENT);
+		return apply(&verdict, key, sk, false);
+	}
+	if (!may_wait && sg_event_has_packets(sk)) {
+		defer(key, sk);
+		return 0;
+	}
 	err = sg_hold(key, sk, &verdict);
 	if (err)
-		return err;
+		return interrupted(key, sk, err);
 	return apply(&verdict, key, sk, true);
 }

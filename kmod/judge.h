@@ -4,10 +4,15 @@
 #define SOCKGATE_JUDGE_H
 
 #include "event.h"
+#include "verdict.h"
 
+struct sg_sock;
 struct sock;
 
-bool sg_judge_at_once(const struct sg_key *key, struct sock *sk);
-int sg_judge(const struct sg_key *key, struct sock *sk);
+bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
+		      struct sg_sock *rec);
+int sg_judge(const struct sg_key *key, struct sock *sk, bool may_wait);
+int sg_settle(struct sock *sk, const struct sg_key *key,
+	      const struct sg_verdict *verdict);
 
 #endif

@@ -6,15 +6,23 @@
  * The life of an event by file: hook.c (control) -> event.c (key) -> judge.c ->
  * cache.c (known verdicts) -> hold.c (waiting) -> upcall.c (asking agent.c's
  * process) -> failure.c (no verdict to be had).
+ *
+ * What no caller could be held for: packet.c (what leaves) -> sock.c (whose it
+ * is; scan.c finds the older ones) -> park.c (packets that wait) -> cut.c
+ * (telling the application).
  */
 #include <linux/init.h>
 #include <linux/module.h>
 
 #include "agent.h"
 #include "cache.h"
+#include "cut.h"
 #include "failure.h"
 #include "hold.h"
 #include "hook.h"
+#include "packet.h"
+#include "scan.h"
+#include "sock.h"
 #include "upcall.h"
 
 static int __init sockgate_init(void)
@@ -27,6 +35,12 @@ static int __init sockgate_init(void)
 	err = sg_cache_init();
 	if (err)
 		goto no_cache;
+	err = sg_sock_init();
+	if (err)
+		goto no_sock;
+	err = sg_cut_init();
+	if (err)
+		goto no_cut;
 	sg_hold_init();
 	err = sg_agent_init();
 	if (err)
@@ -37,9 +51,18 @@ static int __init sockgate_init(void)
 	err = sg_hook_init();
 	if (err)
 		goto no_hook;
+	err = sg_scan();
+	if (!err)
+		err = sg_packet_init();
+	if (err)
+		goto no_packet;
 	pr_info("version %s, waiting for an agent\n", SOCKGATE_VERSION);
 	return 0;
 
+no_packet:
+	sg_hook_close();
+	sg_hold_close();
+	sg_hook_exit();
 no_hook:
 	sg_upcall_exit();
 no_upcall:
@@ -47,6 +70,10 @@ no_upcall:
 no_agent:
 	sg_hold_close();
 	sg_hold_exit();
+	sg_cut_exit();
+no_cut:
+	sg_sock_exit();
+no_sock:
 	sg_cache_exit();
 no_cache:
 	sg_failure_exit();
@@ -56,11 +83,15 @@ no_cache:
 static void __exit sockgate_exit(void)
 {
 	sg_hook_close();
+	sg_packet_close();
 	sg_hold_close();
+	sg_packet_exit();
 	sg_hook_exit();
 	sg_upcall_exit();
 	sg_agent_exit();
 	sg_hold_exit();
+	sg_cut_exit();
+	sg_sock_exit();
 	sg_cache_exit();
 	sg_failure_exit();
 }

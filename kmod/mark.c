@@ -1,24 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whoever uses no tags is not disturbed: until the first one is given, or the
+ * mask is configured, the bits are everybody's.  From then on they are ours.
+ */
 #include <net/sock.h>
 
 #include "mark.h"
 
 static u32 mark_mask __read_mostly = SG_MARK_DEFAULT;
+static bool in_use __read_mostly;
+
+/**
+ * sg_mark_kept() - which bits an application cannot change
+ *
+ * Return: the mask; 0 as long as nobody has used it.
+ */
+u32 sg_mark_kept(void)
+{
+	return READ_ONCE(in_use) ? READ_ONCE(mark_mask) : 0;
+}
 
 /**
  * sg_mark_set() - tag a socket
  * @sk:  the socket
  * @tag: within the mask; 0 takes a tag away
  *
- * The other bits stay the application's.  A route chosen before is not looked
- * up anew: the tag is set before the first packet.
+ * The other bits stay the application's.
  */
 void sg_mark_set(struct sock *sk, u32 tag)
 {
-	u32 mask = READ_ONCE(mark_mask);
-	u32 old = READ_ONCE(sk->sk_mark);
-	u32 new = (old & ~mask) | (tag & mask);
+	u32 mask, old, new;
 
+	if (tag && !READ_ONCE(in_use))
+		WRITE_ONCE(in_use, true);
+	mask = sg_mark_kept();
+	old = READ_ONCE(sk->sk_mark);
+	new = (old & ~mask) | (tag & mask);
 	if (new != old)
 		WRITE_ONCE(sk->sk_mark, new);
 }
@@ -30,6 +47,7 @@ void sg_mark_set(struct sock *sk, u32 tag)
 void sg_mark_set_mask(u32 mask)
 {
 	WRITE_ONCE(mark_mask, mask);
+	WRITE_ONCE(in_use, true);
 }
 
 /**

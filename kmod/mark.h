@@ -14,6 +14,7 @@ struct sock;
  */
 #define SG_MARK_DEFAULT 0x000000ffU
 
+u32 sg_mark_kept(void);
 void sg_mark_set(struct sock *sk, u32 tag);
 void sg_mark_set_mask(u32 mask);
 u32 sg_mark_mask(void);

@@ -32,6 +32,9 @@ struct sg_request {
 	pid_t tid;
 	char comm[TASK_COMM_LEN];
 	struct completion done;
+	struct list_head packets;	/* struct sg_parked, until it is taken */
+	unsigned int n_packets;
+	unsigned int n_callers;	/* that wait now */
 	struct sg_verdict verdict;
 };
 

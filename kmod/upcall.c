@@ -25,7 +25,9 @@
 #include "failure.h"
 #include "hold.h"
 #include "mark.h"
+#include "park.h"
 #include "request.h"
+#include "sock.h"
 #include "upcall.h"
 
 static struct genl_family family;
@@ -90,10 +92,10 @@ static void fill_ask(struct sockgate_ask *ask, const struct sg_request *req)
 	memcpy(ask->comm, req->comm, sizeof(ask->comm));
 }
 
-static struct sk_buff *ask_message(const struct sg_request *req)
+static struct sk_buff *ask_message(const struct sg_request *req, gfp_t gfp)
 {
 	const size_t size = nla_total_size(sizeof(struct sockgate_ask));
-	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL | __GFP_NOWARN);
+	struct sk_buff *skb = genlmsg_new(size, gfp | __GFP_NOWARN);
 	struct nlattr *ask = NULL;
 	void *head;
 
@@ -117,12 +119,13 @@ static struct sk_buff *ask_message(const struct sg_request *req)
 /**
  * sg_upcall_ask() - send a published request to the agent
  * @req: published
+ * @gfp: how to allocate
  *
  * Never waits for the agent: a socket that is full is a failure.
  *
  * Return: SOCKGATE_REASON_UNSPEC, or why it could not be sent.
  */
-enum sockgate_reason sg_upcall_ask(struct sg_request *req)
+enum sockgate_reason sg_upcall_ask(struct sg_request *req, gfp_t gfp)
 {
 	struct sk_buff *skb;
 	u32 portid;
@@ -130,7 +133,7 @@ enum sockgate_reason sg_upcall_ask(struct sg_request *req)
 	portid = sg_agent_next_socket();
 	if (!portid)
 		return SOCKGATE_REASON_NO_AGENT;
-	skb = ask_message(req);
+	skb = ask_message(req, gfp);
 	if (!skb)
 		return SOCKGATE_REASON_NO_MEMORY;
 	/* Before sending: from here the end of that socket ends the request. */
@@ -148,8 +151,6 @@ enum sockgate_reason sg_upcall_ask(struct sg_request *req)
 
 static int do_register(struct sk_buff *skb, struct genl_info *info)
 {
-	if (!net_eq(genl_info_net(info), &init_net))
-		return -EPERM;
 	return sg_agent_register(info->snd_portid);
 }
 
@@ -433,6 +434,8 @@ static int put_state(struct sk_buff *skb)
 	if (nla_put_u32(skb, SOCKGATE_A_GENERATION, sg_cache_generation()) ||
 	    nla_put_u32(skb, SOCKGATE_A_PENDING, sg_hold_pending()) ||
 	    nla_put_u32(skb, SOCKGATE_A_CACHED, sg_cache_size()) ||
+	    nla_put_u32(skb, SOCKGATE_A_SOCKETS, sg_sock_count()) ||
+	    nla_put_u32(skb, SOCKGATE_A_PARKED, sg_park_count()) ||
 	    nla_put_string(skb, SOCKGATE_A_VERSION_STR, SOCKGATE_VERSION))
 		return -EMSGSIZE;
 	return 0;

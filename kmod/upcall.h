@@ -3,6 +3,7 @@
 #ifndef SOCKGATE_UPCALL_H
 #define SOCKGATE_UPCALL_H
 
+#include <linux/gfp_types.h>
 #include <linux/sockgate.h>
 #include <linux/types.h>
 
@@ -11,6 +12,6 @@ struct sg_request;
 int sg_upcall_init(void);
 void sg_upcall_exit(void);
 
-enum sockgate_reason sg_upcall_ask(struct sg_request *req);
+enum sockgate_reason sg_upcall_ask(struct sg_request *req, gfp_t gfp);
 
 #endif

@@ -40,6 +40,7 @@ static const char *const reasons[] = {
 	[SOCKGATE_REASON_UNVERIFIABLE] = REASON_PREFIX "unverifiable",
 	[SOCKGATE_REASON_SERVER_AWAY] = REASON_PREFIX "server_away",
 	[SOCKGATE_REASON_BAD_ANSWER] = REASON_PREFIX "bad_answer",
+	[SOCKGATE_REASON_UNJUDGED] = REASON_PREFIX "unjudged",
 };
 _Static_assert(COUNT(reasons) == __SOCKGATE_REASON_MAX, "a reason has no name");
 
@@ -72,6 +73,11 @@ static const char *const counters[] = {
 	[SOCKGATE_N_FAIL_ALLOW] = "fail_allow",
 	[SOCKGATE_N_FAIL_DENY] = "fail_deny",
 	[SOCKGATE_N_INTERRUPTED] = "interrupted",
+	[SOCKGATE_N_DEFERRED] = "deferred",
+	[SOCKGATE_N_PACKET_HELD_ALLOW] = "packet_held_allow",
+	[SOCKGATE_N_PACKET_HELD_DENY] = "packet_held_deny",
+	[SOCKGATE_N_PACKET_DENIED] = "packet_denied",
+	[SOCKGATE_N_CUT] = "cut",
 	[SOCKGATE_N_ASKED] = "asked",
 	[SOCKGATE_N_JOINED] = "joined",
 	[SOCKGATE_N_ANSWERED] = "answered",
@@ -85,6 +91,10 @@ static const char *const hooks[] = {
 	[SOCKGATE_HOOK_CONNECT] = "connect",
 	[SOCKGATE_HOOK_LISTEN] = "listen",
 	[SOCKGATE_HOOK_SENDMSG] = "sendmsg",
+	[SOCKGATE_HOOK_RECVMSG] = "recvmsg",
+	[SOCKGATE_HOOK_CREATE] = "create",
+	[SOCKGATE_HOOK_CLONE] = "clone",
+	[SOCKGATE_HOOK_FREE] = "free",
 };
 _Static_assert(COUNT(hooks) == __SOCKGATE_HOOK_MAX, "a hook has no name");
 

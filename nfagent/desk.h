@@ -72,8 +72,8 @@ struct desk_conf {
 	uint32_t mark_mask;	/* where the tag goes, at first */
 	unsigned int max_questions;
 	unsigned int max_decisions;
-	const struct failure_table *failures;	/* the kernel's, as last seen */
 	uint64_t seed;		/* random, of the decision cache */
+	const struct failure_table *failures;	/* the kernel's, as last seen */
 	bool cache_in_agent;
 	bool cache_in_kernel;
 };

@@ -29,32 +29,47 @@ static void knock_connect(void)
 	close(fd);
 }
 
+/* Connects to itself as well: a listener's new connection is a hook of its own. */
 static void knock_listen(void)
 {
 	struct sockaddr_in at = loopback(0);
+	socklen_t len = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return;
-	if (!bind(fd, (struct sockaddr *)&at, sizeof(at)))
-		(void)listen(fd, 1);
-	close(fd);
+	if (fd >= 0 && to >= 0 && !bind(fd, (struct sockaddr *)&at, len) &&
+	    !listen(fd, 1) && !getsockname(fd, (struct sockaddr *)&at, &len))
+		(void)connect(to, (struct sockaddr *)&at, len);
+	if (fd >= 0)
+		close(fd);
+	if (to >= 0)
+		close(to);
 }
 
-/* To itself. */
+/* To itself, and received from there. */
 static void knock_send(void)
 {
 	struct sockaddr_in at = loopback(0);
 	socklen_t len = sizeof(at);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char byte;
 
 	if (fd < 0)
 		return;
 	if (!bind(fd, (struct sockaddr *)&at, len) &&
-	    !getsockname(fd, (struct sockaddr *)&at, &len))
-		(void)sendto(fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&at,
-			     len);
+	    !getsockname(fd, (struct sockaddr *)&at, &len) &&
+	    sendto(fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&at, len) == 1)
+		(void)recv(fd, &byte, sizeof(byte), MSG_DONTWAIT);
 	close(fd);
+}
+
+/* One that was never bound is freed at once, not after a grace period. */
+static void knock_free(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
 }
 
 void probe_knock(void)
@@ -62,6 +77,7 @@ void probe_knock(void)
 	knock_connect();
 	knock_listen();
 	knock_send();
+	knock_free();
 }
 
 uint32_t probe_blind(const uint64_t before[__SOCKGATE_HOOK_MAX],

@@ -46,6 +46,8 @@
  *     AGENT_PID:   u32    absent if none is registered
  *     PENDING:     u32    requests held now
  *     CACHED:      u32    verdicts cached now
+ *     SOCKETS:     u32    sockets known now
+ *     PARKED:      u32    packets held now
  *     COUNTERS:    array of u64, index enum sockgate_counter
  *     HOOKS:       array of u64, calls seen by each hook, index
  *                  enum sockgate_hook
@@ -94,6 +96,8 @@ enum sockgate_attr {
 	SOCKGATE_A_COUNTERS,
 	SOCKGATE_A_HOOKS,
 	SOCKGATE_A_VERSION_STR,
+	SOCKGATE_A_SOCKETS,
+	SOCKGATE_A_PARKED,
 	SOCKGATE_A_PAD,
 	__SOCKGATE_A_MAX,
 	SOCKGATE_A_MAX = __SOCKGATE_A_MAX - 1,
@@ -141,6 +145,7 @@ enum sockgate_reason {
 	SOCKGATE_REASON_UNVERIFIABLE,	/* agent: executable cannot be read */
 	SOCKGATE_REASON_SERVER_AWAY,	/* agent: no security server answers */
 	SOCKGATE_REASON_BAD_ANSWER,	/* server or agent: not understood */
+	SOCKGATE_REASON_UNJUDGED,	/* a packet of a socket that no hook saw */
 	__SOCKGATE_REASON_MAX,
 	SOCKGATE_REASON_MAX = __SOCKGATE_REASON_MAX - 1,
 };
@@ -159,6 +164,12 @@ enum sockgate_reason {
 #define SOCKGATE_F_CGROUP	(1U << 10)
 #define SOCKGATE_F_NETNS	(1U << 11)
 #define SOCKGATE_F_ALL		((1U << 12) - 1)
+
+/*
+ * In dev: the file system is FUSE, and what it says of an inode is its own word.
+ * No device has this bit (MAJOR is 12 bits, and 11 are in use).
+ */
+#define SOCKGATE_DEV_FUSE	(1U << 31)
 
 /*
  * An executable: the real inode, behind overlayfs if there is one.  A changed
@@ -254,6 +265,12 @@ enum sockgate_counter {
 	SOCKGATE_N_FAIL_ALLOW,		/* failure table, allowed */
 	SOCKGATE_N_FAIL_DENY,		/* failure table, refused */
 	SOCKGATE_N_INTERRUPTED,		/* a signal ended the wait */
+	SOCKGATE_N_DEFERRED,		/* must not wait: its packet does */
+
+	SOCKGATE_N_PACKET_HELD_ALLOW,	/* packets that waited, let go */
+	SOCKGATE_N_PACKET_HELD_DENY,	/* ... dropped */
+	SOCKGATE_N_PACKET_DENIED,	/* dropped without waiting */
+	SOCKGATE_N_CUT,			/* sockets told of a refusal */
 
 	SOCKGATE_N_ASKED,		/* questions sent */
 	SOCKGATE_N_JOINED,		/* callers that waited on another's */
@@ -269,6 +286,10 @@ enum sockgate_hook {
 	SOCKGATE_HOOK_CONNECT,
 	SOCKGATE_HOOK_LISTEN,
 	SOCKGATE_HOOK_SENDMSG,
+	SOCKGATE_HOOK_RECVMSG,
+	SOCKGATE_HOOK_CREATE,
+	SOCKGATE_HOOK_CLONE,		/* a listener's new connection */
+	SOCKGATE_HOOK_FREE,
 	__SOCKGATE_HOOK_MAX,
 };
 

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The backstop: netfilter hooks, in every network namespace, first in the chain
+ * of what this host sends.  A packet of a program's socket passes if a verdict
+ * covers it, and is parked or dropped otherwise, however it came about: a caller
+ * that must not wait, a path that passes by the hooks of hook.c, a socket older
+ * than the module.
+ *
+ * What belongs to no program is the kernel's own and passes: neighbour
+ * discovery, resets, and sockets that the kernel made for itself.
+ *
+ * A TCP segment that opens a connection is judged by its destination.  The ones
+ * after it cost a lookup only: the destination of a connection does not change
+ * while it lasts.  Every datagram is compared with what was granted.
+ *
+ * Locking: netfilter runs the hooks under RCU, in softirqs and in processes.
+ */
+#include <linux/file.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/tcp.h>
+#include <net/inet_sock.h>
+#include <net/net_namespace.h>
+#include <net/request_sock.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/tcp_states.h>
+
+#include "agent.h"
+#include "cache.h"
+#include "count.h"
+#include "cut.h"
+#include "event.h"
+#include "failure.h"
+#include "hold.h"
+#include "judge.h"
+#include "mark.h"
+#include "packet.h"
+#include "park.h"
+#include "sock.h"
+
+static bool closing;
+
+/* What one packet is judged by. */
+struct leaving {
+	struct sk_buff *skb;
+	const struct nf_hook_state *state;
+	struct sock *sk;	/* a full socket; for a SYN-ACK its listener */
+	struct sg_sock *rec;
+	u8 family;
+	bool stream;
+	bool opening;		/* a segment that opens a connection */
+	bool open;		/* one of a connection */
+};
+
+static bool is_opening(const struct sk_buff *skb)
+{
+	const struct tcphdr *th = tcp_hdr(skb);
+
+	return th->syn && !th->ack;
+}
+
+static bool describe(struct leaving *l, struct sk_buff *skb,
+		     const struct nf_hook_state *state)
+{
+	struct sock *sk = state->sk;
+
+	if (sk && sk->sk_state == TCP_NEW_SYN_RECV)
+		sk = inet_reqsk(sk)->rsk_listener;
+	if (!sk || !sk_fullsock(sk))
+		return false;
+	l->skb = skb;
+	l->state = state;
+	l->sk = sk;
+	l->rec = sg_sock_find(sk);
+	l->family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+	l->stream = sk->sk_type == SOCK_STREAM &&
+		    sk->sk_protocol == IPPROTO_TCP;
+	l->opening = l->stream && is_opening(skb);
+	l->open = l->stream && !l->opening && sk->sk_state != TCP_LISTEN;
+	return l->rec || !sk->sk_kern_sock;
+}
+
+/* The application cannot change the tag: not by SO_MARK, not per message. */
+static unsigned int tagged(const struct leaving *l)
+{
+	u32 mask = sg_mark_kept();
+	u32 tag = READ_ONCE(l->rec->tag) & mask;
+	int err;
+
+	if ((l->skb->mark & mask) == tag)
+		return NF_ACCEPT;
+	sg_mark_set(l->sk, tag);
+	l->skb->mark = (l->skb->mark & ~mask) | tag;
+	err = l->family == AF_INET ?
+	      ip_route_me_harder(l->state->net, l->state->sk, l->skb,
+				 RTN_UNSPEC) :
+	      nf_ip6_route_me_harder(l->state->net, l->state->sk, l->skb);
+	return err ? NF_DROP_ERR(err) : NF_ACCEPT;
+}
+
+static unsigned int pass(const struct leaving *l, enum sg_grant how)
+{
+	if (l->stream && READ_ONCE(l->rec->standing) != how)
+		WRITE_ONCE(l->rec->standing, how);
+	return tagged(l);
+}
+
+/* What a listener took is its listener's, until it opens one of its own. */
+static bool accepted(const struct leaving *l)
+{
+	return READ_ONCE(l->rec->accepted) && !l->opening;
+}
+
+static enum sg_grant granted(const struct leaving *l, const struct sg_key *key)
+{
+	if (accepted(l))
+		return READ_ONCE(l->rec->standing) ?:
+		       sg_sock_granted(l->rec, key);
+	return sg_sock_granted(l->rec, key);
+}
+
+static bool good(enum sg_grant how)
+{
+	return how == SG_GRANT_VERDICT || how == SG_GRANT_FAILURE ||
+	       (how == SG_GRANT_NO_AGENT && !sg_agent_present());
+}
+
+static struct file *key_of(const struct leaving *l, struct sg_key *key)
+{
+	struct file *exe = sg_sock_owner(l->rec, key);
+
+	sg_event_packet(key, l->sk, l->skb, l->family);
+	if (l->sk->sk_state == TCP_LISTEN || accepted(l))
+		sg_event_accepted(key, l->sk);
+	return exe;
+}
+
+/*
+ * A connection that is being made is told at once.  One that is open is only
+ * cut by a verdict: where none can be had, it may still come.
+ */
+static unsigned int refuse(const struct leaving *l, int err, bool verdict)
+{
+	sg_count(SOCKGATE_N_PACKET_DENIED);
+	if (verdict || l->sk->sk_state == TCP_SYN_SENT)
+		sg_cut(l->sk, -err);
+	return NF_DROP_ERR(err);
+}
+
+static unsigned int settle(const struct leaving *l, const struct sg_key *key,
+			   const struct sg_verdict *verdict)
+{
+	int err = sg_settle(l->sk, key, verdict);
+
+	if (err)
+		return refuse(l, err, verdict->action == SOCKGATE_ACTION_DENY);
+	return pass(l, granted(l, key));
+}
+
+/* A listener on all addresses is judged by the one that it answers from. */
+static unsigned int fail(const struct leaving *l, struct sg_key *key,
+			 enum sockgate_reason reason)
+{
+	const struct sg_verdict verdict = sg_verdict_fail(reason);
+
+	if (key->event == SOCKGATE_EVENT_LISTEN)
+		sg_event_from(key, l->skb, l->family);
+	return settle(l, key, &verdict);
+}
+
+static unsigned int park(const struct leaving *l, struct sg_key *key,
+			 struct file *exe)
+{
+	struct sg_parked *packet = sg_park(l->skb, l->state);
+	struct sg_verdict verdict;
+
+	if (!packet)
+		return fail(l, key, SOCKGATE_REASON_TABLE_FULL);
+	if (sg_hold_packet(key, exe, packet, &verdict))
+		return NF_STOLEN;
+	sg_unpark(packet);
+	return settle(l, key, &verdict);
+}
+
+/* A socket that the agent made before it registered. */
+static bool agents_own(const struct leaving *l, const struct sg_key *key)
+{
+	if (!sg_agent_is(key))
+		return false;
+	WRITE_ONCE(l->rec->exempt, true);
+	return true;
+}
+
+static unsigned int judge(const struct leaving *l)
+{
+	struct sg_verdict verdict;
+	unsigned int result;
+	struct sg_key key;
+	struct file *exe = key_of(l, &key);
+	enum sg_grant how = granted(l, &key);
+
+	if (agents_own(l, &key))
+		result = NF_ACCEPT;
+	else if (good(how))
+		result = pass(l, how);
+	else if (sg_cache_lookup(&key, &verdict))
+		result = settle(l, &key, &verdict);
+	else if (!sg_agent_present())
+		result = fail(l, &key, SOCKGATE_REASON_NO_AGENT);
+	else
+		result = park(l, &key, exe);
+	if (exe)
+		fput(exe);
+	return result;
+}
+
+/* Its verdict was settled before it was let go; see sg_park_release(). */
+static unsigned int released(const struct leaving *l)
+{
+	struct sg_key key;
+	struct file *exe = key_of(l, &key);
+
+	if (exe)
+		fput(exe);
+	/* Another call may have replaced the grant since. */
+	return pass(l, granted(l, &key) ?: SG_GRANT_FAILURE);
+}
+
+/* Nobody knows whose it is. */
+static unsigned int nobody(const struct leaving *l)
+{
+	struct sg_key key = { .uid = SOCKGATE_UID_ANY };
+	int err;
+
+	sg_event_packet(&key, l->sk, l->skb, l->family);
+	err = sg_failure_apply(SOCKGATE_REASON_UNJUDGED, &key);
+	if (!err)
+		return NF_ACCEPT;
+	sg_count(SOCKGATE_N_PACKET_DENIED);
+	return NF_DROP_ERR(err);
+}
+
+static unsigned int leave(void *priv, struct sk_buff *skb,
+			  const struct nf_hook_state *state)
+{
+	struct leaving l;
+
+	if (READ_ONCE(closing) || !describe(&l, skb, state))
+		return NF_ACCEPT;
+	if (!l.rec)
+		return nobody(&l);
+	if (READ_ONCE(l.rec->exempt))
+		return NF_ACCEPT;
+	if (sg_park_passing(skb))
+		return released(&l);
+	if (l.open && good(READ_ONCE(l.rec->standing)))
+		return tagged(&l);
+	return judge(&l);
+}
+
+static const struct nf_hook_ops ops[] = {
+	{
+		.hook = leave,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP_PRI_FIRST,
+	}, {
+		.hook = leave,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP6_PRI_FIRST,
+	},
+};
+
+static int __net_init open_namespace(struct net *net)
+{
+	return nf_register_net_hooks(net, ops, ARRAY_SIZE(ops));
+}
+
+static void __net_exit close_namespace(struct net *net)
+{
+	nf_unregister_net_hooks(net, ops, ARRAY_SIZE(ops));
+}
+
+static struct pernet_operations namespaces = {
+	.init = open_namespace,
+	.exit = close_namespace,
+};
+
+int __init sg_packet_init(void)
+{
+	return register_pernet_subsys(&namespaces);
+}
+
+/**
+ * sg_packet_close() - judge no packet any more
+ */
+void sg_packet_close(void)
+{
+	WRITE_ONCE(closing, true);
+}
+
+/* After sg_hold_close(): nothing is parked any more. */
+void sg_packet_exit(void)
+{
+	unregister_pernet_subsys(&namespaces);
+	WARN_ON_ONCE(sg_park_count());
+}

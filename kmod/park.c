@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Packets that left before there was a verdict on their socket, which is how a
+ * caller that must not wait is held: it goes on, its packet does not.
+ *
+ * They are kept here and not in an NF_QUEUE: nobody else can release them, no
+ * namespace needs a listener of its own, and a verdict costs no second message.
+ * docs/ARCHITECTURE says what was weighed.
+ *
+ * A released packet goes through all hooks of its chain.  Ours is the first of
+ * them, so none has seen it before; `passing` tells ours to let it through.
+ *
+ * Locking: the list belongs to whoever took the request out of the tables
+ * (hold.c).  `passing` is only touched with bottom halves off.
+ */
+#include <linux/atomic.h>
+#include <linux/netfilter.h>
+#include <linux/percpu.h>
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <net/dst.h>
+#include <net/inet_hashtables.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
+#include <net/tcp_states.h>
+
+#include "count.h"
+#include "cut.h"
+#include "judge.h"
+#include "park.h"
+
+static atomic_t parked = ATOMIC_INIT(0);
+static DEFINE_PER_CPU(const struct sk_buff *, passing);
+
+/**
+ * sg_park() - take a packet out of the way that it goes
+ * @skb:   the packet; stays the caller's until the hook returns NF_STOLEN
+ * @state: of the hook
+ *
+ * In softirqs too.
+ *
+ * Return: what keeps it, or NULL: no memory, or too many already.
+ */
+struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct sg_parked *packet;
+
+	if (atomic_inc_return(&parked) > SG_PARKED_MAX)
+		goto full;
+	/* The route is only lent by the socket until now. */
+	if (!skb_dst_force(skb))
+		goto full;
+	packet = kmalloc(sizeof(*packet), GFP_ATOMIC | __GFP_NOWARN);
+	if (!packet)
+		goto full;
+	sock_hold(state->sk);
+	packet->skb = skb;
+	packet->sk = state->sk;
+	packet->family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+	return packet;
+full:
+	atomic_dec(&parked);
+	return NULL;
+}
+
+/**
+ * sg_unpark() - the packet is the caller's again
+ * @packet: from sg_park()
+ */
+void sg_unpark(struct sg_parked *packet)
+{
+	sock_gen_put(packet->sk);
+	kfree(packet);
+	atomic_dec(&parked);
+}
+
+static void let_go(struct sg_parked *packet)
+{
+	struct sk_buff *skb = packet->skb;
+
+	local_bh_disable();
+	rcu_read_lock();
+	this_cpu_write(passing, skb);
+	NF_HOOK(packet->family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6,
+		NF_INET_LOCAL_OUT, sock_net(packet->sk), packet->sk, skb,
+		NULL, skb_dst(skb)->dev, dst_output);
+	this_cpu_write(passing, NULL);
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+static struct sock *full(struct sock *sk)
+{
+	return sk->sk_state == TCP_NEW_SYN_RECV ? inet_reqsk(sk)->rsk_listener :
+						  sk;
+}
+
+static void settle(struct sg_parked *packet, const struct sg_key *key,
+		   const struct sg_verdict *verdict)
+{
+	struct sock *sk = full(packet->sk);
+	struct sg_key where = *key;
+	int err;
+
+	/* The failsafe list goes by the address that a listener answers from. */
+	if (verdict->action == SOCKGATE_ACTION_FAIL &&
+	    key->event == SOCKGATE_EVENT_LISTEN)
+		sg_event_from(&where, packet->skb, packet->family);
+	err = sg_settle(sk, &where, verdict);
+	if (!err) {
+		sg_count(SOCKGATE_N_PACKET_HELD_ALLOW);
+		let_go(packet);
+		return;
+	}
+	sg_count(SOCKGATE_N_PACKET_HELD_DENY);
+	kfree_skb(packet->skb);
+	if (verdict->action == SOCKGATE_ACTION_DENY ||
+	    sk->sk_state != TCP_ESTABLISHED || sk->sk_type != SOCK_STREAM)
+		sg_cut(sk, -err);
+}
+
+/**
+ * sg_park_release() - there is a verdict
+ * @packets: list of struct sg_parked, emptied
+ * @key:     what was asked
+ * @verdict: the answer
+ */
+void sg_park_release(struct list_head *packets, const struct sg_key *key,
+		     const struct sg_verdict *verdict)
+{
+	struct sg_parked *packet, *next;
+
+	list_for_each_entry_safe(packet, next, packets, node) {
+		list_del(&packet->node);
+		settle(packet, key, verdict);
+		sg_unpark(packet);
+	}
+}
+
+/**
+ * sg_park_passing() - whether a packet is one that is being released
+ * @skb: at our hook, bottom halves off
+ *
+ * Return: that; true once for each release.
+ */
+bool sg_park_passing(const struct sk_buff *skb)
+{
+	if (this_cpu_read(passing) != skb)
+		return false;
+	this_cpu_write(passing, NULL);
+	return true;
+}
+
+/**
+ * sg_park_count() - how many packets wait
+ *
+ * Return: the number.
+ */
+u32 sg_park_count(void)
+{
+	return atomic_read(&parked);
+}

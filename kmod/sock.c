@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One record for each socket that a program has: whose it is, so that a packet
+ * can be judged when no caller is there to be asked, and where it may send, so
+ * that a packet that was judged costs one lookup.  A record is made with the
+ * socket (or when the module finds it, see scan.c) and ends with it.
+ *
+ * A grant is bound to the remote (a listener's to its own port) and to the
+ * policy's generation by a keyed hash: one word, so that it is written and read
+ * whole.  A program can overwrite it with another grant of its own, which costs
+ * it a question, but cannot make it match what was never granted.
+ *
+ * Locking: lookups run under RCU.  The table locks its buckets itself.  A
+ * record's lock covers its owner and executable; it nests inside nothing, and
+ * is taken with bottom halves off, since packets leave in softirqs.  Owners are
+ * only changed by the owner's own calls.
+ */
+#include <linux/bits.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/random.h>
+#include <linux/rhashtable.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+#include <net/sock.h>
+
+#include "cache.h"
+#include "sock.h"
+
+#define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
+#define HOW		3ULL		/* enum sg_grant in the word of a grant */
+
+static const struct rhashtable_params params = {
+	.key_len = sizeof(const struct sock *),
+	.key_offset = offsetof(struct sg_sock, sk),
+	.head_offset = offsetof(struct sg_sock, node),
+	.max_size = MAX_BUCKETS,
+	.automatic_shrinking = true,
+};
+
+static struct rhashtable records;
+static struct kmem_cache *record_cache;
+static siphash_key_t grant_key __read_mostly;
+
+/**
+ * sg_sock_find() - the record of a socket
+ * @sk: the socket; as long as the caller holds it the record is there
+ *
+ * Safe in the ftrace callback.
+ *
+ * Return: it, or NULL.
+ */
+struct sg_sock *sg_sock_find(const struct sock *sk)
+{
+	return rhashtable_lookup_fast(&records, &sk, params);
+}
+
+static void free_rcu(struct rcu_head *head)
+{
+	struct sg_sock *rec = container_of(head, struct sg_sock, rcu);
+
+	if (rec->exe)
+		fput(rec->exe);
+	kmem_cache_free(record_cache, rec);
+}
+
+static struct sg_sock *insert(struct sg_sock *rec)
+{
+	struct sg_sock *old;
+
+	old = rhashtable_lookup_get_insert_fast(&records, &rec->node, params);
+	if (!old)
+		return rec;
+	free_rcu(&rec->rcu);
+	return IS_ERR(old) ? NULL : old;
+}
+
+/**
+ * sg_sock_add() - begin a record
+ * @sk:    the socket; the caller holds it
+ * @owner: who
+ * @exe:   what the owner runs, or NULL; the record takes a reference of its own
+ * @gfp:   how to allocate
+ *
+ * Return: the record, which another may have made at the same moment; or NULL.
+ */
+struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
+			    struct file *exe, gfp_t gfp)
+{
+	struct sg_sock *rec = kmem_cache_zalloc(record_cache,
+						gfp | __GFP_NOWARN);
+
+	if (!rec)
+		return NULL;
+	rec->sk = sk;
+	rec->owner = *owner;
+	rec->exe = exe ? get_file(exe) : NULL;
+	spin_lock_init(&rec->lock);
+	return insert(rec);
+}
+
+/**
+ * sg_sock_inherit() - begin the record of a socket that a listener made
+ * @parent: the listener
+ * @child:  known to nobody else yet
+ *
+ * In softirqs too.  The child is its listener's: same owner, same verdict.
+ */
+void sg_sock_inherit(const struct sock *parent, const struct sock *child)
+{
+	struct sg_sock *from = sg_sock_find(parent), *rec;
+
+	sg_sock_drop(child);
+	if (!from)
+		return;
+	rec = kmem_cache_zalloc(record_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!rec)
+		return;
+	rec->sk = child;
+	rec->exe = sg_sock_owner(from, &rec->owner);
+	rec->standing = READ_ONCE(from->standing);
+	rec->tag = READ_ONCE(from->tag);
+	rec->exempt = READ_ONCE(from->exempt);
+	rec->accepted = true;
+	spin_lock_init(&rec->lock);
+	insert(rec);
+}
+
+/**
+ * sg_sock_drop() - end a record
+ * @sk: a socket that is being freed, or has just been allocated
+ */
+void sg_sock_drop(const struct sock *sk)
+{
+	struct sg_sock *rec = sg_sock_find(sk);
+
+	if (rec && !rhashtable_remove_fast(&records, &rec->node, params))
+		call_rcu(&rec->rcu, free_rcu);
+}
+
+/**
+ * sg_sock_count() - how many records there are
+ *
+ * Return: the number.
+ */
+u32 sg_sock_count(void)
+{
+	return atomic_read(&records.nelems);
+}
+
+/* An executable that could not be named is nobody's. */
+static bool same_program(const struct sg_key *a, const struct sg_key *b)
+{
+	return a->exe_ino && a->exe_ino == b->exe_ino &&
+	       a->exe_dev == b->exe_dev && a->exe_ctime == b->exe_ctime &&
+	       a->exe_generation == b->exe_generation;
+}
+
+/* Process, user and executable; where the socket is bound may change. */
+static bool same_owner(const struct sg_key *a, const struct sg_key *b)
+{
+	return a->pid == b->pid && a->start_ns == b->start_ns &&
+	       a->exec_id == b->exec_id && a->uid == b->uid &&
+	       same_program(a, b);
+}
+
+/**
+ * sg_sock_owned_by() - whether a record says who calls
+ * @rec: the record
+ * @key: of a call
+ *
+ * Safe in the ftrace callback.  Without the lock: while another process takes
+ * the socket over, it may be wrong either way for a call that comes at the same
+ * moment, and either order of the two is a right one.
+ *
+ * Return: that.
+ */
+bool sg_sock_owned_by(const struct sg_sock *rec, const struct sg_key *key)
+{
+	return same_owner(&rec->owner, key);
+}
+
+/**
+ * sg_sock_own() - the caller is who uses this socket from now on
+ * @rec: the record
+ * @key: of a call of the current process
+ *
+ * What was granted to whoever had it before is gone.
+ */
+void sg_sock_own(struct sg_sock *rec, const struct sg_key *key)
+{
+	struct file *exe = sg_event_exe(key), *old;
+
+	spin_lock_bh(&rec->lock);
+	old = rec->exe;
+	rec->exe = exe;
+	if (!same_owner(&rec->owner, key))
+		sg_sock_revoke(rec);
+	rec->owner = *key;
+	spin_unlock_bh(&rec->lock);
+	if (old)
+		fput(old);
+}
+
+/**
+ * sg_sock_adopt() - take a socket over from a process of the same program
+ * @rec: the record
+ * @key: of the calling process
+ *
+ * A server that forks uses its sockets in its children: they are its own.
+ *
+ * Return: false if the owner runs another program; then nothing has changed.
+ */
+bool sg_sock_adopt(struct sg_sock *rec, const struct sg_key *key)
+{
+	bool same;
+
+	spin_lock_bh(&rec->lock);
+	same = same_program(&rec->owner, key);
+	if (same) {
+		rec->owner.pid = key->pid;
+		rec->owner.start_ns = key->start_ns;
+		rec->owner.exec_id = key->exec_id;
+		rec->owner.uid = key->uid;
+	}
+	spin_unlock_bh(&rec->lock);
+	return same;
+}
+
+/**
+ * sg_sock_owner() - who uses a socket
+ * @rec: the record
+ * @key: filled in: who, and the local address; what was last asked for it
+ *
+ * Return: a reference to what the owner runs, or NULL.
+ */
+struct file *sg_sock_owner(struct sg_sock *rec, struct sg_key *key)
+{
+	struct file *exe;
+
+	spin_lock_bh(&rec->lock);
+	*key = rec->owner;
+	exe = rec->exe ? get_file(rec->exe) : NULL;
+	spin_unlock_bh(&rec->lock);
+	return exe;
+}
+
+/* Where to, or where at. */
+static u64 grant_of(const struct sg_key *key)
+{
+	bool listens = key->event == SOCKGATE_EVENT_LISTEN;
+	const u64 *addr = (const u64 *)(listens ? &key->laddr : &key->raddr);
+	__be16 port = listens ? key->lport : key->rport;
+	u64 rest = (u64)sg_cache_generation() << 32 |
+		   (u32)(__force u16)port << 16 | key->protocol << 8 |
+		   key->family;
+
+	return siphash_4u64(addr[0], addr[1], rest, listens, &grant_key) & ~HOW;
+}
+
+/**
+ * sg_sock_grant() - a socket may send to this remote, or listen there
+ * @rec: the record
+ * @key: of the event that was allowed
+ * @tag: of the verdict
+ * @how: how good that is
+ *
+ * Safe in the ftrace callback.  It replaces the grant before.
+ */
+void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
+		   enum sg_grant how)
+{
+	WRITE_ONCE(rec->tag, tag);
+	WRITE_ONCE(rec->granted, grant_of(key) | how);
+}
+
+/**
+ * sg_sock_granted() - whether a socket may send to a remote, or listen there
+ * @rec: the record
+ * @key: event, remote (to listen: local) address and port, family, protocol
+ *
+ * Return: how good that is; SG_GRANT_NONE if it may not.
+ */
+enum sg_grant sg_sock_granted(const struct sg_sock *rec,
+			      const struct sg_key *key)
+{
+	u64 granted = READ_ONCE(rec->granted);
+
+	if (!granted || (granted & ~HOW) != grant_of(key))
+		return SG_GRANT_NONE;
+	return granted & HOW;
+}
+
+/**
+ * sg_sock_revoke() - what was granted is void
+ * @rec: the record
+ */
+void sg_sock_revoke(struct sg_sock *rec)
+{
+	WRITE_ONCE(rec->granted, 0);
+	WRITE_ONCE(rec->standing, SG_GRANT_NONE);
+	WRITE_ONCE(rec->exempt, false);
+}
+
+int __init sg_sock_init(void)
+{
+	int err;
+
+	get_random_bytes(&grant_key, sizeof(grant_key));
+	record_cache = KMEM_CACHE(sg_sock, 0);
+	if (!record_cache)
+		return -ENOMEM;
+	err = rhashtable_init(&records, &params);
+	if (err)
+		kmem_cache_destroy(record_cache);
+	return err;
+}
+
+static void free_now(void *ptr, void *arg)
+{
+	struct sg_sock *rec = ptr;
+
+	free_rcu(&rec->rcu);
+}
+
+/* Nobody looks up any more: hooks and packets are gone. */
+void sg_sock_exit(void)
+{
+	rhashtable_free_and_destroy(&records, free_now, NULL);
+	rcu_barrier();
+	kmem_cache_destroy(record_cache);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is known of a socket: whose it is, and where it may send. */
+#ifndef SOCKGATE_SOCK_H
+#define SOCKGATE_SOCK_H
+
+#include <linux/gfp_types.h>
+#include <linux/rhashtable-types.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include "event.h"
+
+struct file;
+struct sock;
+
+/* How good a permission is.  Zero is none. */
+enum sg_grant {
+	SG_GRANT_NONE = 0,
+	SG_GRANT_VERDICT = 1,	/* somebody decided so */
+	SG_GRANT_FAILURE = 2,	/* the failure table did, for this once */
+	SG_GRANT_NO_AGENT = 3,	/* ... and good until there is an agent */
+};
+
+/*
+ * @sk is compared, never followed.  @granted, @standing, @tag and @exempt are
+ * read and written without a lock, each for itself.  @lock covers the rest.
+ */
+struct sg_sock {
+	struct rhash_head node;
+	const struct sock *sk;
+	u64 granted;		/* a remote it may send to, and how good that is */
+	u32 tag;		/* of the last verdict */
+	u8 standing;		/* enum sg_grant, of an open TCP connection */
+	bool exempt;		/* the agent's own */
+	bool accepted;		/* made by a listener, which was judged */
+	spinlock_t lock;
+	struct sg_key owner;	/* who, and the local address as it was bound */
+	struct file *exe;	/* what the owner runs; may be NULL */
+	struct rcu_head rcu;
+};
+
+int sg_sock_init(void);
+void sg_sock_exit(void);
+
+struct sg_sock *sg_sock_find(const struct sock *sk);
+struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
+			    struct file *exe, gfp_t gfp);
+void sg_sock_inherit(const struct sock *parent, const struct sock *child);
+void sg_sock_drop(const struct sock *sk);
+u32 sg_sock_count(void);
+
+bool sg_sock_owned_by(const struct sg_sock *rec, const struct sg_key *key);
+void sg_sock_own(struct sg_sock *rec, const struct sg_key *key);
+bool sg_sock_adopt(struct sg_sock *rec, const struct sg_key *key);
+struct file *sg_sock_owner(struct sg_sock *rec, struct sg_key *key);
+
+void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
+		   enum sg_grant how);
+enum sg_grant sg_sock_granted(const struct sg_sock *rec,
+			      const struct sg_key *key);
+void sg_sock_revoke(struct sg_sock *rec);
+
+#endif
