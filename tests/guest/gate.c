@@ -125,6 +125,8 @@ static int take_status(const struct nlattr *const attr[], void *arg)
 	s->agent_pid = u32_of(attr[SOCKGATE_A_AGENT_PID]);
 	s->pending = u32_of(attr[SOCKGATE_A_PENDING]);
 	s->cached = u32_of(attr[SOCKGATE_A_CACHED]);
+	s->sockets = u32_of(attr[SOCKGATE_A_SOCKETS]);
+	s->parked = u32_of(attr[SOCKGATE_A_PARKED]);
 	copy(s->n, sizeof(s->n), attr[SOCKGATE_A_COUNTERS]);
 	copy(s->hook, sizeof(s->hook), attr[SOCKGATE_A_HOOKS]);
 	copy(s->row, sizeof(s->row), attr[SOCKGATE_A_FAILURES]);
@@ -141,7 +143,21 @@ int gate_status(struct gate *g, struct gate_status *s)
 	struct nlmsghdr *nlh = genl_begin(g->genl, buf, SOCKGATE_CMD_GET_STATUS, 0);
 
 	*s = (struct gate_status){ 0 };
-	return genl_call(g->genl, nlh, take_status, s) ? errno : 0;
+	if (genl_call(g->genl, nlh, take_status, s))
+		return errno;
+	for (int i = 0; i < SOCKGATE_N_MAX; i++)
+		s->n[i] -= g->base[i];
+	return 0;
+}
+
+int gate_begin(struct gate *g)
+{
+	struct gate_status s;
+	int err = gate_status(g, &s);
+
+	for (int i = 0; !err && i < SOCKGATE_N_MAX; i++)
+		g->base[i] += s.n[i];
+	return err;
 }
 
 uint64_t gate_count(struct gate *g, enum sockgate_counter counter)

@@ -15,11 +15,12 @@ struct gate {
 	struct genl *genl;	/* of the administrator, never registered */
 	struct klog log;
 	bool loaded;
+	uint64_t base[SOCKGATE_N_MAX];	/* counted before the test began */
 };
 
 struct gate_status {
 	uint32_t deadline, max_pending, max_cached, mark_mask;
-	uint32_t generation, agent_pid, pending, cached;
+	uint32_t generation, agent_pid, pending, cached, sockets, parked;
 	uint64_t n[SOCKGATE_N_MAX];
 	uint64_t hook[__SOCKGATE_HOOK_MAX];
 	struct sockgate_failure row[__SOCKGATE_REASON_MAX];
@@ -49,6 +50,9 @@ int gate_down(struct gate *g);
 
 /* gate_reopen - after the module was removed and loaded.  Returns 0, or an errno. */
 int gate_reopen(struct gate *g);
+
+/* gate_begin - count from here.  Returns 0, or an errno. */
+int gate_begin(struct gate *g);
 
 /* gate_status - everything it tells.  Returns 0, or an errno. */
 int gate_status(struct gate *g, struct gate_status *s);

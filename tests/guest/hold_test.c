@@ -100,6 +100,7 @@ TEST_F(hold, deadline_that_allows)
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_FAIL_ALLOW));
 }
 
+/* The call ends as it does without us: the connection is on its way. */
 TEST_F(hold, send_timeout)
 {
 	struct scene *s = &self->s;
@@ -107,17 +108,16 @@ TEST_F(hold, send_timeout)
 	self->call.send_timeout_ms = 300;
 	ASSERT_EQ(0, scene_hold(s, &s->worker, &self->call));
 	ASSERT_EQ(0, worker_hear(&s->worker, &s->outcome));
-	EXPECT_EQ(EAGAIN, s->outcome.error);
+	EXPECT_EQ(EINPROGRESS, s->outcome.error);
 	EXPECT_LE(300.0 - TICK_MS, scene_ms(s));
 	EXPECT_GT(300.0 + AT_ONCE_MS, scene_ms(s));
-	/* The question is still open: its answer is of use to the next call. */
 	EXPECT_EQ(0, gate_wait_pending(&s->gate, 1));
 	EXPECT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	EXPECT_EQ(0, gate_wait_pending(&s->gate, 0));
-	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_INTERRUPTED));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_DEFERRED));
 }
 
-/* Its end is immediate; its question ends with the answer ... */
+/* Its end is immediate, and its question ends with it. */
 TEST_F(hold, killed)
 {
 	struct scene *s = &self->s;
@@ -130,20 +130,50 @@ TEST_F(hold, killed)
 	status = worker_end(&s->worker);
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	EXPECT_GT(AT_ONCE_MS, (double)(now_ns() - begin) / 1e6);
-	EXPECT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	EXPECT_EQ(0, gate_wait_pending(&s->gate, 0));
+	EXPECT_EQ(ENOENT, agent_answer(s->agent, s->ask.id, &agent_allow));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_INTERRUPTED));
 }
 
-/* ... or, without one, at the deadline. */
-TEST_F(hold, killed_and_never_answered)
+/* Killing callers fills no table: nobody else is refused for it. */
+TEST_F(hold, killed_and_no_trace)
 {
 	struct scene *s = &self->s;
+	struct worker w;
+	int i;
 
-	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, 300));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_MAX_PENDING, 4));
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(0, worker_start(&w, NULL));
+		ASSERT_EQ(0, scene_hold(s, &w, &self->call));
+		worker_end(&w);
+	}
+	ASSERT_EQ(1, scene_judge(s, &self->call, &agent_allow));
+	EXPECT_EQ(0, s->outcome.error);
+	EXPECT_EQ(0, gate_failures(&s->gate, SOCKGATE_REASON_TABLE_FULL));
+}
+
+/* One user cannot have more than his share of the table, but for root. */
+TEST_F(hold, share_of_a_user)
+{
+	struct scene *s = &self->s;
+	struct worker w[3];
+	struct call call = self->call;
+	size_t i;
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_MAX_PENDING, 8));
+	call.uid = 4242;
+	for (i = 0; i < ARRAY_SIZE(w); i++)
+		ASSERT_EQ(0, worker_start(&w[i], NULL));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, scene_hold(s, &w[i], &call));
+	ASSERT_EQ(0, worker_tell(&w[2], &call));
+	ASSERT_EQ(0, worker_hear(&w[2], &s->outcome));
+	EXPECT_EQ(EACCES, s->outcome.error);
+	EXPECT_EQ(1, gate_failures(&s->gate, SOCKGATE_REASON_TABLE_FULL));
 	ASSERT_EQ(0, scene_hold(s, &s->worker, &self->call));
-	worker_end(&s->worker);
-	EXPECT_EQ(0, gate_wait_pending(&s->gate, 0));
+	for (i = 0; i < ARRAY_SIZE(w); i++)
+		worker_end(&w[i]);
 }
 
 /* The whole thread group goes, though every thread is held. */
@@ -157,12 +187,12 @@ TEST_F(hold, killed_with_threads)
 	ASSERT_EQ(0, gate_wait_count(&s->gate, SOCKGATE_N_JOINED, 19));
 	status = worker_end(&s->worker);
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	EXPECT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	EXPECT_EQ(0, gate_wait_pending(&s->gate, 0));
+	EXPECT_EQ(ENOENT, agent_answer(s->agent, s->ask.id, &agent_allow));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 }
 
-/* Held in an io_uring worker, which takes no signal but a fatal one. */
+/* Its packet waits, and a worker of io_uring for the connection. */
 TEST_F(hold, killed_in_uring)
 {
 	struct scene *s = &self->s;
@@ -235,28 +265,20 @@ TEST_F(hold, stopped_and_continued)
 	check_one_question(_metadata, s);
 }
 
-/* Answered while it is stopped: it finds the verdict when it goes on. */
+/* Answered while it is stopped: it goes on without another question. */
 TEST_F(hold, answered_while_stopped)
 {
-	const struct answer answer = {
-		.action = SOCKGATE_ACTION_ALLOW,
-		.lifetime = FAR_MS,
-		.fields = SOCKGATE_F_ALL,
-		.lprefix = 128,
-		.rprefix = 128,
-	};
 	struct scene *s = &self->s;
 
 	ASSERT_EQ(0, scene_hold(s, &s->worker, &self->call));
 	worker_wait_state(&s->worker, 'S');
 	ASSERT_EQ(0, kill(s->worker.pid, SIGSTOP));
 	worker_wait_state(&s->worker, 'T');
-	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &answer));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	ASSERT_EQ(0, kill(s->worker.pid, SIGCONT));
 	ASSERT_EQ(0, worker_hear(&s->worker, &s->outcome));
 	EXPECT_EQ(0, s->outcome.error);
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
-	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_HIT_ALLOW));
 }
 
 /* ---- the freezer --------------------------------------------------------------- */

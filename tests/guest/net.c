@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
 
 struct addr net_addr(const char *text, uint16_t port)
 {
@@ -37,7 +36,7 @@ int net_listen(int type, uint16_t *port)
 		return -errno;
 	if (!setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) &&
 	    !bind(fd, &a.sa, a.len) && !getsockname(fd, &a.sa, &a.len) &&
-	    (type != SOCK_STREAM || !listen(fd, BACKLOG))) {
+	    (type != SOCK_STREAM || !listen(fd, NET_BACKLOG))) {
 		*port = ntohs(a.in6.sin6_port);
 		return fd;
 	}

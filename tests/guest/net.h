@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#define NET_BACKLOG 4096
+
 struct addr {
 	socklen_t len;		/* 0: none */
 	union {

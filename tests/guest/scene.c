@@ -25,6 +25,21 @@ int scene_control(struct scene *s)
 	return err ?: furnish(s);
 }
 
+/*
+ * Our listener is older than the module, and its packets are judged like any.
+ * An agent's are not: it becomes one for a moment.
+ */
+static int settle_listener(struct scene *s)
+{
+	int err = scene_agent(s);
+
+	if (!err && listen(s->tcp, NET_BACKLOG))
+		err = errno;
+	agent_close(s->agent);
+	s->agent = NULL;
+	return err ?: gate_begin(&s->gate);
+}
+
 int scene_set(struct scene *s)
 {
 	int err = scene_control(s);
@@ -34,7 +49,8 @@ int scene_set(struct scene *s)
 	if (err)
 		return err;
 	s->gate.loaded = true;
-	return gate_reopen(&s->gate);
+	err = gate_reopen(&s->gate);
+	return err ?: settle_listener(s);
 }
 
 int scene_agent(struct scene *s)

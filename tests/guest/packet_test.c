@@ -1,0 +1,719 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Callers that do not wait: their packets do, and nothing leaves without a verdict. */
+#include "kselftest_harness.h"
+#include "scene.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+
+#define V4 "127.0.0.1"
+#define FAR_MS 100000U
+#define AT_ONCE_MS 5000U
+#define NOT_THAT 200	/* exit status: the test itself went wrong */
+
+/* ---- a program in a process of its own --------------------------------------- */
+
+typedef int (*program_fn)(const struct addr *to);
+
+static pid_t start(program_fn program, const struct addr *to)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	_exit(program(to));
+}
+
+/* Its exit status, as soon as it ends; NOT_THAT if it does not within the time. */
+static int end_of(pid_t pid)
+{
+	int status, ms;
+
+	for (ms = 0; ms < (int)AT_ONCE_MS; ms++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : NOT_THAT;
+		gate_nap();
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return NOT_THAT;
+}
+
+static int so_error(int fd)
+{
+	socklen_t size = sizeof(int);
+	int error = NOT_THAT;
+
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return error;
+}
+
+static int open_socket(const struct addr *to, int type)
+{
+	return socket(to->family, type | SOCK_CLOEXEC, 0);
+}
+
+static int wait_for_connection(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct addr peer = { .len = sizeof(peer.in6) };
+	int error;
+
+	if (poll(&p, 1, -1) != 1)
+		return NOT_THAT;
+	error = so_error(fd);
+	if (!error && getpeername(fd, &peer.sa, &peer.len))
+		return errno;
+	return error;
+}
+
+static int connect_nonblocking(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_STREAM | SOCK_NONBLOCK);
+
+	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
+		return NOT_THAT;
+	return wait_for_connection(fd);
+}
+
+static int send_nonblocking(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_DGRAM | SOCK_NONBLOCK);
+
+	return sendto(fd, "x", 1, 0, &to->sa, to->len) == 1 ? 0 : errno;
+}
+
+static int send_not_waiting(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_DGRAM);
+
+	return sendto(fd, "x", 1, MSG_DONTWAIT, &to->sa, to->len) == 1 ? 0 : errno;
+}
+
+/* The error of the datagram that was dropped is the socket's next. */
+static int send_connected(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_DGRAM | SOCK_NONBLOCK);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (connect(fd, &to->sa, to->len) || send(fd, "x", 1, 0) != 1)
+		return NOT_THAT;
+	return poll(&p, 1, AT_ONCE_MS) == 1 ? so_error(fd) : 0;
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* As POSIX has it: after EINTR the connection goes on (so does Python). */
+static int connect_interrupted(const struct addr *to)
+{
+	const struct sigaction sa = { .sa_handler = on_alarm };
+	const struct itimerval soon = { .it_interval.tv_usec = 50000,
+					.it_value.tv_usec = 50000 };
+	int fd = open_socket(to, SOCK_STREAM), rc;
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	rc = connect(fd, &to->sa, to->len);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	if (!rc || errno != EINTR)
+		return NOT_THAT;
+	return wait_for_connection(fd);
+}
+
+/* ---- by protocol and family ---------------------------------------------------- */
+
+FIXTURE(leaving) {
+	struct scene s;
+	struct addr to;
+};
+
+FIXTURE_VARIANT(leaving) {
+	program_fn program;
+	const char *address;
+	bool stream;
+	bool told;	/* the application learns of a refusal */
+	uint8_t event;
+};
+
+#define VARIANT(name, program_, address_, stream_, told_, event_) \
+	FIXTURE_VARIANT_ADD(leaving, name) { \
+		.program = program_, .address = address_, .stream = stream_, \
+		.told = told_, .event = SOCKGATE_EVENT_##event_, \
+	}
+
+VARIANT(tcp4, connect_nonblocking, V4, true, true, CONNECT);
+VARIANT(tcp6, connect_nonblocking, "::1", true, true, CONNECT);
+VARIANT(tcp_mapped, connect_nonblocking, "::ffff:127.0.0.1", true, true, CONNECT);
+VARIANT(udp4, send_nonblocking, V4, false, false, SEND);
+VARIANT(udp6, send_nonblocking, "::1", false, false, SEND);
+VARIANT(udp_mapped, send_nonblocking, "::ffff:127.0.0.1", false, false, SEND);
+VARIANT(udp_dontwait, send_not_waiting, V4, false, false, SEND);
+VARIANT(udp_connected4, send_connected, V4, false, true, CONNECT);
+VARIANT(udp_connected6, send_connected, "::1", false, true, CONNECT);
+
+FIXTURE_SETUP(leaving)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->to = net_addr(variant->address, variant->stream ?
+				self->s.tcp_port : self->s.udp_port);
+}
+
+FIXTURE_TEARDOWN(leaving)
+{
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+static bool arrived(const struct scene *s, bool stream, int timeout_ms)
+{
+	struct pollfd p = { .fd = stream ? s->tcp : s->udp, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) == 1;
+}
+
+static uint32_t parked(struct scene *s)
+{
+	struct gate_status st;
+
+	return gate_status(&s->gate, &st) ? UINT32_MAX : st.parked;
+}
+
+static void wait_parked(struct scene *s, uint32_t n)
+{
+	while (parked(s) != n)
+		gate_nap();
+}
+
+TEST_F(leaving, allowed)
+{
+	struct scene *s = &self->s;
+	pid_t pid = start(variant->program, &self->to);
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	EXPECT_EQ(variant->event, s->ask.event);
+	EXPECT_EQ(pid, (pid_t)s->ask.process.pid);
+	EXPECT_EQ(1, parked(s));
+	EXPECT_FALSE(arrived(s, variant->stream, 0));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	EXPECT_TRUE(arrived(s, variant->stream, AT_ONCE_MS));
+	if (variant->program == send_connected)
+		kill(pid, SIGKILL);
+	else
+		EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_ALLOW));
+	EXPECT_EQ(0, parked(s));
+}
+
+TEST_F(leaving, denied)
+{
+	static const uint32_t errors[] = { EACCES, ECONNREFUSED, EPERM };
+	struct answer deny = agent_deny;
+	struct scene *s = &self->s;
+	pid_t pid;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		deny.error = errors[i];
+		pid = start(variant->program, &self->to);
+		ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+		ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &deny));
+		EXPECT_EQ(variant->told ? (int)errors[i] : 0, end_of(pid));
+		EXPECT_FALSE(arrived(s, variant->stream, 0));
+	}
+	EXPECT_EQ(i, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
+	EXPECT_EQ(0, parked(s));
+}
+
+/* What is known to be refused is refused by the call itself. */
+TEST_F(leaving, denied_and_known)
+{
+	struct answer deny = agent_deny;
+	struct scene *s = &self->s;
+	pid_t pid = start(variant->program, &self->to);
+
+	deny.lifetime = FAR_MS;
+	deny.fields = SOCKGATE_F_EXE;
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &deny));
+	end_of(pid);
+	pid = start(variant->program, &self->to);
+	EXPECT_EQ(variant->told ? NOT_THAT : EACCES, end_of(pid));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_HIT_DENY));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
+}
+
+/* ---- what may happen meanwhile --------------------------------------------------- */
+
+FIXTURE(packet) {
+	struct scene s;
+	struct addr to, udp;
+};
+
+FIXTURE_SETUP(packet)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->to = net_addr(V4, self->s.tcp_port);
+	self->udp = net_addr(V4, self->s.udp_port);
+}
+
+FIXTURE_TEARDOWN(packet)
+{
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+TEST_F(packet, deadline)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, 100));
+	EXPECT_EQ(EACCES, end_of(start(connect_nonblocking, &self->to)));
+	EXPECT_EQ(1, gate_failures(&s->gate, SOCKGATE_REASON_DEADLINE));
+}
+
+/* The failsafe list lets loopback through, held packets too. */
+TEST_F(packet, agent_gone)
+{
+	struct scene *s = &self->s;
+	pid_t pid = start(connect_nonblocking, &self->to);
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	agent_close(s->agent);
+	s->agent = NULL;
+	/* The program has a copy of the agent's socket. */
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	EXPECT_EQ(0, gate_wait_pending(&s->gate, 0));
+	EXPECT_EQ(0, parked(s));
+}
+
+/* Unloading lets go what waits, by the failsafe list, 20 times over. */
+TEST_F_TIMEOUT(packet, unloaded, 120)
+{
+	struct scene *s = &self->s;
+	pid_t pid[3];
+	size_t i;
+	int n;
+
+	for (n = 0; n < 20; n++) {
+		pid[0] = start(connect_nonblocking, &self->to);
+		pid[1] = start(send_nonblocking, &self->udp);
+		pid[2] = start(connect_interrupted, &self->to);
+		wait_parked(s, ARRAY_SIZE(pid));
+		ASSERT_EQ(0, gate_unload());
+		s->gate.loaded = false;
+		for (i = 0; i < ARRAY_SIZE(pid); i++)
+			EXPECT_EQ(0, end_of(pid[i]));
+		agent_close(s->agent);
+		ASSERT_EQ(0, gate_load());
+		s->gate.loaded = true;
+		ASSERT_EQ(0, gate_reopen(&s->gate));
+		ASSERT_EQ(0, scene_agent(s));
+		ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	}
+}
+
+static int send_many(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_DGRAM | SOCK_NONBLOCK), i, refused = 0;
+	struct addr from = net_addr(V4, 0);
+
+	/* From one port throughout: one question. */
+	if (bind(fd, &from.sa, from.len))
+		return NOT_THAT;
+	for (i = 0; i < 100; i++)
+		refused += sendto(fd, "x", 1, 0, &to->sa, to->len) != 1;
+	return refused;
+}
+
+/* What waits on one question is bounded; the rest is the table's row. */
+TEST_F(packet, bounded)
+{
+	struct scene *s = &self->s;
+	pid_t pid = start(send_many, &self->udp);
+	char byte;
+	int got;
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	EXPECT_EQ(100 - 64, end_of(pid));
+	EXPECT_EQ(64, parked(s));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	for (got = 0; recv(s->udp, &byte, 1, MSG_DONTWAIT) == 1; got++)
+		continue;
+	EXPECT_EQ(64, got);
+}
+
+/* Its second connect() to a place that is allowed does not free the first. */
+static int connect_twice(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_STREAM | SOCK_NONBLOCK);
+	struct addr other = net_addr("127.0.0.2", ntohs(to->in.sin_port));
+
+	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
+		return NOT_THAT;
+	if (!connect(fd, &other.sa, other.len) || errno != EALREADY)
+		return NOT_THAT + 1;
+	return wait_for_connection(fd);
+}
+
+TEST_F(packet, second_connect)
+{
+	struct scene *s = &self->s;
+	pid_t pid = start(connect_twice, &self->to);
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	EXPECT_TRUE(net_same(V4, s->ask.raddr, 4));
+	/* In poll(), after both. */
+	worker_wait_state(&(struct worker){ .pid = pid }, 'S');
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
+	EXPECT_EQ(EACCES, end_of(pid));
+	EXPECT_FALSE(arrived(s, true, 0));
+}
+
+TEST_F(packet, interrupted_and_allowed)
+{
+	struct scene *s = &self->s;
+	pid_t pid = start(connect_interrupted, &self->to);
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	wait_parked(s, 1);
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
+}
+
+TEST_F(packet, interrupted_and_denied)
+{
+	struct scene *s = &self->s;
+	pid_t pid = start(connect_interrupted, &self->to);
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	wait_parked(s, 1);
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
+	EXPECT_EQ(EACCES, end_of(pid));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
+}
+
+/* ---- whose socket it is ------------------------------------------------------------ */
+
+/* dash is another program: its writes need a verdict of its own. */
+static int hand_to_another(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_STREAM);
+
+	if (connect(fd, &to->sa, to->len) || dup2(fd, 3) != 3)
+		return NOT_THAT;
+	execl("/bin/dash", "dash", "-c", "echo x >&3", NULL);
+	return NOT_THAT;
+}
+
+static int inherit(struct scene *s, const struct addr *to,
+		   const struct answer *second)
+{
+	pid_t pid = start(hand_to_another, to);
+	uint64_t ino;
+
+	if (agent_next(s->agent, &s->ask, -1) != 1 ||
+	    agent_answer(s->agent, s->ask.id, &agent_allow))
+		return NOT_THAT;
+	ino = s->ask.exe.ino;
+	if (agent_next(s->agent, &s->ask, -1) != 1 || s->ask.exe.ino == ino ||
+	    agent_answer(s->agent, s->ask.id, second))
+		return NOT_THAT;
+	return end_of(pid);
+}
+
+TEST_F(packet, inherited_by_another_program_and_denied)
+{
+	struct pollfd p;
+	int fd;
+
+	EXPECT_EQ(1, inherit(&self->s, &self->to, &agent_deny));
+	fd = accept(self->s.tcp, NULL, NULL);
+	p = (struct pollfd){ .fd = fd, .events = POLLIN };
+	poll(&p, 1, AT_ONCE_MS);
+	/* Closed by exit, without a byte. */
+	EXPECT_GE(0, read(fd, &p, 1));
+	close(fd);
+}
+
+TEST_F(packet, inherited_by_another_program_and_allowed)
+{
+	EXPECT_EQ(0, inherit(&self->s, &self->to, &agent_allow));
+	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
+}
+
+/* ---- the mark ------------------------------------------------------------------------ */
+
+static uint32_t mark_of(int fd)
+{
+	socklen_t size = sizeof(uint32_t);
+	uint32_t mark = 0;
+
+	getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size);
+	return mark;
+}
+
+/* Its exit status: what the low byte is after it tried to change it. */
+static int mark_itself(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_DGRAM);
+	uint32_t mark = 0x1ff;
+
+	setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	if (connect(fd, &to->sa, to->len))
+		return 1;
+	setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	if (send(fd, "x", 1, 0) != 1)
+		return 2;
+	mark = mark_of(fd);
+	return mark >> 8 == 1 ? (int)(mark & 0xff) : 3;
+}
+
+TEST_F(packet, mark_of_the_application)
+{
+	struct scene *s = &self->s;
+	pid_t pid = start(mark_itself, &self->udp);
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	EXPECT_EQ(0xff, end_of(pid));
+}
+
+TEST_F(packet, tag_that_cannot_be_changed)
+{
+	struct answer answer = agent_allow;
+	struct scene *s = &self->s;
+	pid_t pid = start(mark_itself, &self->udp);
+
+	answer.tag = 0x5a;
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &answer));
+	EXPECT_EQ(0x5a, end_of(pid));
+}
+
+/* ---- listening ------------------------------------------------------------------------- */
+
+#define REFUSED_PORT 8080
+#define RACES 1000
+
+static int racing = -1;
+static int race_on;
+
+static void *binder(void *arg)
+{
+	struct addr at = net_addr("0.0.0.0", REFUSED_PORT);
+	int delay, n = 0;
+
+	for (;;) {
+		while (!__atomic_load_n(&race_on, __ATOMIC_ACQUIRE))
+			continue;
+		for (delay = n++ % 400; delay; delay--)
+			__asm__ volatile("");
+		bind(racing, &at.sa, at.len);
+		__atomic_store_n(&race_on, 0, __ATOMIC_RELEASE);
+	}
+	return arg;
+}
+
+static bool race_once(void)
+{
+	struct addr at = net_addr("0.0.0.0", 0);
+	int one = 1, rc;
+
+	racing = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(racing, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	__atomic_store_n(&race_on, 1, __ATOMIC_RELEASE);
+	rc = listen(racing, 1);
+	while (__atomic_load_n(&race_on, __ATOMIC_ACQUIRE))
+		continue;
+	getsockname(racing, &at.sa, &at.len);
+	close(racing);
+	return !rc && ntohs(at.in.sin_port) == REFUSED_PORT;
+}
+
+static int listen_while_binding(const struct addr *to)
+{
+	pthread_t thread;
+	int i, won = 0;
+
+	(void)to;
+	pthread_create(&thread, NULL, binder, NULL);
+	for (i = 0; i < RACES; i++)
+		won += race_once();
+	return won > NOT_THAT ? NOT_THAT : won;
+}
+
+/* Any port but one: another thread binds to that one while listen() is judged. */
+TEST_F_TIMEOUT(packet, listen_at_a_port_that_was_not_judged, 120)
+{
+	struct scene *s = &self->s;
+	struct answer answer;
+	pid_t pid = start(listen_while_binding, &self->to);
+	int status;
+
+	while (!waitpid(pid, &status, WNOHANG)) {
+		if (agent_next(s->agent, &s->ask, 20) != 1)
+			continue;
+		answer = s->ask.lport == REFUSED_PORT ? agent_deny : agent_allow;
+		answer.lifetime = FAR_MS;
+		answer.fields = SOCKGATE_F_EVENT | SOCKGATE_F_LPORT;
+		agent_answer(s->agent, s->ask.id, &answer);
+	}
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
+/* ---- questions and agents --------------------------------------------------------------- */
+
+/* Whoever misses the answer in the cache finds the question still there. */
+TEST_F_TIMEOUT(packet, burst_on_a_cached_answer, 100)
+{
+	struct call call = scene_connect(&self->s, V4);
+	struct answer answer = agent_allow;
+	struct scene *s = &self->s;
+	uint32_t i;
+
+	call.threads = 200;
+	answer.lifetime = FAR_MS;
+	answer.fields = SOCKGATE_F_PROCESS;
+	for (i = 1; i <= 20; i++) {
+		ASSERT_EQ(0, agent_set_generation(s->agent, i));
+		answer.generation = i;
+		ASSERT_LE(0, scene_judge(s, &call, &answer));
+		EXPECT_EQ(i, gate_count(&s->gate, SOCKGATE_N_ASKED));
+	}
+}
+
+static void keep_socket_in_a_child(struct genl *genl, int ready)
+{
+	int err;
+	pid_t pid;
+
+	if (!agent_open(genl, &err))
+		_exit(1);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		for (;;)
+			pause();
+	}
+	if (write(ready, &pid, sizeof(pid)) != sizeof(pid))
+		_exit(1);
+	pause();
+}
+
+/* A dead agent is none, though a child of it holds its socket. */
+TEST_F(packet, child_of_a_dead_agent)
+{
+	struct call call = scene_connect(&self->s, V4);
+	struct scene *s = &self->s;
+	int ready[2];
+	pid_t pid, child;
+
+	agent_close(s->agent);
+	s->agent = NULL;
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	if (!pid)
+		keep_socket_in_a_child(s->gate.genl, ready[1]);
+	ASSERT_EQ((ssize_t)sizeof(child), read(ready[0], &child, sizeof(child)));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	ASSERT_EQ(0, scene_judge(s, &call, NULL));
+	EXPECT_EQ(0, s->outcome.error);
+	EXPECT_GT((double)AT_ONCE_MS, scene_ms(s));
+	kill(child, SIGKILL);
+}
+
+/* ---- sockets older than the module ------------------------------------------------------- */
+
+static int old_ready[2], old_go[2];
+
+/* Connected before there was a module; sends when told. */
+static int send_on_old(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_STREAM);
+	struct pollfd p = { .fd = fd };
+	char byte = 'x';
+
+	if (connect(fd, &to->sa, to->len) || write(old_ready[1], &byte, 1) != 1 ||
+	    read(old_go[0], &byte, 1) != 1)
+		return NOT_THAT;
+	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+		return errno;
+	return poll(&p, 1, AT_ONCE_MS / 5) == 1 ? so_error(fd) : 0;
+}
+
+FIXTURE(old) {
+	struct scene s;
+	struct addr to;
+	pid_t pid;
+	int fd;
+};
+
+FIXTURE_SETUP(old)
+{
+	struct scene *s = &self->s;
+	char byte;
+
+	ASSERT_EQ(0, scene_control(s));
+	self->to = net_addr(V4, s->tcp_port);
+	ASSERT_EQ(0, pipe(old_ready));
+	ASSERT_EQ(0, pipe(old_go));
+	self->pid = start(send_on_old, &self->to);
+	ASSERT_EQ(1, read(old_ready[0], &byte, 1));
+	self->fd = accept(s->tcp, NULL, NULL);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, gate_load());
+	s->gate.loaded = true;
+	ASSERT_EQ(0, gate_reopen(&s->gate));
+	ASSERT_EQ(0, scene_agent(s));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(1, write(old_go[1], "x", 1));
+}
+
+FIXTURE_TEARDOWN(old)
+{
+	close(self->fd);
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+TEST_F(old, asked_and_allowed)
+{
+	struct scene *s = &self->s;
+	char byte;
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	EXPECT_EQ(self->pid, (pid_t)s->ask.process.pid);
+	EXPECT_EQ(SOCKGATE_EVENT_CONNECT, s->ask.event);
+	EXPECT_EQ(s->tcp_port, s->ask.rport);
+	EXPECT_EQ(-1, recv(self->fd, &byte, 1, MSG_DONTWAIT));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	EXPECT_EQ(0, end_of(self->pid));
+	EXPECT_EQ(1, recv(self->fd, &byte, 1, 0));
+}
+
+TEST_F(old, asked_and_denied)
+{
+	struct scene *s = &self->s;
+	char byte;
+
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
+	EXPECT_EQ(EACCES, end_of(self->pid));
+	EXPECT_GE(0, recv(self->fd, &byte, 1, MSG_DONTWAIT));
+}
+
+TEST_HARNESS_MAIN
