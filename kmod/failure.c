@@ -265,7 +265,8 @@ static bool failsafe_valid(const struct sockgate_failsafe *f)
  * @list: from user space
  * @n:    entries in it
  *
- * Return: a list for sg_failsafes_install(), or an ERR_PTR of -E2BIG, -EINVAL or -ENOMEM.
+ * Return: a list for sg_failsafes_install(), or an ERR_PTR of -E2BIG, -EINVAL or
+ * -ENOMEM.
  */
 struct sg_failsafes *sg_failsafes_make(const struct sockgate_failsafe *list,
 				       size_t n)

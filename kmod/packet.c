@@ -22,7 +22,6 @@
 #include <linux/tcp.h>
 #include <net/inet_sock.h>
 #include <net/net_namespace.h>
-#include <net/request_sock.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -64,10 +63,8 @@ static bool is_opening(const struct sk_buff *skb)
 static bool describe(struct leaving *l, struct sk_buff *skb,
 		     const struct nf_hook_state *state)
 {
-	struct sock *sk = state->sk;
+	struct sock *sk = sk_to_full_sk(state->sk);
 
-	if (sk && sk->sk_state == TCP_NEW_SYN_RECV)
-		sk = inet_reqsk(sk)->rsk_listener;
 	if (!sk || !sk_fullsock(sk))
 		return false;
 	l->skb = skb;
@@ -127,13 +124,20 @@ static bool good(enum sg_grant how)
 	       (how == SG_GRANT_NO_AGENT && !sg_agent_present());
 }
 
-static struct file *key_of(const struct leaving *l, struct sg_key *key)
+/* Where it goes: all that a grant is compared with. */
+static void key_where(const struct leaving *l, struct sg_key *key)
 {
-	struct file *exe = sg_sock_owner(l->rec, key);
-
 	sg_event_packet(key, l->sk, l->skb, l->family);
 	if (l->sk->sk_state == TCP_LISTEN || accepted(l))
 		sg_event_accepted(key, l->sk);
+}
+
+/* And whose it is.  Returns what the owner runs, a reference, or NULL. */
+static struct file *key_whole(const struct leaving *l, struct sg_key *key)
+{
+	struct file *exe = sg_sock_owner(l->rec, key);
+
+	key_where(l, key);
 	return exe;
 }
 
@@ -193,18 +197,16 @@ static bool agents_own(const struct leaving *l, const struct sg_key *key)
 	return true;
 }
 
+/* Nothing that was granted covers it. */
 static unsigned int judge(const struct leaving *l)
 {
 	struct sg_verdict verdict;
 	unsigned int result;
 	struct sg_key key;
-	struct file *exe = key_of(l, &key);
-	enum sg_grant how = granted(l, &key);
+	struct file *exe = key_whole(l, &key);
 
 	if (agents_own(l, &key))
 		result = NF_ACCEPT;
-	else if (good(how))
-		result = pass(l, how);
 	else if (sg_cache_lookup(&key, &verdict))
 		result = settle(l, &key, &verdict);
 	else if (!sg_agent_present())
@@ -219,11 +221,9 @@ static unsigned int judge(const struct leaving *l)
 /* Its verdict was settled before it was let go; see sg_park_release(). */
 static unsigned int released(const struct leaving *l)
 {
-	struct sg_key key;
-	struct file *exe = key_of(l, &key);
+	struct sg_key key = {};
 
-	if (exe)
-		fput(exe);
+	key_where(l, &key);
 	/* Another call may have replaced the grant since. */
 	return pass(l, granted(l, &key) ?: SG_GRANT_FAILURE);
 }
@@ -245,6 +245,8 @@ static unsigned int nobody(const struct leaving *l)
 static unsigned int leave(void *priv, struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
+	struct sg_key key = {};
+	enum sg_grant how;
 	struct leaving l;
 
 	if (READ_ONCE(closing) || !describe(&l, skb, state))
@@ -257,7 +259,9 @@ static unsigned int leave(void *priv, struct sk_buff *skb,
 		return released(&l);
 	if (l.open && good(READ_ONCE(l.rec->standing)))
 		return tagged(&l);
-	return judge(&l);
+	key_where(&l, &key);
+	how = granted(&l, &key);
+	return good(how) ? pass(&l, how) : judge(&l);
 }
 
 static const struct nf_hook_ops ops[] = {

@@ -20,7 +20,7 @@
 #include <linux/slab.h>
 #include <net/dst.h>
 #include <net/inet_hashtables.h>
-#include <net/request_sock.h>
+#include <net/inet_sock.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
@@ -89,16 +89,10 @@ static void let_go(struct sg_parked *packet)
 	local_bh_enable();
 }
 
-static struct sock *full(struct sock *sk)
-{
-	return sk->sk_state == TCP_NEW_SYN_RECV ? inet_reqsk(sk)->rsk_listener :
-						  sk;
-}
-
 static void settle(struct sg_parked *packet, const struct sg_key *key,
 		   const struct sg_verdict *verdict)
 {
-	struct sock *sk = full(packet->sk);
+	struct sock *sk = sk_to_full_sk(packet->sk);
 	struct sg_key where = *key;
 	int err;
 
