@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <event2/event.h>
 
@@ -26,6 +25,7 @@
 #include "kernel.h"
 #include "log.h"
 #include "test_certs.h"
+#include "test_file.h"
 
 #define GENERATION 7
 #define CALLER "/bin/ls"
@@ -166,11 +166,7 @@ static struct ask an_ask(uint64_t id)
 	struct stat st;
 
 	assert_int_equal(stat(CALLER, &st), 0);
-	ask.exe.ino = st.st_ino;
-	ask.exe.dev = major(st.st_dev) << 20 | minor(st.st_dev);
-	ask.exe.size = (uint64_t)st.st_size;
-	ask.exe.ctime_ns = st.st_ctim.tv_sec * 1000000000LL +
-			   st.st_ctim.tv_nsec;
+	ask.exe = test_file_key(&st);
 	return ask;
 }
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "test_file.h"
 
 #define LIMIT (64U << 20)
 #define THREADS 2
@@ -52,12 +53,7 @@ static struct sockgate_file key_of(int fd)
 	struct stat st;
 
 	assert_int_equal(fstat(fd, &st), 0);
-	return (struct sockgate_file){
-		.ino = st.st_ino,
-		.ctime_ns = st.st_ctim.tv_sec * 1000000000LL +
-			    st.st_ctim.tv_nsec,
-		.size = (uint64_t)st.st_size,
-	};
+	return test_file_key(&st);
 }
 
 /* A file of this size, all holes. */

@@ -14,12 +14,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <event2/event.h>
 
 #include "identity.h"
 #include "sha256.h"
+#include "test_file.h"
 
 static const char exe[] = "/bin/ls";
 static const char *const nothing[] = { NULL };
@@ -83,11 +83,7 @@ static struct ask own_ask(void)
 	struct stat st;
 
 	assert_int_equal(stat(exe, &st), 0);
-	ask.exe.ino = st.st_ino;
-	ask.exe.dev = major(st.st_dev) << 20 | minor(st.st_dev);
-	ask.exe.size = (uint64_t)st.st_size;
-	ask.exe.ctime_ns = st.st_ctim.tv_sec * 1000000000LL +
-			   st.st_ctim.tv_nsec;
+	ask.exe = test_file_key(&st);
 	return ask;
 }
 
@@ -286,10 +282,7 @@ static void test_file_of_another_mount_namespace(void **state)
 	if (given_fd < 0)
 		skip();
 	assert_int_equal(fstat(given_fd, &st), 0);
-	ask.exe.ino = st.st_ino;
-	ask.exe.dev = major(st.st_dev) << 20 | minor(st.st_dev);
-	ask.exe.ctime_ns = st.st_ctim.tv_sec * 1000000000LL +
-			   st.st_ctim.tv_nsec;
+	ask.exe = test_file_key(&st);
 	learn(&ask);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
