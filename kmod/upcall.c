@@ -27,6 +27,7 @@
 #include "mark.h"
 #include "park.h"
 #include "request.h"
+#include "scope.h"
 #include "sock.h"
 #include "upcall.h"
 
@@ -44,6 +45,7 @@ static const struct nla_policy policy[SOCKGATE_A_MAX + 1] = {
 	[SOCKGATE_A_MAX_PENDING] = { .type = NLA_U32 },
 	[SOCKGATE_A_MAX_CACHED] = { .type = NLA_U32 },
 	[SOCKGATE_A_MARK_MASK] = { .type = NLA_U32 },
+	[SOCKGATE_A_EVENTS] = { .type = NLA_U32 },
 	[SOCKGATE_A_FAILURES] = { .type = NLA_BINARY },
 	[SOCKGATE_A_FAILSAFES] = { .type = NLA_BINARY },
 };
@@ -323,6 +325,16 @@ static int check_limits(struct genl_info *info)
 	return err;
 }
 
+static int check_events(struct genl_info *info)
+{
+	const struct nlattr *a = info->attrs[SOCKGATE_A_EVENTS];
+
+	if (!a || !(get_u32(info, SOCKGATE_A_EVENTS) & ~SOCKGATE_EVENTS_OPTIONAL))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(info->extack, a, "not an optional event");
+	return -EINVAL;
+}
+
 static int check_failures(struct genl_info *info)
 {
 	const struct nlattr *a = info->attrs[SOCKGATE_A_FAILURES];
@@ -367,6 +379,8 @@ static void apply_config(struct genl_info *info, struct sg_failsafes *list)
 		sg_cache_set_limit(get_u32(info, SOCKGATE_A_MAX_CACHED));
 	if (info->attrs[SOCKGATE_A_MARK_MASK])
 		sg_mark_set_mask(get_u32(info, SOCKGATE_A_MARK_MASK));
+	if (info->attrs[SOCKGATE_A_EVENTS])
+		sg_scope_set(get_u32(info, SOCKGATE_A_EVENTS));
 	if (a)
 		sg_failure_set_rows(nla_data(a), nla_len(a) /
 				    sizeof(struct sockgate_failure));
@@ -381,6 +395,8 @@ static int do_set_config(struct sk_buff *skb, struct genl_info *info)
 	int err;
 
 	err = check_limits(info);
+	if (!err)
+		err = check_events(info);
 	if (!err)
 		err = check_failures(info);
 	if (!err)
@@ -402,6 +418,7 @@ static int put_config(struct sk_buff *skb)
 	    nla_put_u32(skb, SOCKGATE_A_MAX_PENDING, sg_hold_limit()) ||
 	    nla_put_u32(skb, SOCKGATE_A_MAX_CACHED, sg_cache_limit()) ||
 	    nla_put_u32(skb, SOCKGATE_A_MARK_MASK, sg_mark_mask()) ||
+	    nla_put_u32(skb, SOCKGATE_A_EVENTS, sg_scope_events()) ||
 	    nla_put(skb, SOCKGATE_A_FAILURES, sizeof(rows), rows) ||
 	    sg_failsafes_put(skb, SOCKGATE_A_FAILSAFES))
 		return -EMSGSIZE;

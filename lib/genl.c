@@ -59,6 +59,7 @@ static const struct {
 	[SOCKGATE_A_MAX_PENDING] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_MAX_CACHED] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_MARK_MASK] = { SHAPE_EXACT, 4 },
+	[SOCKGATE_A_EVENTS] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_FAILURES] = { SHAPE_ARRAY, sizeof(struct sockgate_failure) },
 	[SOCKGATE_A_FAILSAFES] = { SHAPE_ARRAY, sizeof(struct sockgate_failsafe) },
 	[SOCKGATE_A_AGENT_PID] = { SHAPE_EXACT, 4 },

@@ -37,6 +37,8 @@
  *     MAX_PENDING: u32    requests held at a time
  *     MAX_CACHED:  u32    verdicts cached
  *     MARK_MASK:   u32    bits of sk_mark that carry the tag
+ *     EVENTS:      u32    SOCKGATE_EVENTS_OPTIONAL that are asked about; bit
+ *                         (1 << enum sockgate_event)
  *     FAILURES:    array of struct sockgate_failure, rows to change
  *     FAILSAFES:   array of struct sockgate_failsafe, replaces the list
  *
@@ -98,26 +100,44 @@ enum sockgate_attr {
 	SOCKGATE_A_VERSION_STR,
 	SOCKGATE_A_SOCKETS,
 	SOCKGATE_A_PARKED,
+	SOCKGATE_A_EVENTS,
 	SOCKGATE_A_PAD,
 	__SOCKGATE_A_MAX,
 	SOCKGATE_A_MAX = __SOCKGATE_A_MAX - 1,
 };
 
-/* What a caller wants to do. */
+/* What a caller wants to do, or what has become of its connection. */
 enum sockgate_event {
 	SOCKGATE_EVENT_UNSPEC,
 	SOCKGATE_EVENT_OPEN,
 	SOCKGATE_EVENT_BIND,
 	SOCKGATE_EVENT_CONNECT,		/* TCP: the state SYN_SENT follows */
 	SOCKGATE_EVENT_LISTEN,
-	SOCKGATE_EVENT_ACCEPT,
+	SOCKGATE_EVENT_ACCEPT,		/* by peer: rport is 0 */
 	SOCKGATE_EVENT_SEND,		/* to an unconnected destination */
-	SOCKGATE_EVENT_RECEIVE,
-	SOCKGATE_EVENT_ESTABLISHED,
-	SOCKGATE_EVENT_CLOSE,
+	SOCKGATE_EVENT_RECEIVE,		/* of an unconnected socket: rport is 0 */
+	SOCKGATE_EVENT_ESTABLISHED,	/* a report, of TCP: nobody is held */
+	SOCKGATE_EVENT_CLOSE,		/* another */
 	__SOCKGATE_EVENT_MAX,
 	SOCKGATE_EVENT_MAX = __SOCKGATE_EVENT_MAX - 1,
 };
+
+/*
+ * Connect, listen, send, and the opening of a socket whose packets leave past
+ * the gate, are always asked about; these only if EVENTS says so.
+ */
+#define SOCKGATE_EVENTS_OPTIONAL \
+	(1U << SOCKGATE_EVENT_OPEN | 1U << SOCKGATE_EVENT_BIND | \
+	 1U << SOCKGATE_EVENT_ACCEPT | 1U << SOCKGATE_EVENT_RECEIVE | \
+	 1U << SOCKGATE_EVENT_ESTABLISHED | 1U << SOCKGATE_EVENT_CLOSE)
+
+/*
+ * Protocols of sockets that are judged when they are opened, since nothing of
+ * theirs passes the gate: where IP has no number, one of those that are kept for
+ * experiments (RFC 3692).
+ */
+#define SOCKGATE_PROTOCOL_OTHER		253	/* any family that is not known */
+#define SOCKGATE_PROTOCOL_PACKET	254	/* AF_PACKET, AF_XDP */
 
 enum sockgate_action {
 	SOCKGATE_ACTION_UNSPEC,
@@ -205,8 +225,10 @@ struct sockgate_ask {
 	__u32	uid;		/* of the thread, in the initial user namespace */
 	__u32	remaining_ms;	/* until the kernel's own deadline */
 	__u8	event;		/* enum sockgate_event */
-	__u8	family;		/* AF_INET or AF_INET6 (mapped ones are AF_INET) */
-	__u8	protocol;	/* IPPROTO_* */
+	__u8	family;		/* AF_INET or AF_INET6 (mapped ones are AF_INET);
+				 * of SOCKGATE_PROTOCOL_* any
+				 */
+	__u8	protocol;	/* IPPROTO_* or SOCKGATE_PROTOCOL_* */
 	__u8	pad;
 	char	comm[16];	/* ends with a NUL; for display only */
 };
