@@ -25,6 +25,7 @@
 
 #include "compat/compat.h"
 #include "event.h"
+#include "scope.h"
 
 static_assert(sizeof(struct sg_key) == 2 * 16 + 6 * 8 + 4 * 4 + 2 * 2 + 4,
 	      "a hole in the key would be compared");
@@ -265,17 +266,139 @@ static bool key_remote(struct sg_key *key, const struct sock *sk,
 }
 
 /**
+ * sg_event_stays() - whether sockets of a family cannot leave the machine
+ * @family: AF_*
+ *
+ * Return: that; true only for families that are known to.
+ */
+bool sg_event_stays(int family)
+{
+	switch (family) {
+	case AF_UNIX:
+	case AF_NETLINK:
+	case AF_KEY:
+	case AF_ALG:
+	case AF_KCM:		/* its messages leave by TCP sockets of others */
+		return true;
+	}
+	return false;
+}
+
+static bool is_gated(int family)
+{
+	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
+}
+
+/* Whose packets pass by the chain that is judged: opening is all there is. */
+static bool open_past_gate(struct sg_key *key, const struct sock *sk,
+			   int family, int protocol)
+{
+	bool packet = family == AF_PACKET || family == AF_XDP;
+
+	if (sg_event_stays(family) || !sk || of_kernel(sk))
+		return false;
+	memset(key, 0, sizeof(*key));
+	key->event = SOCKGATE_EVENT_OPEN;
+	key->protocol = packet ? SOCKGATE_PROTOCOL_PACKET :
+				 SOCKGATE_PROTOCOL_OTHER;
+	key->family = family;
+	if (family == AF_PACKET)
+		key->rport = (__force __be16)protocol;
+	return true;
+}
+
+static bool open_gated(struct sg_key *key, const struct sock *sk)
+{
+	if (!sg_scope_has(SOCKGATE_EVENT_OPEN) ||
+	    !key_begin(key, sk, SOCKGATE_EVENT_OPEN))
+		return false;
+	key->family = family_of(sk);
+	return true;
+}
+
+/**
+ * sg_event_open() - the key of a socket() that has just made a socket
+ * @key:      filled in
+ * @sk:       the socket
+ * @family:   as the caller gave it
+ * @protocol: likewise; for packet sockets the type of frames
+ *
+ * Return: false if this call is none of our business.
+ */
+bool sg_event_open(struct sg_key *key, struct sock *sk, int family,
+		   int protocol)
+{
+	bool ours = is_gated(family) ? open_gated(key, sk) :
+				       open_past_gate(key, sk, family, protocol);
+
+	if (!ours)
+		return false;
+	key_socket(key, sk);
+	key_process(key, current);
+	key_exe(key, current);
+	return true;
+}
+
+static bool key_bound(struct sg_key *key, const struct sock *sk,
+		      const struct sockaddr *addr, int addr_len)
+{
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+	const struct sockaddr_in *in = (const void *)addr;
+
+	if (sk->sk_family != AF_INET6) {
+		if (addr_len < (int)sizeof(*in))
+			return false;
+		key->family = AF_INET;
+		key->lport = remote_port(key, in->sin_port);
+		key->laddr.s6_addr32[0] = in->sin_addr.s_addr;
+		return true;
+	}
+	if (addr_len < SIN6_LEN_RFC2133 || addr->sa_family != AF_INET6)
+		return false;
+	key->lport = remote_port(key, in6->sin6_port);
+	if (ipv6_addr_v4mapped(&in6->sin6_addr)) {
+		key->family = AF_INET;
+		key->laddr.s6_addr32[0] = in6->sin6_addr.s6_addr32[3];
+		return true;
+	}
+	key->family = AF_INET6;
+	key->laddr = in6->sin6_addr;
+	return true;
+}
+
+/**
+ * sg_event_bind() - the key of a bind()
+ * @key:      filled in; the local address is the one that is asked for
+ * @sk:       the socket
+ * @addr:     that address, in kernel memory
+ * @addr_len: its length as the caller gave it
+ *
+ * Return: false if this call is none of our business.
+ */
+bool sg_event_bind(struct sg_key *key, struct sock *sk,
+		   const struct sockaddr *addr, int addr_len)
+{
+	if (!sg_scope_has(SOCKGATE_EVENT_BIND) ||
+	    !key_begin(key, sk, SOCKGATE_EVENT_BIND) ||
+	    !key_bound(key, sk, addr, addr_len))
+		return false;
+	key_socket(key, sk);
+	key_process(key, current);
+	key_exe(key, current);
+	return true;
+}
+
+/**
  * sg_event_has_packets() - whether a socket's own packets are judged
  * @sk: the socket
  *
- * Those of MPTCP and SMC leave by sockets that the kernel made inside.
+ * Those of SMC leave by a socket that the kernel made inside.
  *
  * Return: that.
  */
 bool sg_event_has_packets(const struct sock *sk)
 {
-	return is_inet(sk) && sk->sk_protocol != IPPROTO_MPTCP &&
-	       sk->sk_protocol != PROTOCOL_SMC;
+	return is_inet(sk) && sk->sk_protocol != PROTOCOL_SMC;
 }
 
 /**
@@ -404,6 +527,18 @@ bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task)
 	return true;
 }
 
+/* Who is at the other end of a connection. */
+static void key_peer(struct sg_key *key, const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6) {
+		key_remote6(key, sk, &sk->sk_v6_daddr);
+		return;
+	}
+#endif
+	key_remote4(key, sk, inet_sk(sk)->inet_daddr);
+}
+
 /**
  * sg_event_use() - the key of using a socket that somebody else connected
  * @key: filled in: as if the caller had connected it itself
@@ -418,30 +553,89 @@ bool sg_event_use(struct sg_key *key, struct sock *sk)
 	key->rport = inet_sk(sk)->inet_dport;
 	if (!key->rport)
 		return false;
-	key->family = family_of(sk);
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6)
-		key_remote6(key, sk, &sk->sk_v6_daddr);
-	else
-#endif
-		key_remote4(key, sk, inet_sk(sk)->inet_daddr);
+	key_peer(key, sk);
 	key_end(key, sk);
 	return true;
 }
 
 /**
  * sg_event_accepted() - the key of a connection that a listener took
- * @key: has the owner; filled in: as if it were to listen there
- * @sk:  the connection
+ * @key: has the owner; filled in: as if it were to listen there, or to accept
+ *       this peer if that is asked about
+ * @sk:  the connection, or the listener itself
  */
 void sg_event_accepted(struct sg_key *key, const struct sock *sk)
 {
-	key->event = SOCKGATE_EVENT_LISTEN;
-	key->family = family_of(sk);
 	memset(&key->laddr, 0, sizeof(key->laddr));
 	memset(&key->raddr, 0, sizeof(key->raddr));
 	key->rport = 0;
+	key->event = SOCKGATE_EVENT_LISTEN;
+	key->family = family_of(sk);
+	if (sk->sk_state != TCP_LISTEN && is_inet(sk) &&
+	    sg_scope_has(SOCKGATE_EVENT_ACCEPT)) {
+		key->event = SOCKGATE_EVENT_ACCEPT;
+		key_peer(key, sk);
+	}
 	key_local(key, sk);
+}
+
+/**
+ * sg_event_arrival() - the key of a packet from a peer
+ * @key:    has the owner of the socket that it is for
+ * @skb:    the packet
+ * @family: of the packet
+ * @event:  ACCEPT or RECEIVE
+ * @lport:  where it goes
+ *
+ * The peer is an address: a port of its own choice says nothing about it.
+ */
+void sg_event_arrival(struct sg_key *key, const struct sk_buff *skb, u8 family,
+		      enum sockgate_event event, __be16 lport)
+{
+	key->event = event;
+	key->family = family;
+	key->lport = lport;
+	key->rport = 0;
+	memset(&key->laddr, 0, sizeof(key->laddr));
+	memset(&key->raddr, 0, sizeof(key->raddr));
+	if (family == AF_INET) {
+		key->laddr.s6_addr32[0] = ip_hdr(skb)->daddr;
+		key->raddr.s6_addr32[0] = ip_hdr(skb)->saddr;
+	} else {
+		key->laddr = ipv6_hdr(skb)->daddr;
+		key->raddr = ipv6_hdr(skb)->saddr;
+	}
+}
+
+/**
+ * sg_event_reply() - the key of what a datagram from a peer could be a reply to
+ * @key:   from sg_event_arrival()
+ * @rport: the port it comes from
+ */
+void sg_event_reply(struct sg_key *key, __be16 rport)
+{
+	key->event = SOCKGATE_EVENT_SEND;
+	key->rport = rport;
+}
+
+/**
+ * sg_event_state() - the key of what has become of a connection
+ * @key:   has the owner; filled in
+ * @sk:    the connection
+ * @event: ESTABLISHED or CLOSE
+ */
+void sg_event_state(struct sg_key *key, const struct sock *sk,
+		    enum sockgate_event event)
+{
+	memset(&key->laddr, 0, sizeof(key->laddr));
+	memset(&key->raddr, 0, sizeof(key->raddr));
+	key->event = event;
+	key->family = family_of(sk);
+	key->rport = inet_sk(sk)->inet_dport;
+	key_peer(key, sk);
+	key_local(key, sk);
+	/* A connection that closes has given its port back already. */
+	key->lport = inet_sk(sk)->inet_sport;
 }
 
 static __be16 packet_port(const struct sk_buff *skb)

@@ -43,6 +43,11 @@ struct sg_key {
 
 #define SG_KEY_WORDS (sizeof(struct sg_key) / sizeof(u64))
 
+bool sg_event_stays(int family);
+bool sg_event_open(struct sg_key *key, struct sock *sk, int family,
+		   int protocol);
+bool sg_event_bind(struct sg_key *key, struct sock *sk,
+		   const struct sockaddr *addr, int addr_len);
 bool sg_event_connect(struct sg_key *key, struct sock *sk,
 		      const struct sockaddr *addr, int addr_len);
 bool sg_event_listen(struct sg_key *key, struct sock *sk);
@@ -56,6 +61,11 @@ void sg_event_packet(struct sg_key *key, const struct sock *sk,
 		     const struct sk_buff *skb, u8 family);
 void sg_event_from(struct sg_key *key, const struct sk_buff *skb, u8 family);
 void sg_event_accepted(struct sg_key *key, const struct sock *sk);
+void sg_event_arrival(struct sg_key *key, const struct sk_buff *skb, u8 family,
+		      enum sockgate_event event, __be16 lport);
+void sg_event_reply(struct sg_key *key, __be16 rport);
+void sg_event_state(struct sg_key *key, const struct sock *sk,
+		    enum sockgate_event event);
 
 bool sg_event_by_current(const struct sg_key *key);
 struct file *sg_event_exe_of(struct task_struct *task);

@@ -47,6 +47,7 @@
 #include "failure.h"
 #include "hook.h"
 #include "judge.h"
+#include "scope.h"
 #include "sock.h"
 
 static atomic_t inside = ATOMIC_INIT(0);
@@ -63,6 +64,12 @@ asmlinkage int sg_original_create(struct socket *sock, int family, int type,
 				  int protocol, int kern);
 asmlinkage void sg_original_clone(const struct sock *sk, struct sock *newsk);
 asmlinkage void sg_original_free(struct sock *sk);
+asmlinkage int sg_original_bind(struct socket *sock, struct sockaddr *addr,
+				int addr_len);
+asmlinkage void sg_original_sctp_clone(struct sctp_association *asoc,
+				       struct sock *sk, struct sock *newsk);
+asmlinkage int sg_original_subflow(struct sock *sk, unsigned long a,
+				   unsigned long b);
 
 unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 
@@ -74,6 +81,9 @@ STACK_FRAME_NON_STANDARD(sg_original_recvmsg);
 STACK_FRAME_NON_STANDARD(sg_original_create);
 STACK_FRAME_NON_STANDARD(sg_original_clone);
 STACK_FRAME_NON_STANDARD(sg_original_free);
+STACK_FRAME_NON_STANDARD(sg_original_bind);
+STACK_FRAME_NON_STANDARD(sg_original_sctp_clone);
+STACK_FRAME_NON_STANDARD(sg_original_subflow);
 
 #define ORIGINAL(name, index) \
 	asm(".pushsection .text\n" \
@@ -91,10 +101,15 @@ ORIGINAL(recvmsg, 3);
 ORIGINAL(create, 4);
 ORIGINAL(clone, 5);
 ORIGINAL(free, 6);
+ORIGINAL(bind, 7);
+ORIGINAL(sctp_clone, 8);
+ORIGINAL(subflow, 9);
 static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SENDMSG == 2 && SOCKGATE_HOOK_RECVMSG == 3 &&
 	      SOCKGATE_HOOK_CREATE == 4 && SOCKGATE_HOOK_CLONE == 5 &&
-	      SOCKGATE_HOOK_FREE == 6 && __SOCKGATE_HOOK_MAX == 7);
+	      SOCKGATE_HOOK_FREE == 6 && SOCKGATE_HOOK_BIND == 7 &&
+	      SOCKGATE_HOOK_SCTP_CLONE == 8 && SOCKGATE_HOOK_SUBFLOW == 9 &&
+	      SOCKGATE_HOOK_SWAP_EXE == 10 && __SOCKGATE_HOOK_MAX == 11);
 
 static void enter(void)
 {
@@ -195,13 +210,19 @@ static void begin_record(struct sock *sk)
 	if (!sg_event_own(&owner, sk, current))
 		return;
 	exe = sg_event_exe(&owner);
-	/* Whatever had its memory before. */
-	sg_sock_drop(sk);
-	rec = sg_sock_add(sk, &owner, exe, GFP_KERNEL);
+	sg_sock_begin(sk, &owner, exe);
+	rec = sg_sock_find(sk);
 	if (rec && sg_agent_is_current())
 		WRITE_ONCE(rec->exempt, true);
 	if (exe)
 		fput(exe);
+}
+
+/* An accepted connection whose peer has not been judged. */
+static notrace bool awaits(const struct sg_sock *rec)
+{
+	return READ_ONCE(rec->accepted) && !READ_ONCE(rec->standing) &&
+	       sg_scope_has(SOCKGATE_EVENT_ACCEPT);
 }
 
 /*
@@ -217,7 +238,9 @@ static int use(struct socket *sock)
 		begin_record(sock->sk);
 		return 0;
 	}
-	if (!sg_event_own(&key, sock->sk, current) || sg_sock_adopt(rec, &key))
+	if (!sg_event_own(&key, sock->sk, current))
+		return 0;
+	if (sg_sock_adopt(rec, &key) && !awaits(rec))
 		return 0;
 	if (READ_ONCE(rec->accepted)) {
 		sg_event_accepted(&key, sock->sk);
@@ -225,7 +248,7 @@ static int use(struct socket *sock)
 		sg_sock_own(rec, &key);
 		return 0;
 	}
-	return sg_judge(&key, sock->sk, true);
+	return sg_judge(&key, sock->sk, may_wait(sock) || !awaits(rec));
 }
 
 static noinline int judged_sendmsg(struct socket *sock, struct msghdr *msg,
@@ -259,14 +282,41 @@ static noinline int judged_recvmsg(struct socket *sock, struct msghdr *msg,
 	return err;
 }
 
-static noinline int noted_create(struct socket *sock, int family, int type,
-				 int protocol, int kern)
+static notrace bool concerns(int family)
 {
-	int err;
+	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
+}
+
+/* Held whatever the socket is to be: nothing of it is there to be held later. */
+static noinline int judged_create(struct socket *sock, int family, int type,
+				  int protocol, int kern)
+{
+	struct sg_key key;
+	int err = 0;
 
 	enter();
-	begin_record(sock->sk);
-	err = sg_original_create(sock, family, type, protocol, kern);
+	if (concerns(family))
+		begin_record(sock->sk);
+	if (!sg_agent_is_current() &&
+	    sg_event_open(&key, sock->sk, family, protocol))
+		err = sg_judge(&key, sock->sk, true);
+	if (!err)
+		err = sg_original_create(sock, family, type, protocol, kern);
+	leave();
+	return err;
+}
+
+static noinline int judged_bind(struct socket *sock, struct sockaddr *addr,
+				int addr_len)
+{
+	struct sg_key key;
+	int err = 0;
+
+	enter();
+	if (sg_event_bind(&key, sock->sk, addr, addr_len))
+		err = sg_judge(&key, sock->sk, true);
+	if (!err)
+		err = sg_original_bind(sock, addr, addr_len);
 	leave();
 	return err;
 }
@@ -279,6 +329,42 @@ static noinline void noted_clone(const struct sock *sk, struct sock *newsk)
 	leave();
 }
 
+static noinline void noted_sctp_clone(struct sctp_association *asoc,
+				      struct sock *sk, struct sock *newsk)
+{
+	enter();
+	sg_sock_inherit(sk, newsk);
+	sg_original_sctp_clone(asoc, sk, newsk);
+	leave();
+}
+
+/* The last argument is where the new socket goes; 6.2 put a family before it. */
+static noinline int noted_subflow(struct sock *sk, unsigned long a,
+				  unsigned long b)
+{
+	int err;
+
+	enter();
+	err = sg_original_subflow(sk, a, b);
+	if (!err)
+		sg_sock_follow((*(struct socket **)(a < AF_MAX ? b : a))->sk,
+			       sk);
+	leave();
+	return err;
+}
+
+/*
+ * Whoever may put another file in the place of his executable (in a user
+ * namespace of his own anybody may) would have its identity.
+ */
+static noinline int refused_swap_exe(struct mm_struct *mm, struct file *file)
+{
+	sg_count(SOCKGATE_N_IMPOSTOR);
+	pr_notice_ratelimited("%s (%d) may not put another file in the place of its executable\n",
+			      current->comm, task_tgid_nr(current));
+	return -EPERM;
+}
+
 static noinline void noted_free(struct sock *sk)
 {
 	enter();
@@ -287,8 +373,14 @@ static noinline void noted_free(struct sock *sk)
 	leave();
 }
 
+#ifdef CONFIG_MPTCP
+#define SUBFLOW "mptcp_subflow_create_socket"
+#else
+#define SUBFLOW NULL
+#endif
+
 static struct hook {
-	const char *function;
+	const char *function;	/* NULL: this kernel has it not */
 	void *instead;
 	unsigned long ip;	/* of the fentry site; 0: not called yet */
 } hooks[__SOCKGATE_HOOK_MAX] = {
@@ -296,9 +388,13 @@ static struct hook {
 	[SOCKGATE_HOOK_LISTEN] = { "security_socket_listen", judged_listen },
 	[SOCKGATE_HOOK_SENDMSG] = { "security_socket_sendmsg", judged_sendmsg },
 	[SOCKGATE_HOOK_RECVMSG] = { "security_socket_recvmsg", judged_recvmsg },
-	[SOCKGATE_HOOK_CREATE] = { "security_socket_post_create", noted_create },
+	[SOCKGATE_HOOK_CREATE] = { "security_socket_post_create", judged_create },
 	[SOCKGATE_HOOK_CLONE] = { "security_sk_clone", noted_clone },
 	[SOCKGATE_HOOK_FREE] = { "security_sk_free", noted_free },
+	[SOCKGATE_HOOK_BIND] = { "security_socket_bind", judged_bind },
+	[SOCKGATE_HOOK_SCTP_CLONE] = { "security_sctp_sk_clone", noted_sctp_clone },
+	[SOCKGATE_HOOK_SUBFLOW] = { SUBFLOW, noted_subflow },
+	[SOCKGATE_HOOK_SWAP_EXE] = { "replace_mm_exe_file", refused_swap_exe },
 };
 
 /* The first call of each; two CPUs may do it at once, to the same effect. */
@@ -309,7 +405,7 @@ static notrace int learn(unsigned long ip)
 
 	sprint_symbol_no_offset(name, ip);
 	for (i = 0; i < __SOCKGATE_HOOK_MAX; i++) {
-		if (strcmp(name, hooks[i].function))
+		if (!hooks[i].function || strcmp(name, hooks[i].function))
 			continue;
 		WRITE_ONCE(sg_past[i], ip + MCOUNT_INSN_SIZE);
 		/* Whoever sees the place sees where to go on; see hook_at(). */
@@ -336,11 +432,6 @@ static notrace void *argument(struct ftrace_regs *fregs, int n)
 	return (void *)ftrace_regs_get_argument(fregs, n);
 }
 
-static notrace bool concerns(int family)
-{
-	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
-}
-
 static notrace bool event_of(int hook, struct ftrace_regs *fregs,
 			     struct sg_key *key, struct sock *sk)
 {
@@ -352,6 +443,9 @@ static notrace bool event_of(int hook, struct ftrace_regs *fregs,
 		return sg_event_listen(key, sk);
 	case SOCKGATE_HOOK_SENDMSG:
 		return sg_event_send(key, sk, argument(fregs, 1));
+	case SOCKGATE_HOOK_BIND:
+		return sg_event_bind(key, sk, argument(fregs, 1),
+				     (long)argument(fregs, 2));
 	}
 	return false;
 }
@@ -370,7 +464,7 @@ static notrace bool passes_as_owner(const struct sock *sk,
 {
 	if (!current->mm || sk->sk_kern_sock)
 		return true;
-	return rec && sg_event_by_current(&rec->owner);
+	return rec && sg_event_by_current(&rec->owner) && !awaits(rec);
 }
 
 static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
@@ -402,10 +496,16 @@ static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
 {
 	switch (hook) {
 	case SOCKGATE_HOOK_CREATE:
-		return !concerns((long)argument(fregs, 1)) || argument(fregs, 4);
+		return argument(fregs, 4) ||
+		       sg_event_stays((long)argument(fregs, 1));
 	case SOCKGATE_HOOK_CLONE:
 	case SOCKGATE_HOOK_FREE:
 		return !sg_sock_find(argument(fregs, 0));
+	case SOCKGATE_HOOK_SCTP_CLONE:
+		return !sg_sock_find(argument(fregs, 1));
+	case SOCKGATE_HOOK_SUBFLOW:
+	case SOCKGATE_HOOK_SWAP_EXE:
+		return false;
 	}
 	return passes(hook, fregs, ((struct socket *)argument(fregs, 0))->sk);
 }
@@ -435,6 +535,8 @@ static int place_hooks(void)
 	for (i = 0; i < __SOCKGATE_HOOK_MAX; i++) {
 		const char *name = hooks[i].function;
 
+		if (!name)
+			continue;
 		err = ftrace_set_filter(&ops, (unsigned char *)name,
 					strlen(name), 0);
 		if (err) {

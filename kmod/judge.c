@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/sched/signal.h>
 #include <net/sock.h>
+#include <net/tcp_states.h>
 
 #include "agent.h"
 #include "cache.h"
@@ -11,11 +12,33 @@
 #include "mark.h"
 #include "sock.h"
 
+/* A peer is the connection's affair, not the listener's. */
+static bool is_of_peer(const struct sg_key *key, const struct sock *sk)
+{
+	return key->event == SOCKGATE_EVENT_ACCEPT && sk->sk_state != TCP_LISTEN;
+}
+
+/* Whether a socket may send, or listen, once this is allowed. */
+static bool opens_way(const struct sg_key *key, const struct sock *sk)
+{
+	switch (key->event) {
+	case SOCKGATE_EVENT_CONNECT:
+	case SOCKGATE_EVENT_LISTEN:
+	case SOCKGATE_EVENT_SEND:
+		return true;
+	}
+	return is_of_peer(key, sk);
+}
+
 static void permit(struct sock *sk, struct sg_sock *rec,
 		   const struct sg_key *key, u32 tag, enum sg_grant how)
 {
+	if (!opens_way(key, sk))
+		return;
 	if (rec)
 		sg_sock_grant(rec, key, tag, how);
+	if (rec && is_of_peer(key, sk))
+		WRITE_ONCE(rec->standing, how);
 	sg_mark_set(sk, tag);
 }
 
@@ -38,7 +61,8 @@ bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
 		if (verdict.action != SOCKGATE_ACTION_ALLOW)
 			return false;
 		permit(sk, rec, key, verdict.tag, SG_GRANT_VERDICT);
-	} else if (key->event == SOCKGATE_EVENT_LISTEN ||
+	} else if ((key->event != SOCKGATE_EVENT_CONNECT &&
+		    key->event != SOCKGATE_EVENT_SEND) ||
 		   sg_sock_granted(rec, key) != SG_GRANT_VERDICT) {
 		return false;
 	}
@@ -136,7 +160,7 @@ static int apply(const struct sg_verdict *verdict, const struct sg_key *key,
 	int err;
 
 	/* Who is refused does not take the socket from whoever has it. */
-	if (verdict->action != SOCKGATE_ACTION_DENY)
+	if (verdict->action != SOCKGATE_ACTION_DENY && opens_way(key, sk))
 		own(key, sk);
 	err = sg_settle(sk, key, verdict);
 	count_outcome(verdict, held, err);

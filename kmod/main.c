@@ -7,20 +7,24 @@
  * cache.c (known verdicts) -> hold.c (waiting) -> upcall.c (asking agent.c's
  * process) -> failure.c (no verdict to be had).
  *
- * What no caller could be held for: packet.c (what leaves) -> sock.c (whose it
- * is; scan.c finds the older ones) -> park.c (packets that wait) -> cut.c
- * (telling the application).
+ * What no caller could be held for: packet.c (what leaves), arrival.c (peers),
+ * report.c (states) -> sock.c (whose it is; scan.c finds the older ones) ->
+ * park.c (packets that wait) -> cut.c (telling the application).
+ *
+ * scope.c says which of these the policy wants to be asked about.
  */
 #include <linux/init.h>
 #include <linux/module.h>
 
 #include "agent.h"
+#include "arrival.h"
 #include "cache.h"
 #include "cut.h"
 #include "failure.h"
 #include "hold.h"
 #include "hook.h"
 #include "packet.h"
+#include "report.h"
 #include "scan.h"
 #include "sock.h"
 #include "upcall.h"
@@ -51,6 +55,12 @@ static int __init sockgate_init(void)
 	err = sg_hook_init();
 	if (err)
 		goto no_hook;
+	err = sg_report_init();
+	if (err)
+		goto no_report;
+	err = sg_arrival_init();
+	if (err)
+		goto no_arrival;
 	err = sg_scan();
 	if (!err)
 		err = sg_packet_init();
@@ -60,6 +70,15 @@ static int __init sockgate_init(void)
 	return 0;
 
 no_packet:
+	/* What is held goes on through hooks that are still there. */
+	sg_arrival_close();
+	sg_hold_close();
+	sg_arrival_exit();
+no_arrival:
+	sg_report_close();
+	sg_hold_close();
+	sg_report_exit();
+no_report:
 	sg_hook_close();
 	sg_hold_close();
 	sg_hook_exit();
@@ -84,7 +103,11 @@ static void __exit sockgate_exit(void)
 {
 	sg_hook_close();
 	sg_packet_close();
+	sg_arrival_close();
+	sg_report_close();
 	sg_hold_close();
+	sg_report_exit();
+	sg_arrival_exit();
 	sg_packet_exit();
 	sg_hook_exit();
 	sg_upcall_exit();

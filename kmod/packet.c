@@ -110,12 +110,27 @@ static bool accepted(const struct leaving *l)
 	return READ_ONCE(l->rec->accepted) && !l->opening;
 }
 
+/* A connection of MPTCP may go where its leader may. */
+static enum sg_grant granted_to_leader(const struct leaving *l,
+				       const struct sg_key *key)
+{
+	const struct sg_sock *leader = l->rec->leader;
+	enum sg_grant how = leader ? sg_sock_granted(leader, key) :
+				     SG_GRANT_NONE;
+
+	if (how)
+		sg_sock_grant(l->rec, key, READ_ONCE(leader->tag), how);
+	return how;
+}
+
 static enum sg_grant granted(const struct leaving *l, const struct sg_key *key)
 {
+	enum sg_grant how = SG_GRANT_NONE;
+
 	if (accepted(l))
-		return READ_ONCE(l->rec->standing) ?:
-		       sg_sock_granted(l->rec, key);
-	return sg_sock_granted(l->rec, key);
+		how = READ_ONCE(l->rec->standing);
+	return how ?: sg_sock_granted(l->rec, key) ?:
+		      granted_to_leader(l, key);
 }
 
 static bool good(enum sg_grant how)

@@ -8,12 +8,14 @@
  * docs/ARCHITECTURE says what was weighed.
  *
  * A released packet goes through all hooks of its chain.  Ours is the first of
- * them, so none has seen it before; `passing` tells ours to let it through.
+ * them, so none has seen it before; `passing` tells ours to let it through.  One
+ * that arrives has passed all hooks before ours, and goes on after it.
  *
  * Locking: the list belongs to whoever took the request out of the tables
  * (hold.c).  `passing` is only touched with bottom halves off.
  */
 #include <linux/atomic.h>
+#include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
@@ -24,13 +26,36 @@
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
+#include "arrival.h"
 #include "count.h"
 #include "cut.h"
 #include "judge.h"
 #include "park.h"
+#include "sock.h"
 
 static atomic_t parked = ATOMIC_INIT(0);
+static atomic_t reports = ATOMIC_INIT(0);
 static DEFINE_PER_CPU(const struct sk_buff *, passing);
+
+static u8 family_of(const struct nf_hook_state *state)
+{
+	return state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+}
+
+/* Room for one more, in memory and by the limit. */
+static struct sg_parked *place(enum sg_direction direction)
+{
+	struct sg_parked *packet = NULL;
+
+	if (atomic_inc_return(&parked) <= SG_PARKED_MAX)
+		packet = kzalloc(sizeof(*packet), GFP_ATOMIC | __GFP_NOWARN);
+	if (!packet) {
+		atomic_dec(&parked);
+		return NULL;
+	}
+	packet->direction = direction;
+	return packet;
+}
 
 /**
  * sg_park() - take a packet out of the way that it goes
@@ -45,21 +70,87 @@ struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state
 {
 	struct sg_parked *packet;
 
-	if (atomic_inc_return(&parked) > SG_PARKED_MAX)
-		goto full;
 	/* The route is only lent by the socket until now. */
 	if (!skb_dst_force(skb))
-		goto full;
-	packet = kmalloc(sizeof(*packet), GFP_ATOMIC | __GFP_NOWARN);
+		return NULL;
+	packet = place(SG_LEAVING);
 	if (!packet)
-		goto full;
+		return NULL;
 	sock_hold(state->sk);
 	packet->skb = skb;
 	packet->sk = state->sk;
-	packet->family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+	packet->family = family_of(state);
 	return packet;
-full:
+}
+
+/**
+ * sg_park_arrival() - keep a packet from the socket that it is for
+ * @skb:   the packet; stays the caller's until the hook returns NF_STOLEN
+ * @state: of the hook
+ * @sk:    the socket, under RCU at least
+ * @rec:   its record
+ *
+ * In softirqs.
+ *
+ * Return: what keeps it, or NULL: no memory, or too many already, for this socket
+ * or for all.
+ */
+struct sg_parked *sg_park_arrival(struct sk_buff *skb,
+				  const struct nf_hook_state *state,
+				  struct sock *sk, struct sg_sock *rec)
+{
+	struct sg_parked *packet;
+
+	if (atomic_inc_return(&rec->arrivals) > SG_ARRIVALS_MAX)
+		goto full;
+	if (!skb_dst_force(skb))
+		goto full;
+	packet = place(SG_ARRIVING);
+	if (!packet)
+		goto full;
+	if (!refcount_inc_not_zero(&sk->sk_refcnt))
+		goto gone;
+	packet->skb = skb;
+	packet->sk = sk;
+	packet->family = family_of(state);
+	packet->rec = rec;
+	packet->ifindex = skb->dev->ifindex;
+	packet->okfn = state->okfn;
+	return packet;
+gone:
+	kfree(packet);
 	atomic_dec(&parked);
+full:
+	atomic_dec(&rec->arrivals);
+	return NULL;
+}
+
+/**
+ * sg_park_report() - something to be told of a connection, if it must end
+ * @sk: the connection
+ *
+ * In softirqs too.
+ *
+ * Return: what waits for a verdict, or NULL: no memory, or too many already.
+ */
+struct sg_parked *sg_park_report(struct sock *sk)
+{
+	struct sg_parked *packet;
+
+	if (atomic_inc_return(&reports) > SG_REPORTS_MAX)
+		goto full;
+	packet = place(SG_REPORT);
+	if (!packet)
+		goto full;
+	if (!refcount_inc_not_zero(&sk->sk_refcnt))
+		goto gone;
+	packet->sk = sk;
+	return packet;
+gone:
+	kfree(packet);
+	atomic_dec(&parked);
+full:
+	atomic_dec(&reports);
 	return NULL;
 }
 
@@ -69,12 +160,32 @@ full:
  */
 void sg_unpark(struct sg_parked *packet)
 {
+	if (packet->direction == SG_ARRIVING)
+		atomic_dec(&packet->rec->arrivals);
+	else if (packet->direction == SG_REPORT)
+		atomic_dec(&reports);
 	sock_gen_put(packet->sk);
 	kfree(packet);
 	atomic_dec(&parked);
 }
 
-static void let_go(struct sg_parked *packet)
+/* The device was not held: waiting for us would be waiting for the agent. */
+static void let_in(struct sg_parked *packet)
+{
+	struct sk_buff *skb = packet->skb;
+
+	local_bh_disable();
+	rcu_read_lock();
+	skb->dev = dev_get_by_index_rcu(sock_net(packet->sk), packet->ifindex);
+	if (skb->dev)
+		sg_arrival_resume(packet);
+	else
+		kfree_skb(skb);
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+static void let_out(struct sg_parked *packet)
 {
 	struct sk_buff *skb = packet->skb;
 
@@ -89,8 +200,30 @@ static void let_go(struct sg_parked *packet)
 	local_bh_enable();
 }
 
-static void settle(struct sg_parked *packet, const struct sg_key *key,
-		   const struct sg_verdict *verdict)
+/* Nobody waits for it, and without a verdict nothing is cut. */
+static void settle_report(struct sg_parked *packet, const struct sg_key *key,
+			  const struct sg_verdict *verdict)
+{
+	if (verdict->action == SOCKGATE_ACTION_DENY)
+		sg_cut(packet->sk, verdict->error);
+	else if (verdict->action == SOCKGATE_ACTION_FAIL)
+		sg_count_reason(verdict->reason);
+}
+
+static void settle_arriving(struct sg_parked *packet, const struct sg_key *key,
+			    const struct sg_verdict *verdict)
+{
+	if (sg_settle(packet->sk, key, verdict)) {
+		sg_count(SOCKGATE_N_PACKET_HELD_DENY);
+		kfree_skb(packet->skb);
+		return;
+	}
+	sg_count(SOCKGATE_N_PACKET_HELD_ALLOW);
+	let_in(packet);
+}
+
+static void settle_leaving(struct sg_parked *packet, const struct sg_key *key,
+			   const struct sg_verdict *verdict)
 {
 	struct sock *sk = sk_to_full_sk(packet->sk);
 	struct sg_key where = *key;
@@ -103,7 +236,7 @@ static void settle(struct sg_parked *packet, const struct sg_key *key,
 	err = sg_settle(sk, &where, verdict);
 	if (!err) {
 		sg_count(SOCKGATE_N_PACKET_HELD_ALLOW);
-		let_go(packet);
+		let_out(packet);
 		return;
 	}
 	sg_count(SOCKGATE_N_PACKET_HELD_DENY);
@@ -111,6 +244,22 @@ static void settle(struct sg_parked *packet, const struct sg_key *key,
 	if (verdict->action == SOCKGATE_ACTION_DENY ||
 	    sk->sk_state != TCP_ESTABLISHED || sk->sk_type != SOCK_STREAM)
 		sg_cut(sk, -err);
+}
+
+static void settle(struct sg_parked *packet, const struct sg_key *key,
+		   const struct sg_verdict *verdict)
+{
+	switch (packet->direction) {
+	case SG_LEAVING:
+		settle_leaving(packet, key, verdict);
+		break;
+	case SG_ARRIVING:
+		settle_arriving(packet, key, verdict);
+		break;
+	case SG_REPORT:
+		settle_report(packet, key, verdict);
+		break;
+	}
 }
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A packet that waits for the verdict on its socket. */
+/* A packet, or a report, that waits for the verdict on its socket. */
 #ifndef SOCKGATE_PARK_H
 #define SOCKGATE_PARK_H
 
@@ -10,19 +10,40 @@
 #include "verdict.h"
 
 #define SG_PARKED_MAX	16384U	/* of all sockets together */
+#define SG_ARRIVALS_MAX	128	/* for one socket */
+#define SG_REPORTS_MAX	256	/* of all sockets together */
 
+struct net;
 struct nf_hook_state;
+struct sg_sock;
 struct sk_buff;
+struct sock;
+
+enum sg_direction {
+	SG_LEAVING,
+	SG_ARRIVING,
+	SG_REPORT,		/* no packet: the state of a connection */
+};
 
 /* Owned by the request that it waits on. */
 struct sg_parked {
 	struct list_head node;
 	struct sk_buff *skb;
-	struct sock *sk;	/* of the hook's state; held */
+	struct sock *sk;	/* that it comes from or is for; held */
 	u8 family;
+	u8 direction;		/* enum sg_direction */
+
+	/* Of what arrives: */
+	struct sg_sock *rec;	/* of sk, as long as sk is held */
+	int ifindex;
+	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 };
 
 struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state);
+struct sg_parked *sg_park_arrival(struct sk_buff *skb,
+				  const struct nf_hook_state *state,
+				  struct sock *sk, struct sg_sock *rec);
+struct sg_parked *sg_park_report(struct sock *sk);
 void sg_unpark(struct sg_parked *packet);
 void sg_park_release(struct list_head *packets, const struct sg_key *key,
 		     const struct sg_verdict *verdict);

@@ -10,6 +10,9 @@
  * whole.  A program can overwrite it with another grant of its own, which costs
  * it a question, but cannot make it match what was never granted.
  *
+ * A connection of MPTCP is a socket that the kernel made for a program's one.  Its
+ * record follows that one's: it has its owner, and may send where that one may.
+ *
  * Locking: lookups run under RCU.  The table locks its buckets itself.  A
  * record's lock covers its owner and executable; it nests inside nothing, and
  * is taken with bottom halves off, since packets leave in softirqs.  Owners are
@@ -23,8 +26,10 @@
 #include <linux/siphash.h>
 #include <linux/slab.h>
 #include <net/sock.h>
+#include <net/tcp_states.h>
 
 #include "cache.h"
+#include "scope.h"
 #include "sock.h"
 
 #define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
@@ -55,13 +60,37 @@ struct sg_sock *sg_sock_find(const struct sock *sk)
 	return rhashtable_lookup_fast(&records, &sk, params);
 }
 
+static void put(struct sg_sock *rec);
+
 static void free_rcu(struct rcu_head *head)
 {
 	struct sg_sock *rec = container_of(head, struct sg_sock, rcu);
 
+	if (rec->leader)
+		put(rec->leader);
 	if (rec->exe)
 		fput(rec->exe);
 	kmem_cache_free(record_cache, rec);
+}
+
+/* After a grace period: it may be looked at still. */
+static void put(struct sg_sock *rec)
+{
+	if (refcount_dec_and_test(&rec->refs))
+		call_rcu(&rec->rcu, free_rcu);
+}
+
+static struct sg_sock *record_new(const struct sock *sk, gfp_t gfp)
+{
+	struct sg_sock *rec = kmem_cache_zalloc(record_cache,
+						gfp | __GFP_NOWARN);
+
+	if (!rec)
+		return NULL;
+	rec->sk = sk;
+	refcount_set(&rec->refs, 1);
+	spin_lock_init(&rec->lock);
+	return rec;
 }
 
 static struct sg_sock *insert(struct sg_sock *rec)
@@ -87,16 +116,75 @@ static struct sg_sock *insert(struct sg_sock *rec)
 struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
 			    struct file *exe, gfp_t gfp)
 {
-	struct sg_sock *rec = kmem_cache_zalloc(record_cache,
-						gfp | __GFP_NOWARN);
+	struct sg_sock *rec = record_new(sk, gfp);
 
 	if (!rec)
 		return NULL;
-	rec->sk = sk;
 	rec->owner = *owner;
 	rec->exe = exe ? get_file(exe) : NULL;
-	spin_lock_init(&rec->lock);
 	return insert(rec);
+}
+
+/**
+ * sg_sock_begin() - begin the record of a socket that has just been made
+ * @sk:    the socket
+ * @owner: who
+ * @exe:   what the owner runs, or NULL
+ *
+ * Whatever had its memory before is gone; what sg_sock_follow() has begun for it
+ * is kept.
+ */
+void sg_sock_begin(struct sock *sk, const struct sg_key *owner,
+		   struct file *exe)
+{
+	struct sg_sock *rec = sg_sock_find(sk);
+
+	if (rec && rec->early) {
+		rec->early = false;
+		return;
+	}
+	sg_sock_drop(sk);
+	sg_sock_add(sk, owner, exe, GFP_KERNEL);
+}
+
+/* Some kernels make the first connection inside the socket() call already. */
+static struct sg_sock *leader_of(struct sock *sk)
+{
+	struct sg_sock *rec = sg_sock_find(sk);
+	struct sg_key owner;
+	struct file *exe;
+
+	if (rec || !sg_event_own(&owner, sk, current))
+		return rec;
+	exe = sg_event_exe(&owner);
+	rec = sg_sock_add(sk, &owner, exe, GFP_KERNEL);
+	if (rec)
+		rec->early = true;
+	if (exe)
+		fput(exe);
+	return rec;
+}
+
+/**
+ * sg_sock_follow() - begin the record of a socket that is a part of another
+ * @sk:     made by the kernel, known to nobody else yet
+ * @leader: the program's
+ */
+void sg_sock_follow(struct sock *sk, struct sock *leader)
+{
+	struct sg_sock *from = leader_of(leader), *rec;
+
+	sg_sock_drop(sk);
+	if (!from)
+		return;
+	rec = record_new(sk, GFP_KERNEL);
+	if (!rec)
+		return;
+	refcount_inc(&from->refs);
+	rec->leader = from;
+	rec->owner.protocol = IPPROTO_TCP;
+	rec->exempt = READ_ONCE(from->exempt);
+	insert(rec);
 }
 
 /**
@@ -113,16 +201,16 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child)
 	sg_sock_drop(child);
 	if (!from)
 		return;
-	rec = kmem_cache_zalloc(record_cache, GFP_ATOMIC | __GFP_NOWARN);
+	rec = record_new(child, GFP_ATOMIC);
 	if (!rec)
 		return;
-	rec->sk = child;
 	rec->exe = sg_sock_owner(from, &rec->owner);
-	rec->standing = READ_ONCE(from->standing);
+	/* Where peers are judged, this one's verdict is still to be seen. */
+	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT))
+		rec->standing = READ_ONCE(from->standing);
 	rec->tag = READ_ONCE(from->tag);
 	rec->exempt = READ_ONCE(from->exempt);
-	rec->accepted = true;
-	spin_lock_init(&rec->lock);
+	rec->accepted = parent->sk_state == TCP_LISTEN;
 	insert(rec);
 }
 
@@ -135,7 +223,7 @@ void sg_sock_drop(const struct sock *sk)
 	struct sg_sock *rec = sg_sock_find(sk);
 
 	if (rec && !rhashtable_remove_fast(&records, &rec->node, params))
-		call_rcu(&rec->rcu, free_rcu);
+		put(rec);
 }
 
 /**
@@ -207,21 +295,23 @@ void sg_sock_own(struct sg_sock *rec, const struct sg_key *key)
  * @rec: the record
  * @key: of the calling process
  *
- * A server that forks uses its sockets in its children: they are its own.
+ * A server that forks uses its sockets in its children: they are its own, and
+ * stay root's where a server of root's lends them to other users.
  *
- * Return: false if the owner runs another program; then nothing has changed.
+ * Return: false if the owner runs another program, or is another user; then
+ * nothing has changed.
  */
 bool sg_sock_adopt(struct sg_sock *rec, const struct sg_key *key)
 {
 	bool same;
 
 	spin_lock_bh(&rec->lock);
-	same = same_program(&rec->owner, key);
+	same = same_program(&rec->owner, key) &&
+	       (!rec->owner.uid || rec->owner.uid == key->uid);
 	if (same) {
 		rec->owner.pid = key->pid;
 		rec->owner.start_ns = key->start_ns;
 		rec->owner.exec_id = key->exec_id;
-		rec->owner.uid = key->uid;
 	}
 	spin_unlock_bh(&rec->lock);
 	return same;
@@ -238,6 +328,8 @@ struct file *sg_sock_owner(struct sg_sock *rec, struct sg_key *key)
 {
 	struct file *exe;
 
+	if (rec->leader)
+		rec = rec->leader;
 	spin_lock_bh(&rec->lock);
 	*key = rec->owner;
 	exe = rec->exe ? get_file(rec->exe) : NULL;
@@ -318,15 +410,15 @@ int __init sg_sock_init(void)
 
 static void free_now(void *ptr, void *arg)
 {
-	struct sg_sock *rec = ptr;
-
-	free_rcu(&rec->rcu);
+	put(ptr);
 }
 
 /* Nobody looks up any more: hooks and packets are gone. */
 void sg_sock_exit(void)
 {
 	rhashtable_free_and_destroy(&records, free_now, NULL);
+	/* Twice: what is freed may have followed another. */
+	rcu_barrier();
 	rcu_barrier();
 	kmem_cache_destroy(record_cache);
 }

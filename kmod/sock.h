@@ -3,7 +3,9 @@
 #ifndef SOCKGATE_SOCK_H
 #define SOCKGATE_SOCK_H
 
+#include <linux/atomic.h>
 #include <linux/gfp_types.h>
+#include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -33,6 +35,10 @@ struct sg_sock {
 	u8 standing;		/* enum sg_grant, of an open TCP connection */
 	bool exempt;		/* the agent's own */
 	bool accepted;		/* made by a listener, which was judged */
+	bool early;		/* older than the end of the call that made sk */
+	atomic_t arrivals;	/* packets for it that wait */
+	refcount_t refs;	/* the table's, and one of each that follows */
+	struct sg_sock *leader;	/* whose owner is this one's; or NULL */
 	spinlock_t lock;
 	struct sg_key owner;	/* who, and the local address as it was bound */
 	struct file *exe;	/* what the owner runs; may be NULL */
@@ -45,6 +51,9 @@ void sg_sock_exit(void);
 struct sg_sock *sg_sock_find(const struct sock *sk);
 struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
 			    struct file *exe, gfp_t gfp);
+void sg_sock_begin(struct sock *sk, const struct sg_key *owner,
+		   struct file *exe);
+void sg_sock_follow(struct sock *sk, struct sock *leader);
 void sg_sock_inherit(const struct sock *parent, const struct sock *child);
 void sg_sock_drop(const struct sock *sk);
 u32 sg_sock_count(void);

@@ -78,6 +78,9 @@ static const char *const counters[] = {
 	[SOCKGATE_N_PACKET_HELD_DENY] = "packet_held_deny",
 	[SOCKGATE_N_PACKET_DENIED] = "packet_denied",
 	[SOCKGATE_N_CUT] = "cut",
+	[SOCKGATE_N_REPORTED] = "reported",
+	[SOCKGATE_N_REPORT_LOST] = "report_lost",
+	[SOCKGATE_N_IMPOSTOR] = "impostor",
 	[SOCKGATE_N_ASKED] = "asked",
 	[SOCKGATE_N_JOINED] = "joined",
 	[SOCKGATE_N_ANSWERED] = "answered",
@@ -95,6 +98,10 @@ static const char *const hooks[] = {
 	[SOCKGATE_HOOK_CREATE] = "create",
 	[SOCKGATE_HOOK_CLONE] = "clone",
 	[SOCKGATE_HOOK_FREE] = "free",
+	[SOCKGATE_HOOK_BIND] = "bind",
+	[SOCKGATE_HOOK_SCTP_CLONE] = "sctp_clone",
+	[SOCKGATE_HOOK_SUBFLOW] = "subflow",
+	[SOCKGATE_HOOK_SWAP_EXE] = "swap_exe",
 };
 _Static_assert(COUNT(hooks) == __SOCKGATE_HOOK_MAX, "a hook has no name");
 

@@ -455,6 +455,78 @@ TEST_F(packet, inherited_by_another_program_and_allowed)
 	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
 }
 
+/*
+ * One user connects; a child of the same program sends, as another.  Exit status:
+ * the errno of that, 0 if it could.
+ */
+static int lend(const struct addr *to, uid_t from, uid_t by)
+{
+	int fd = open_socket(to, SOCK_STREAM);
+	pid_t pid;
+
+	if (seteuid(0) || setresuid(from, from, 0) ||
+	    connect(fd, &to->sa, to->len))
+		return NOT_THAT;
+	pid = fork();
+	if (pid)
+		return end_of(pid);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (seteuid(0) || setresuid(by, by, by))
+		_exit(NOT_THAT);
+	_exit(send(fd, "x", 1, MSG_NOSIGNAL) == 1 ? 0 : errno);
+}
+
+static int lend_to_another_user(const struct addr *to)
+{
+	return lend(to, 1001, 1002);
+}
+
+static int lend_to_the_same_user(const struct addr *to)
+{
+	return lend(to, 1001, 1001);
+}
+
+static int lend_as_root(const struct addr *to)
+{
+	return lend(to, 0, 1002);
+}
+
+/* Denies whatever user 1002 asks.  Returns the exit status. */
+static int judge_users(struct scene *s, const struct addr *to,
+		       program_fn program)
+{
+	pid_t pid = start(program, to);
+	int status, ms;
+
+	for (ms = 0; ms < (int)AT_ONCE_MS; ms++) {
+		if (agent_next(s->agent, &s->ask, 1) == 1)
+			agent_answer(s->agent, s->ask.id, s->ask.uid == 1002 ?
+				     &agent_deny : &agent_allow);
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : NOT_THAT;
+	}
+	return end_of(pid);
+}
+
+TEST_F(packet, lent_to_another_user_is_judged)
+{
+	EXPECT_EQ(EACCES, judge_users(&self->s, &self->to, lend_to_another_user));
+	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
+}
+
+TEST_F(packet, lent_to_the_same_user_is_not)
+{
+	EXPECT_EQ(0, judge_users(&self->s, &self->to, lend_to_the_same_user));
+	EXPECT_EQ(1, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
+}
+
+/* As servers do that give up their rights for each connection. */
+TEST_F(packet, lent_by_root_is_roots)
+{
+	EXPECT_EQ(0, judge_users(&self->s, &self->to, lend_as_root));
+	EXPECT_EQ(1, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
+}
+
 /* ---- the mark ------------------------------------------------------------------------ */
 
 static uint32_t mark_of(int fd)

@@ -293,6 +293,9 @@ enum sockgate_counter {
 	SOCKGATE_N_PACKET_HELD_DENY,	/* ... dropped */
 	SOCKGATE_N_PACKET_DENIED,	/* dropped without waiting */
 	SOCKGATE_N_CUT,			/* sockets told of a refusal */
+	SOCKGATE_N_REPORTED,		/* reports asked about */
+	SOCKGATE_N_REPORT_LOST,		/* ... not, for want of room */
+	SOCKGATE_N_IMPOSTOR,		/* attempts to pose as another program */
 
 	SOCKGATE_N_ASKED,		/* questions sent */
 	SOCKGATE_N_JOINED,		/* callers that waited on another's */
@@ -312,6 +315,10 @@ enum sockgate_hook {
 	SOCKGATE_HOOK_CREATE,
 	SOCKGATE_HOOK_CLONE,		/* a listener's new connection */
 	SOCKGATE_HOOK_FREE,
+	SOCKGATE_HOOK_BIND,
+	SOCKGATE_HOOK_SCTP_CLONE,	/* the same for SCTP */
+	SOCKGATE_HOOK_SUBFLOW,		/* a connection of MPTCP */
+	SOCKGATE_HOOK_SWAP_EXE,		/* PR_SET_MM_EXE_FILE */
 	__SOCKGATE_HOOK_MAX,
 };
 

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the policy judges peers: the segment that opens a connection to a
+ * listener, and the first datagram of a peer to a socket that has no connection,
+ * wait before the protocol sees them.  So a peer that is refused gets no
+ * handshake, and no process is held for it.
+ *
+ * The hook is the last but one of what this host receives: what the machine's
+ * own rules drop is not asked about, and conntrack confirms only what passes.
+ *
+ * A listener that is flooded holds SG_ARRIVALS_MAX segments.  What comes beyond
+ * them passes, which costs the kernel what it always does (SYN cookies); the
+ * connection, if one is ever made of it, is judged by its first packet, as
+ * everything that leaves is (packet.c).  Datagrams beyond them are dropped.
+ *
+ * What is for several sockets, by multicast or broadcast, is not judged here: its
+ * receivers are known by what they bind to.
+ *
+ * Locking: netfilter runs the hooks under RCU, mostly in softirqs.
+ */
+#include <linux/file.h>
+#include <linux/ip.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/rcupdate.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+#include <net/tcp_states.h>
+#include <net/udp.h>
+
+#include "agent.h"
+#include "arrival.h"
+#include "cache.h"
+#include "count.h"
+#include "event.h"
+#include "hold.h"
+#include "judge.h"
+#include "park.h"
+#include "scope.h"
+#include "sock.h"
+
+static bool closing;
+
+/* What one packet is judged by. */
+struct arriving {
+	struct sk_buff *skb;
+	const struct nf_hook_state *state;
+	struct sock *sk;
+	struct sg_sock *rec;
+	int offset;		/* of the transport header */
+	u8 family;
+	enum sockgate_event event;
+	__be16 sport;
+	__be16 dport;
+};
+
+static int protocol_of(struct arriving *a)
+{
+	if (a->family == AF_INET) {
+		a->offset = ip_hdrlen(a->skb);
+		return ip_hdr(a->skb)->protocol;
+	}
+	a->offset = 0;
+	return ipv6_find_hdr(a->skb, &a->offset, -1, NULL, NULL);
+}
+
+static struct sock *listener4(const struct arriving *a, int doff)
+{
+	const struct iphdr *ip = ip_hdr(a->skb);
+	struct net *net = a->state->net;
+
+	return __inet_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
+				      a->skb, doff, ip->saddr, a->sport,
+				      ip->daddr, ntohs(a->dport),
+				      inet_iif(a->skb), inet_sdif(a->skb));
+}
+
+static struct sock *listener6(const struct arriving *a, int doff)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	const struct ipv6hdr *ip = ipv6_hdr(a->skb);
+	struct net *net = a->state->net;
+
+	return inet6_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
+				     a->skb, doff, &ip->saddr, a->sport,
+				     &ip->daddr, ntohs(a->dport),
+				     inet6_iif(a->skb), inet6_sdif(a->skb));
+#else
+	return NULL;
+#endif
+}
+
+/* A listener is freed under RCU: it is not held. */
+static struct sock *find_listener(struct arriving *a)
+{
+	struct tcphdr buffer;
+	const struct tcphdr *th = skb_header_pointer(a->skb, a->offset,
+						     sizeof(buffer), &buffer);
+	int doff;
+
+	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) || !th || !th->syn || th->ack)
+		return NULL;
+	/* Given to a socket by somebody's rule: it cannot be kept here. */
+	if (a->skb->sk && skb_sk_is_prefetched(a->skb))
+		return NULL;
+	a->event = SOCKGATE_EVENT_ACCEPT;
+	a->sport = th->source;
+	a->dport = th->dest;
+	doff = a->offset + __tcp_hdrlen(th);
+	return a->family == AF_INET ? listener4(a, doff) : listener6(a, doff);
+}
+
+static struct sock *receiver_of(const struct arriving *a)
+{
+	if (a->family == AF_INET)
+		return udp4_lib_lookup(a->state->net, ip_hdr(a->skb)->saddr,
+				       a->sport, ip_hdr(a->skb)->daddr,
+				       a->dport, inet_iif(a->skb));
+#if IS_ENABLED(CONFIG_IPV6)
+	return udp6_lib_lookup(a->state->net, &ipv6_hdr(a->skb)->saddr,
+			       a->sport, &ipv6_hdr(a->skb)->daddr, a->dport,
+			       inet6_iif(a->skb));
+#else
+	return NULL;
+#endif
+}
+
+/* Held by the lookup; a connected one has chosen its peer. */
+static struct sock *find_receiver(struct arriving *a)
+{
+	struct udphdr buffer;
+	const struct udphdr *uh = skb_header_pointer(a->skb, a->offset,
+						     sizeof(buffer), &buffer);
+
+	if (!sg_scope_has(SOCKGATE_EVENT_RECEIVE) || !uh || a->skb->sk ||
+	    a->skb->pkt_type == PACKET_MULTICAST ||
+	    a->skb->pkt_type == PACKET_BROADCAST)
+		return NULL;
+	a->event = SOCKGATE_EVENT_RECEIVE;
+	a->sport = uh->source;
+	a->dport = uh->dest;
+	return receiver_of(a);
+}
+
+static struct file *key_of(const struct arriving *a, struct sg_key *key)
+{
+	struct file *exe = sg_sock_owner(a->rec, key);
+
+	key->protocol = a->event == SOCKGATE_EVENT_ACCEPT ? IPPROTO_TCP :
+							    IPPROTO_UDP;
+	sg_event_arrival(key, a->skb, a->family, a->event, a->dport);
+	return exe;
+}
+
+/* It comes from where this socket may send to. */
+static bool is_reply(const struct arriving *a, const struct sg_key *key)
+{
+	struct sg_verdict verdict;
+	struct sg_key to = *key;
+
+	if (a->event != SOCKGATE_EVENT_RECEIVE)
+		return false;
+	sg_event_reply(&to, a->sport);
+	if (sg_sock_granted(a->rec, &to))
+		return true;
+	return sg_cache_lookup(&to, &verdict) &&
+	       verdict.action == SOCKGATE_ACTION_ALLOW;
+}
+
+static unsigned int settle(const struct arriving *a, const struct sg_key *key,
+			   const struct sg_verdict *verdict)
+{
+	int err = sg_settle(a->sk, key, verdict);
+
+	if (!err)
+		return NF_ACCEPT;
+	sg_count(SOCKGATE_N_PACKET_DENIED);
+	return NF_DROP;
+}
+
+/* A connection can still be judged once it is made; a datagram cannot. */
+static unsigned int no_room(const struct arriving *a, const struct sg_key *key)
+{
+	const struct sg_verdict full =
+		sg_verdict_fail(SOCKGATE_REASON_TABLE_FULL);
+
+	return a->event == SOCKGATE_EVENT_ACCEPT ? NF_ACCEPT :
+						   settle(a, key, &full);
+}
+
+static unsigned int park(const struct arriving *a, const struct sg_key *key,
+			 struct file *exe)
+{
+	struct sg_parked *packet = sg_park_arrival(a->skb, a->state, a->sk,
+						   a->rec);
+	struct sg_verdict verdict;
+
+	if (!packet)
+		return no_room(a, key);
+	if (sg_hold_packet(key, exe, packet, &verdict))
+		return NF_STOLEN;
+	sg_unpark(packet);
+	if (verdict.action == SOCKGATE_ACTION_FAIL &&
+	    verdict.reason == SOCKGATE_REASON_TABLE_FULL)
+		return no_room(a, key);
+	return settle(a, key, &verdict);
+}
+
+static unsigned int judge(const struct arriving *a)
+{
+	struct sg_verdict verdict;
+	unsigned int result;
+	struct sg_key key;
+	struct file *exe = key_of(a, &key);
+
+	if (is_reply(a, &key)) {
+		result = NF_ACCEPT;
+	} else if (sg_cache_lookup(&key, &verdict)) {
+		result = settle(a, &key, &verdict);
+	} else if (!sg_agent_present()) {
+		verdict = sg_verdict_fail(SOCKGATE_REASON_NO_AGENT);
+		result = settle(a, &key, &verdict);
+	} else {
+		result = park(a, &key, exe);
+	}
+	if (exe)
+		fput(exe);
+	return result;
+}
+
+/* Without a record it is the kernel's own, or its answer is refused. */
+static unsigned int judge_at(struct arriving *a, struct sock *sk)
+{
+	a->sk = sk;
+	a->rec = sg_sock_find(sk);
+	if (!a->rec || READ_ONCE(a->rec->exempt))
+		return NF_ACCEPT;
+	return judge(a);
+}
+
+static unsigned int to_listener(struct arriving *a)
+{
+	struct sock *sk = find_listener(a);
+
+	return sk ? judge_at(a, sk) : NF_ACCEPT;
+}
+
+static unsigned int to_receiver(struct arriving *a)
+{
+	struct sock *sk = find_receiver(a);
+	unsigned int result = NF_ACCEPT;
+
+	if (!sk)
+		return result;
+	if (sk->sk_state != TCP_ESTABLISHED)
+		result = judge_at(a, sk);
+	sock_put(sk);
+	return result;
+}
+
+static unsigned int arrive(void *priv, struct sk_buff *skb,
+			   const struct nf_hook_state *state)
+{
+	struct arriving a = {
+		.skb = skb,
+		.state = state,
+		.family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6,
+	};
+
+	if (!(sg_scope_events() & (BIT(SOCKGATE_EVENT_ACCEPT) |
+				   BIT(SOCKGATE_EVENT_RECEIVE))) ||
+	    READ_ONCE(closing))
+		return NF_ACCEPT;
+	switch (protocol_of(&a)) {
+	case IPPROTO_TCP:
+		return to_listener(&a);
+	case IPPROTO_UDP:
+		return to_receiver(&a);
+	}
+	return NF_ACCEPT;
+}
+
+static const struct nf_hook_ops ops[] = {
+	{
+		.hook = arrive,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = NF_IP_PRI_CONNTRACK_CONFIRM - 1,
+	}, {
+		.hook = arrive,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = NF_IP_PRI_CONNTRACK_CONFIRM - 1,
+	},
+};
+
+/* How many hooks there are up to ours, and it; 0: it is gone. */
+static unsigned int hooks_done(const struct nf_hook_entries *hooks)
+{
+	unsigned int i;
+
+	for (i = 0; hooks && i < hooks->num_hook_entries; i++)
+		if (hooks->hooks[i].hook == arrive)
+			return i + 1;
+	return 0;
+}
+
+/**
+ * sg_arrival_resume() - a packet goes on after our hook
+ * @packet: what kept it; its device is there
+ *
+ * Under RCU, bottom halves off.
+ */
+void sg_arrival_resume(struct sg_parked *packet)
+{
+	struct net *net = sock_net(packet->sk);
+	bool ipv4 = packet->family == AF_INET;
+	const struct nf_hook_entries *hooks;
+	struct sk_buff *skb = packet->skb;
+	struct nf_hook_state state;
+	unsigned int done;
+
+	hooks = ipv4 ? rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]) :
+		       rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]);
+	done = hooks_done(hooks);
+	if (!done) {
+		kfree_skb(skb);
+		return;
+	}
+	nf_hook_state_init(&state, NF_INET_LOCAL_IN,
+			   ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6, skb->dev, NULL,
+			   NULL, net, packet->okfn);
+	if (nf_hook_slow(skb, &state, hooks, done) == 1)
+		packet->okfn(net, NULL, skb);
+}
+
+static int __net_init open_namespace(struct net *net)
+{
+	return nf_register_net_hooks(net, ops, ARRAY_SIZE(ops));
+}
+
+static void __net_exit close_namespace(struct net *net)
+{
+	nf_unregister_net_hooks(net, ops, ARRAY_SIZE(ops));
+}
+
+static struct pernet_operations namespaces = {
+	.init = open_namespace,
+	.exit = close_namespace,
+};
+
+int __init sg_arrival_init(void)
+{
+	return register_pernet_subsys(&namespaces);
+}
+
+/**
+ * sg_arrival_close() - judge no packet any more
+ */
+void sg_arrival_close(void)
+{
+	WRITE_ONCE(closing, true);
+}
+
+/* After sg_hold_close(): nothing is parked any more. */
+void sg_arrival_exit(void)
+{
+	unregister_pernet_subsys(&namespaces);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What becomes of connections, for a policy that wants to know. */
+#ifndef SOCKGATE_REPORT_H
+#define SOCKGATE_REPORT_H
+
+int sg_report_init(void);
+void sg_report_close(void);
+void sg_report_exit(void);
+
+#endif
