@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/sched/signal.h>
 #include <net/sock.h>
-#include <net/tcp_states.h>
 
 #include "agent.h"
 #include "cache.h"
@@ -13,13 +12,14 @@
 #include "sock.h"
 
 /* A peer is the connection's affair, not the listener's. */
-static bool is_of_peer(const struct sg_key *key, const struct sock *sk)
+static bool is_of_peer(const struct sg_key *key, const struct sg_sock *rec)
 {
-	return key->event == SOCKGATE_EVENT_ACCEPT && sk->sk_state != TCP_LISTEN;
+	return key->event == SOCKGATE_EVENT_ACCEPT && rec &&
+	       READ_ONCE(rec->accepted);
 }
 
 /* Whether a socket may send, or listen, once this is allowed. */
-static bool opens_way(const struct sg_key *key, const struct sock *sk)
+static bool opens_way(const struct sg_key *key, const struct sg_sock *rec)
 {
 	switch (key->event) {
 	case SOCKGATE_EVENT_CONNECT:
@@ -27,17 +27,17 @@ static bool opens_way(const struct sg_key *key, const struct sock *sk)
 	case SOCKGATE_EVENT_SEND:
 		return true;
 	}
-	return is_of_peer(key, sk);
+	return is_of_peer(key, rec);
 }
 
 static void permit(struct sock *sk, struct sg_sock *rec,
 		   const struct sg_key *key, u32 tag, enum sg_grant how)
 {
-	if (!opens_way(key, sk))
+	if (!opens_way(key, rec))
 		return;
 	if (rec)
 		sg_sock_grant(rec, key, tag, how);
-	if (rec && is_of_peer(key, sk))
+	if (is_of_peer(key, rec))
 		WRITE_ONCE(rec->standing, how);
 	sg_mark_set(sk, tag);
 }
@@ -160,7 +160,8 @@ static int apply(const struct sg_verdict *verdict, const struct sg_key *key,
 	int err;
 
 	/* Who is refused does not take the socket from whoever has it. */
-	if (verdict->action != SOCKGATE_ACTION_DENY && opens_way(key, sk))
+	if (verdict->action != SOCKGATE_ACTION_DENY &&
+	    opens_way(key, sg_sock_find(sk)))
 		own(key, sk);
 	err = sg_settle(sk, key, verdict);
 	count_outcome(verdict, held, err);

@@ -25,7 +25,11 @@ struct script {
 	const struct answer *answer[EVENTS_MAX];
 	unsigned int asked[EVENTS_MAX];
 	struct ask last[EVENTS_MAX];
+	bool elsewhere;		/* somebody connected to OTHER, at MPTCP_PORT */
 };
+
+#define OTHER "192.0.2.1"	/* of net_other_addresses() */
+#define MPTCP_PORT 4712
 
 static const struct answer remember = {
 	.action = SOCKGATE_ACTION_ALLOW, .lifetime = FAR_MS,
@@ -64,6 +68,9 @@ static void answer(struct scene *s, struct script *script, const struct ask *ask
 
 	script->asked[ask->event]++;
 	script->last[ask->event] = *ask;
+	if (ask->event == SOCKGATE_EVENT_CONNECT && ask->rport == MPTCP_PORT &&
+	    net_same(OTHER, ask->raddr, 4))
+		script->elsewhere = true;
 	if (a)
 		agent_answer(s->agent, ask->id, a);
 }
@@ -425,6 +432,8 @@ static void server_end(struct server *server)
 	close(server->says);
 }
 
+static int patience_ms = AT_ONCE_MS;	/* of clients that start from now on */
+
 /* Connects and sends a byte; 0 if it could, ETIMEDOUT if nobody answered. */
 static int greet(const struct addr *to)
 {
@@ -433,7 +442,7 @@ static int greet(const struct addr *to)
 	socklen_t size = sizeof(error);
 
 	connect(fd, &to->sa, to->len);
-	if (poll(&p, 1, SOON_MS) != 1)
+	if (poll(&p, 1, patience_ms) != 1)
 		return ETIMEDOUT;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	if (!error && send(fd, "x", 1, MSG_NOSIGNAL) != 1)
@@ -487,7 +496,7 @@ static int tell(const struct addr *to)
 
 	if (sendto(fd, "x", 1, 0, &to->sa, to->len) != 1)
 		return errno;
-	return poll(&p, 1, SOON_MS) == 1 ? 0 : ETIMEDOUT;
+	return poll(&p, 1, patience_ms) == 1 ? 0 : ETIMEDOUT;
 }
 
 #define CLIENT (variant->type == SOCK_STREAM ? greet : tell)
@@ -536,6 +545,7 @@ TEST_F(peer, refused)
 	deny.fields = SOCKGATE_F_ALL;
 	ASSERT_EQ(0, ask_about(&self->s, 1U << PEER_EVENT));
 	self->script.answer[PEER_EVENT] = &deny;
+	patience_ms = SOON_MS;
 	for (i = 0; i < 2; i++) {
 		pid_t pid = start(CLIENT, &self->server.at);
 
@@ -611,6 +621,7 @@ TEST_F(peer, without_an_agent)
 		  .uid = SOCKGATE_UID_ANY },
 	};
 	ASSERT_EQ(0, gate_set_failsafes(&s->gate, list, 1));
+	patience_ms = SOON_MS;
 	pid = start(CLIENT, &self->server.at);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(ETIMEDOUT, WEXITSTATUS(status));
@@ -678,12 +689,15 @@ TEST_F(events, flood_of_peers)
 	ASSERT_EQ(0, flood_begin(&server.at, fds));
 	while (agent_next(s->agent, &s->ask, QUEUE_TIMEOUT_MS) == 1 && n < FLOOD)
 		ids[n++] = s->ask.id;
-	/* One is the server's own, which reads from the first that got through. */
-	EXPECT_EQ(ARRIVALS_MAX + 1, n);
+	/*
+	 * Fewer, if they call a second time already.  One is the server's own,
+	 * which reads from the first that got through.
+	 */
+	EXPECT_GE(ARRIVALS_MAX + 1, n);
 	ASSERT_EQ(0, gate_status(&s->gate, &st));
 	EXPECT_EQ(ARRIVALS_MAX, st.parked);
-	EXPECT_EQ(ARRIVALS_MAX + 1, st.pending);
-	EXPECT_EQ(FLOOD - ARRIVALS_MAX, connected(fds, events));
+	EXPECT_GE(ARRIVALS_MAX + 1, st.pending);
+	EXPECT_LE(FLOOD - ARRIVALS_MAX, connected(fds, events));
 
 	pid = start(greet, &other.at);
 	EXPECT_EQ('x', heard(s, script, &other, AT_ONCE_MS));
@@ -811,6 +825,77 @@ TEST_F(events, mptcp_refused)
 	self->script.answer[SOCKGATE_EVENT_CONNECT] = &refuse;
 	EXPECT_EQ(EPERM, run(&self->s, &self->script, connect_mptcp, &to));
 	EXPECT_EQ(1, gate_count(&self->s.gate, SOCKGATE_N_PACKET_HELD_DENY));
+}
+
+static int greet_mptcp(const struct addr *to)
+{
+	int fd = socket(to->family, SOCK_STREAM, IPPROTO_MPTCP);
+	struct pollfd p = { .fd = fd, .events = 0 };
+
+	if (connect(fd, &to->sa, to->len) ||
+	    send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+		return errno;
+	/* The other address is told, and the kernel goes there by itself. */
+	poll(&p, 1, AT_ONCE_MS / 2);
+	return 0;
+}
+
+static int mptcp_server(int says)
+{
+	struct addr at = net_addr("0.0.0.0", MPTCP_PORT);
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP), n = MPTCP_PORT, peer;
+	char byte;
+
+	if (fd < 0 || bind(fd, &at.sa, at.len) || listen(fd, 8) ||
+	    write(says, &n, sizeof(n)) < 0)
+		return NOT_THAT;
+	for (;;) {
+		peer = accept(fd, NULL, NULL);
+		while (recv(peer, &byte, 1, 0) == 1)
+			if (send(peer, "y", 1, MSG_NOSIGNAL) != 1)
+				return errno;
+		close(peer);
+	}
+}
+
+/* What the kernel adds to a session is judged by where it goes, as its owner's. */
+TEST_F(events, mptcp_further_connection)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_CONNECT];
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	struct server server;
+	int fds[2], ms;
+	pid_t pid;
+
+	ASSERT_EQ(0, net_other_addresses());
+	ASSERT_EQ(0, system("ip mptcp limits set subflow 2 add_addr_accepted 2"));
+	ASSERT_EQ(0, system("ip mptcp endpoint add " OTHER " signal"));
+	ASSERT_EQ(0, pipe(fds));
+	server.says = fds[0];
+	server.pid = fork();
+	if (!server.pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(mptcp_server(fds[1]));
+	}
+	ASSERT_EQ(MPTCP_PORT, heard(s, script, &server, AT_ONCE_MS));
+	server.at = net_addr(V4, MPTCP_PORT);
+	/* For this destination only. */
+	script->answer[SOCKGATE_EVENT_CONNECT] = &agent_allow;
+	pid = start(greet_mptcp, &server.at);
+	while (!script->asked[SOCKGATE_EVENT_CONNECT])
+		serve(s, script, 1);
+	EXPECT_TRUE(net_same(V4, ask->raddr, 4));
+	script->answer[SOCKGATE_EVENT_CONNECT] = &refuse;
+	/* Both ends are on this machine, and the server tries it as well. */
+	for (ms = 0; ms < AT_ONCE_MS && !script->elsewhere; ms++)
+		serve(s, script, 1);
+	EXPECT_TRUE(script->elsewhere);
+	EXPECT_EQ(0, serve_until_end(s, script, pid));
+	EXPECT_LE(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
+	EXPECT_EQ(0, system("! ss -tnH dst " OTHER " | grep -q ESTAB"));
+	server_end(&server);
+	EXPECT_EQ(0, system("ip mptcp endpoint flush"));
 }
 
 /* ---- SCTP ----------------------------------------------------------------------- */
