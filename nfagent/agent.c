@@ -27,6 +27,7 @@
 #include "limit.h"
 #include "log.h"
 #include "moment.h"
+#include "mounts.h"
 #include "names.h"
 #include "pool.h"
 #include "probe.h"
@@ -59,6 +60,7 @@ struct agent {
 	struct arguments *arguments;
 	struct hash_cache *hashes;
 	struct identity_conf identity;
+	struct mounts *mounts;
 	struct user_conf user_conf;
 	struct users *users;
 	struct spool *spool;
@@ -529,6 +531,9 @@ static int start_identity(struct agent *a)
 	};
 
 	a->hashes = hash_cache_new(a->hashers, &hashes);
+	a->mounts = mounts_open("/proc/self");
+	if (!a->mounts)
+		log_warn("/proc/self/mountinfo");
 	a->identity = (struct identity_conf){
 		.readers = a->readers,
 		.hashes = a->hashes,
@@ -536,6 +541,7 @@ static int start_identity(struct agent *a)
 		.learned = identified,
 		.arg = a,
 		.cgroup_root = cgroup_open_hierarchy("/proc/self/mountinfo"),
+		.mounts = a->mounts,
 		.unverifiable = s->unverifiable,
 	};
 	if (a->identity.cgroup_root < 0)
@@ -551,7 +557,7 @@ static int start_identity(struct agent *a)
 		log_warnx("sssd is configured here but directory_domains is not: the domain of its users will not be known");
 	a->users = users_new(a->resolver_pool, &a->user_conf);
 	a->arguments = arguments_new(a->argument_pool, &arguments);
-	return a->hashes && a->users && a->arguments ? 0 : -1;
+	return a->hashes && a->users && a->arguments && a->mounts ? 0 : -1;
 }
 
 static int start_records(struct agent *a, char *why, size_t why_size)
@@ -750,6 +756,7 @@ void agent_stop(struct agent *a)
 		arguments_free(a->arguments);
 		users_free(a->users);
 		hash_cache_free(a->hashes);
+		mounts_close(a->mounts);
 	}
 	pool_free(a->spool_pool);
 	records_free(a->records);
