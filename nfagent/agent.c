@@ -74,6 +74,7 @@ struct agent {
 	struct event *tick;		/* the desk's deadlines */
 	uint64_t tick_due_us;		/* 0: not set */
 	struct event *flush;		/* records of cache hits */
+	struct event *send;		/* records to the server */
 	struct event *hits;		/* there are some */
 	int hits_fd;
 	struct event *second;
@@ -135,6 +136,21 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	desk_flush(a->desk);
+}
+
+static void on_send(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	(void)fd;
+	(void)what;
+	spool_flush(a->spool);
+}
+
+static void soon(struct event *timer)
+{
+	if (!event_pending(timer, EV_TIMEOUT, NULL))
+		wait_us(timer, FLUSH_MS * 1000ULL);
 }
 
 /* ---- the desk's ports ---- */
@@ -236,6 +252,7 @@ static void port_record(const struct ending *ending, void *arg)
 	struct agent *a = arg;
 
 	records_add(a->records, ending);
+	soon(a->send);
 }
 
 static uint64_t port_now_us(void *arg)
@@ -271,19 +288,14 @@ static bool on_recall(const struct ask *ask, struct answer *answer, void *arg)
 	return result == RECALL_YES || result == RECALL_FIRST;
 }
 
-static void flush_soon(struct agent *a)
-{
-	if (!event_pending(a->flush, EV_TIMEOUT, NULL))
-		wait_us(a->flush, FLUSH_MS * 1000ULL);
-}
-
 static void on_hits(evutil_socket_t fd, short what, void *arg)
 {
+	struct agent *a = arg;
 	uint64_t n;
 
 	(void)what;
 	if (read(fd, &n, sizeof(n)) == sizeof(n))
-		flush_soon(arg);
+		soon(a->flush);
 }
 
 static void on_ask(const struct ask *ask, void *arg)
@@ -301,7 +313,7 @@ static void on_ask(const struct ask *ask, void *arg)
 			wait_us(a->tick, DESK_MARGIN_MS * 1000ULL / 2);
 		}
 	} else {
-		flush_soon(a);
+		soon(a->flush);
 	}
 }
 
@@ -608,6 +620,7 @@ static int start_events(struct agent *a)
 
 	a->tick = timer(a, 0, on_tick);
 	a->flush = timer(a, 0, on_flush);
+	a->send = timer(a, 0, on_send);
 	a->hits_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->hits_fd < 0)
 		return -1;
@@ -616,8 +629,8 @@ static int start_events(struct agent *a)
 	a->second = timer(a, EV_PERSIST, on_second);
 	a->term = evsignal_new(a->base, SIGTERM, on_signal, a);
 	a->interrupt = evsignal_new(a->base, SIGINT, on_signal, a);
-	if (!a->tick || !a->flush || !a->hits || !a->second || !a->term ||
-	    !a->interrupt)
+	if (!a->tick || !a->flush || !a->send || !a->hits || !a->second ||
+	    !a->term || !a->interrupt)
 		return -1;
 	return event_add(a->hits, NULL) || event_add(a->second, &second) ||
 	       event_add(a->term, NULL) || event_add(a->interrupt, NULL) ?
@@ -763,6 +776,7 @@ void agent_stop(struct agent *a)
 	spool_close(a->spool);
 	free_event(a->tick);
 	free_event(a->flush);
+	free_event(a->send);
 	free_event(a->hits);
 	if (a->hits_fd >= 0)
 		close(a->hits_fd);
