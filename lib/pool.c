@@ -185,8 +185,9 @@ int pool_submit(struct pool *pool, struct job *job)
 	job->ran = false;
 	queue_put(&pool->waiting, job);
 	pool->n_waiting++;
-	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
+	/* Only now: it would wake up to wait for the lock. */
+	pthread_cond_signal(&pool->work);
 	return 0;
 }
 

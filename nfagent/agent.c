@@ -27,6 +27,7 @@
 #include "limit.h"
 #include "log.h"
 #include "moment.h"
+#include "mounts.h"
 #include "names.h"
 #include "pool.h"
 #include "probe.h"
@@ -59,6 +60,7 @@ struct agent {
 	struct arguments *arguments;
 	struct hash_cache *hashes;
 	struct identity_conf identity;
+	struct mounts *mounts;
 	struct user_conf user_conf;
 	struct users *users;
 	struct spool *spool;
@@ -72,6 +74,7 @@ struct agent {
 	struct event *tick;		/* the desk's deadlines */
 	uint64_t tick_due_us;		/* 0: not set */
 	struct event *flush;		/* records of cache hits */
+	struct event *send;		/* records to the server */
 	struct event *hits;		/* there are some */
 	int hits_fd;
 	struct event *second;
@@ -133,6 +136,21 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	desk_flush(a->desk);
+}
+
+static void on_send(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	(void)fd;
+	(void)what;
+	spool_flush(a->spool);
+}
+
+static void soon(struct event *timer)
+{
+	if (!event_pending(timer, EV_TIMEOUT, NULL))
+		wait_us(timer, FLUSH_MS * 1000ULL);
 }
 
 /* ---- the desk's ports ---- */
@@ -234,6 +252,7 @@ static void port_record(const struct ending *ending, void *arg)
 	struct agent *a = arg;
 
 	records_add(a->records, ending);
+	soon(a->send);
 }
 
 static uint64_t port_now_us(void *arg)
@@ -269,19 +288,14 @@ static bool on_recall(const struct ask *ask, struct answer *answer, void *arg)
 	return result == RECALL_YES || result == RECALL_FIRST;
 }
 
-static void flush_soon(struct agent *a)
-{
-	if (!event_pending(a->flush, EV_TIMEOUT, NULL))
-		wait_us(a->flush, FLUSH_MS * 1000ULL);
-}
-
 static void on_hits(evutil_socket_t fd, short what, void *arg)
 {
+	struct agent *a = arg;
 	uint64_t n;
 
 	(void)what;
 	if (read(fd, &n, sizeof(n)) == sizeof(n))
-		flush_soon(arg);
+		soon(a->flush);
 }
 
 static void on_ask(const struct ask *ask, void *arg)
@@ -299,7 +313,7 @@ static void on_ask(const struct ask *ask, void *arg)
 			wait_us(a->tick, DESK_MARGIN_MS * 1000ULL / 2);
 		}
 	} else {
-		flush_soon(a);
+		soon(a->flush);
 	}
 }
 
@@ -529,6 +543,9 @@ static int start_identity(struct agent *a)
 	};
 
 	a->hashes = hash_cache_new(a->hashers, &hashes);
+	a->mounts = mounts_open("/proc/self");
+	if (!a->mounts)
+		log_warn("/proc/self/mountinfo");
 	a->identity = (struct identity_conf){
 		.readers = a->readers,
 		.hashes = a->hashes,
@@ -536,6 +553,7 @@ static int start_identity(struct agent *a)
 		.learned = identified,
 		.arg = a,
 		.cgroup_root = cgroup_open_hierarchy("/proc/self/mountinfo"),
+		.mounts = a->mounts,
 		.unverifiable = s->unverifiable,
 	};
 	if (a->identity.cgroup_root < 0)
@@ -551,7 +569,7 @@ static int start_identity(struct agent *a)
 		log_warnx("sssd is configured here but directory_domains is not: the domain of its users will not be known");
 	a->users = users_new(a->resolver_pool, &a->user_conf);
 	a->arguments = arguments_new(a->argument_pool, &arguments);
-	return a->hashes && a->users && a->arguments ? 0 : -1;
+	return a->hashes && a->users && a->arguments && a->mounts ? 0 : -1;
 }
 
 static int start_records(struct agent *a, char *why, size_t why_size)
@@ -602,6 +620,7 @@ static int start_events(struct agent *a)
 
 	a->tick = timer(a, 0, on_tick);
 	a->flush = timer(a, 0, on_flush);
+	a->send = timer(a, 0, on_send);
 	a->hits_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->hits_fd < 0)
 		return -1;
@@ -610,8 +629,8 @@ static int start_events(struct agent *a)
 	a->second = timer(a, EV_PERSIST, on_second);
 	a->term = evsignal_new(a->base, SIGTERM, on_signal, a);
 	a->interrupt = evsignal_new(a->base, SIGINT, on_signal, a);
-	if (!a->tick || !a->flush || !a->hits || !a->second || !a->term ||
-	    !a->interrupt)
+	if (!a->tick || !a->flush || !a->send || !a->hits || !a->second ||
+	    !a->term || !a->interrupt)
 		return -1;
 	return event_add(a->hits, NULL) || event_add(a->second, &second) ||
 	       event_add(a->term, NULL) || event_add(a->interrupt, NULL) ?
@@ -750,12 +769,14 @@ void agent_stop(struct agent *a)
 		arguments_free(a->arguments);
 		users_free(a->users);
 		hash_cache_free(a->hashes);
+		mounts_close(a->mounts);
 	}
 	pool_free(a->spool_pool);
 	records_free(a->records);
 	spool_close(a->spool);
 	free_event(a->tick);
 	free_event(a->flush);
+	free_event(a->send);
 	free_event(a->hits);
 	if (a->hits_fd >= 0)
 		close(a->hits_fd);

@@ -44,10 +44,22 @@ static bool key_is_hidden(int fd)
 	       fs.f_type == TMPFS_MAGIC;
 }
 
+/* As the kernel has it.  Returns 0, or -1. */
+static int device_of(int fd, uint32_t *dev)
+{
+	struct mounts *m = mounts_open("/proc/self");
+	uint64_t mount;
+	bool known;
+
+	known = m && !mounts_id(fd, &mount) &&
+		mounts_device_of_mount(m, mount, dev);
+	mounts_close(m);
+	return known ? 0 : -1;
+}
+
 int failsafe_exe(const char *path, struct sockgate_file *file)
 {
 	int fd, generation = 0;
-	uint64_t mount;
 	uint32_t dev;
 	struct stat st;
 
@@ -64,8 +76,7 @@ int failsafe_exe(const char *path, struct sockgate_file *file)
 		errno = EOPNOTSUPP;
 		return -1;
 	}
-	if (mounts_id(fd, &mount) ||
-	    !mounts_device_of_mount("/proc/self/mountinfo", mount, &dev)) {
+	if (device_of(fd, &dev)) {
 		close(fd);
 		errno = EOPNOTSUPP;
 		return -1;

@@ -50,18 +50,32 @@ static bool listed(const struct reading *r, const char *type)
 	return false;
 }
 
+/* NULL if the caller sees nothing but what we do, or is gone. */
+static struct mounts *their_mounts(const struct reading *r)
+{
+	uint32_t pid = r->ask.process.pid;
+	char theirs[64];
+
+	if (mounts_seen_by(r->conf->mounts, pid))
+		return NULL;
+	snprintf(theirs, sizeof(theirs), "/proc/%u", pid);
+	return mounts_open(theirs);
+}
+
 /* Of a mount that we do not see, as the caller does. */
 static bool type_of_their_mount(const struct reading *r, char *type,
 				size_t size)
 {
-	char theirs[64];
+	struct mounts *theirs;
 	uint64_t id;
+	bool found;
 
 	if (mounts_id(r->fd, &id))
 		return false;
-	snprintf(theirs, sizeof(theirs), "/proc/%u/mountinfo",
-		 r->ask.process.pid);
-	return mounts_type_of_mount(theirs, id, type, size);
+	theirs = their_mounts(r);
+	found = theirs && mounts_type_of_mount(theirs, id, type, size);
+	mounts_close(theirs);
+	return found;
 }
 
 /* Of a mount of the machine's own. */
@@ -70,7 +84,7 @@ static bool type_of_our_mount(const struct reading *r, char *type, size_t size)
 	uint64_t id;
 
 	return !mounts_id(r->fd, &id) &&
-	       mounts_type_of_mount("/proc/self/mountinfo", id, type, size);
+	       mounts_type_of_mount(r->conf->mounts, id, type, size);
 }
 
 /*
@@ -100,14 +114,17 @@ static bool type_of_file(const struct reading *r, char *type, size_t size)
  */
 static bool layer_is_listed(const struct reading *r)
 {
-	char theirs[64], type[64];
+	uint32_t dev = r->ask.exe.dev;
+	struct mounts *theirs;
+	char type[64];
+	bool found;
 
-	snprintf(theirs, sizeof(theirs), "/proc/%u/mountinfo",
-		 r->ask.process.pid);
-	return (mounts_type_of_device("/proc/self/mountinfo", r->ask.exe.dev,
-				      type, sizeof(type)) ||
-		mounts_type_of_device(theirs, r->ask.exe.dev, type,
-				      sizeof(type))) && listed(r, type);
+	if (mounts_type_of_device(r->conf->mounts, dev, type, sizeof(type)))
+		return listed(r, type);
+	theirs = their_mounts(r);
+	found = theirs && mounts_type_of_device(theirs, dev, type, sizeof(type));
+	mounts_close(theirs);
+	return found && listed(r, type);
 }
 
 /*

@@ -22,6 +22,8 @@ struct identity {
 struct identity *identity_blank(void);
 void identity_free(struct identity *id);
 
+struct mounts;
+
 /*
  * What it takes to learn.
  *
@@ -38,6 +40,7 @@ struct identity_conf {
 	bool (*learned)(uint64_t number, struct identity *id, void *arg);
 	void *arg;
 	int cgroup_root;	/* -1: none */
+	struct mounts *mounts;	/* our own */
 	/* patterns (fnmatch) of file systems whose content proves nothing */
 	const char *const *unverifiable;
 };

@@ -18,6 +18,7 @@
 #include <event2/event.h>
 
 #include "identity.h"
+#include "mounts.h"
 #include "sha256.h"
 #include "test_file.h"
 
@@ -29,6 +30,7 @@ static const char *const temporary[] = { "tmp*", NULL };
 static struct event_base *base;
 static struct pool *pool, *hash_pool;
 static struct hash_cache *hashes;
+static struct mounts *mounts;
 static struct identity_conf conf;
 static struct identity *learned;
 static unsigned int told, hashed;
@@ -104,12 +106,14 @@ static int set_up(void **state)
 	pool = pool_new(base, 0, 2);
 	hash_pool = pool_new(base, 0, 2);
 	hashes = hash_cache_new(hash_pool, &hash_conf);
+	mounts = mounts_open("/proc/self");
 	conf = (struct identity_conf){
 		.readers = pool,
 		.hashes = hashes,
 		.open_exe = open_self,
 		.learned = on_identity,
 		.cgroup_root = -1,
+		.mounts = mounts,
 		.unverifiable = nothing,
 	};
 	return 0;
@@ -121,6 +125,7 @@ static int tear_down(void **state)
 	pool_free(pool);
 	pool_free(hash_pool);
 	hash_cache_free(hashes);
+	mounts_close(mounts);
 	event_base_free(base);
 	identity_free(learned);
 	learned = NULL;

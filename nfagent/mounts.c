@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +20,101 @@
 struct line {
 	uint64_t id;
 	uint32_t dev;
-	const char *type;	/* within the line */
+	const char *type;	/* within the text, not terminated */
 	size_t type_len;
 };
+
+struct mounts {
+	pthread_mutex_t lock;
+	int fd;			/* of mountinfo */
+	dev_t ns_dev;		/* with ns_ino: whose table it is; 0: not known */
+	ino_t ns_ino;
+	bool current;		/* but for what poll(2) says */
+	char *text;
+	struct line *line;
+	size_t n;
+};
+
+struct mounts *mounts_open(const char *process)
+{
+	struct mounts *m = calloc(1, sizeof(*m));
+	char path[PATH_MAX];
+	struct stat ns;
+
+	if (!m)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/mountinfo", process);
+	m->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (m->fd < 0) {
+		free(m);
+		return NULL;
+	}
+	pthread_mutex_init(&m->lock, NULL);
+	snprintf(path, sizeof(path), "%s/ns/mnt", process);
+	if (!stat(path, &ns)) {
+		m->ns_dev = ns.st_dev;
+		m->ns_ino = ns.st_ino;
+	}
+	return m;
+}
+
+static void forget(struct mounts *m)
+{
+	free(m->text);
+	free(m->line);
+	m->text = NULL;
+	m->line = NULL;
+	m->n = 0;
+	m->current = false;
+}
+
+void mounts_close(struct mounts *m)
+{
+	if (!m)
+		return;
+	forget(m);
+	close(m->fd);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+bool mounts_seen_by(const struct mounts *m, uint32_t pid)
+{
+	char path[64];
+	struct stat ns;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/ns/mnt", pid);
+	return m->ns_ino && !stat(path, &ns) && ns.st_dev == m->ns_dev &&
+	       ns.st_ino == m->ns_ino;
+}
+
+/* All of a file of proc from its beginning; NULL with errno. */
+static char *read_text(int fd)
+{
+	size_t size = 4096, n = 0;
+	char *text = NULL, *more;
+	ssize_t got = 1;
+
+	while (got > 0) {
+		more = realloc(text, size);
+		if (!more)
+			break;
+		text = more;
+		got = pread(fd, text + n, size - 1 - n, (off_t)n);
+		if (got < 0 && errno == EINTR)
+			got = 1;
+		else if (got > 0)
+			n += (size_t)got;
+		if (n == size - 1)
+			size *= 2;
+	}
+	if (got) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	return text;
+}
 
 /* "36 35 98:0 /root /mnt rw,noatime master:1 - ext4 /dev/sda1 rw": proc(5). */
 static bool parse_line(const char *text, struct line *l)
@@ -34,72 +129,117 @@ static bool parse_line(const char *text, struct line *l)
 	if (!dash)
 		return false;
 	l->type = dash + 3;
-	l->type_len = strcspn(l->type, " \n");
+	l->type_len = strcspn(l->type, " ");
+	return true;
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t n = 1;
+
+	while ((text = strchr(text, '\n'))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+static bool load(struct mounts *m)
+{
+	char *at, *line;
+
+	forget(m);
+	m->text = read_text(m->fd);
+	if (m->text)
+		m->line = calloc(count_lines(m->text), sizeof(*m->line));
+	if (!m->line) {
+		forget(m);
+		return false;
+	}
+	at = m->text;
+	while ((line = strsep(&at, "\n")))
+		m->n += parse_line(line, &m->line[m->n]);
+	m->current = true;
 	return true;
 }
 
 /*
- * The first mount with this @id, if given, else this @dev: its type, if there is
- * room for one, and its device.
+ * The kernel tells by poll(2) of each change since it was asked before: asked
+ * first and read then, a change in between is told the next time.
  */
-static bool find(const char *mountinfo, const uint64_t *id, uint32_t *dev,
-		 char *type, size_t size)
+static bool refresh(struct mounts *m)
 {
-	size_t room = 0;
-	bool found = false;
-	char *text = NULL;
-	struct line l;
-	FILE *f;
+	struct pollfd p = { .fd = m->fd, .events = POLLPRI };
 
-	f = fopen(mountinfo, "re");
-	if (!f)
-		return false;
-	while (!found && getline(&text, &room, f) > 0)
-		found = parse_line(text, &l) &&
-			(id ? l.id == *id : l.dev == *dev);
-	if (found) {
-		*dev = l.dev;
-		snprintf(type, size, "%.*s", (int)l.type_len, l.type);
-	}
-	free(text);
-	fclose(f);
-	return found;
+	if (poll(&p, 1, 0) < 0 || p.revents & (POLLPRI | POLLERR))
+		m->current = false;
+	return m->current || load(m);
 }
 
-bool mounts_type_of_device(const char *mountinfo, uint32_t dev, char *type,
+/* The first with this @id, if given, else this @dev. */
+static const struct line *find(const struct mounts *m, const uint64_t *id,
+			       uint32_t dev)
+{
+	for (const struct line *l = m->line; l < m->line + m->n; l++)
+		if (id ? l->id == *id : l->dev == dev)
+			return l;
+	return NULL;
+}
+
+/* Type, if there is room for one, and device. */
+static bool look_up(struct mounts *m, const uint64_t *id, uint32_t *dev,
+		    char *type, size_t size)
+{
+	const struct line *l = NULL;
+
+	pthread_mutex_lock(&m->lock);
+	if (refresh(m))
+		l = find(m, id, *dev);
+	if (l) {
+		*dev = l->dev;
+		snprintf(type, size, "%.*s", (int)l->type_len, l->type);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return l;
+}
+
+bool mounts_type_of_device(struct mounts *m, uint32_t dev, char *type,
 			   size_t size)
 {
-	return find(mountinfo, NULL, &dev, type, size);
+	return look_up(m, NULL, &dev, type, size);
 }
 
-bool mounts_type_of_mount(const char *mountinfo, uint64_t id, char *type,
+bool mounts_type_of_mount(struct mounts *m, uint64_t id, char *type,
 			  size_t size)
 {
-	uint32_t dev;
+	uint32_t dev = 0;
 
-	return find(mountinfo, &id, &dev, type, size);
+	return look_up(m, &id, &dev, type, size);
 }
 
-bool mounts_device_of_mount(const char *mountinfo, uint64_t id, uint32_t *dev)
+bool mounts_device_of_mount(struct mounts *m, uint64_t id, uint32_t *dev)
 {
-	return find(mountinfo, &id, dev, NULL, 0);
+	return look_up(m, &id, dev, NULL, 0);
 }
 
 int mounts_id(int fd, uint64_t *id)
 {
-	char path[64], line[128];
-	int rc = -1;
-	FILE *f;
+	char path[64], text[256], *at;
+	ssize_t n;
+	int info;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "re");
-	if (!f)
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
 		return -1;
-	while (rc && fgets(line, sizeof(line), f))
-		if (sscanf(line, "mnt_id: %" SCNu64, id) == 1)
-			rc = 0;
-	fclose(f);
-	return rc;
+	/* "pos:", "flags:" and "mnt_id:" stand first, whatever follows. */
+	n = read(info, text, sizeof(text) - 1);
+	close(info);
+	if (n < 0)
+		return -1;
+	text[n] = '\0';
+	at = strstr(text, "\nmnt_id:");
+	return at && sscanf(at, "\nmnt_id: %" SCNu64, id) == 1 ? 0 : -1;
 }
 
 static int open_cached(const char *path)

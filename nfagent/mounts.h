@@ -8,16 +8,32 @@
 #include <stdint.h>
 
 /*
+ * The mounts that one process sees.  What was read is kept as long as the kernel
+ * says that nothing has changed.
+ */
+struct mounts;
+
+/*
+ * mounts_open - the mounts of a process
+ * @process: "/proc/self", "/proc/PID"
+ * All that follows may be called in any thread.  Returns NULL with errno.
+ */
+struct mounts *mounts_open(const char *process);
+void mounts_close(struct mounts *m);
+
+/* Does process @pid see the same, being in the same mount namespace? */
+bool mounts_seen_by(const struct mounts *m, uint32_t pid);
+
+/*
  * mounts_type_of_device, mounts_type_of_mount - type of a file system
- * @mountinfo: "/proc/self/mountinfo" or another process's
- * @dev:       MAJOR << 20 | MINOR, as in struct sockgate_file
- * @id:        of a mount, unique among all that there are
+ * @dev: MAJOR << 20 | MINOR, as in struct sockgate_file
+ * @id:  of a mount, unique among all that there are
  * They touch no file system but proc, so that one that hangs cannot hang us.
  * Return false if there is none to be seen.
  */
-bool mounts_type_of_device(const char *mountinfo, uint32_t dev, char *type,
+bool mounts_type_of_device(struct mounts *m, uint32_t dev, char *type,
 			   size_t size);
-bool mounts_type_of_mount(const char *mountinfo, uint64_t id, char *type,
+bool mounts_type_of_mount(struct mounts *m, uint64_t id, char *type,
 			  size_t size);
 
 /*
@@ -25,7 +41,7 @@ bool mounts_type_of_mount(const char *mountinfo, uint64_t id, char *type,
  *                          it; what stat(2) says is another on btrfs
  * Returns false if there is no such mount to be seen.
  */
-bool mounts_device_of_mount(const char *mountinfo, uint64_t id, uint32_t *dev);
+bool mounts_device_of_mount(struct mounts *m, uint64_t id, uint32_t *dev);
 
 /* The mount through which @fd was opened.  Returns 0, or -1. */
 int mounts_id(int fd, uint64_t *id);

@@ -48,6 +48,7 @@ struct spool {
 	uint64_t stored;	/* committed by the server */
 	uint64_t dropped;	/* told to the files */
 	uint64_t sent;		/* nothing up to here is left to send */
+	uint64_t ripe;		/* what comes before this one may be sent */
 	uint64_t batch_last;	/* with in_flight: its highest sequence */
 	uint64_t lost_memory;
 	uint64_t put;
@@ -222,7 +223,7 @@ static void round_done(struct job *job)
 
 static bool wants_read(const struct spool *s)
 {
-	return s->connected && !s->in_flight && s->sent + 1 < s->next;
+	return s->connected && !s->in_flight && s->sent + 1 < s->ripe;
 }
 
 /* Starts a job if none runs and there is something to do. */
@@ -325,8 +326,16 @@ int spool_put(struct spool *s, const uint8_t *data, size_t len)
 	s->next++;
 	list_add(&s->waiting, r);
 	keep_within_memory(s);
+	if (s->next - s->sent > BATCH_RECORDS)
+		s->ripe = s->next;
 	kick(s);
 	return 0;
+}
+
+void spool_flush(struct spool *s)
+{
+	s->ripe = s->next;
+	kick(s);
 }
 
 void spool_connected(struct spool *s, bool connected)
@@ -335,6 +344,7 @@ void spool_connected(struct spool *s, bool connected)
 	s->in_flight = false;
 	s->sent = s->stored;
 	s->send_stalled = false;
+	s->ripe = s->next;
 	if (connected)
 		kick(s);
 }
@@ -368,7 +378,7 @@ void spool_tick(struct spool *s)
 {
 	s->write_stalled = false;
 	s->send_stalled = false;
-	kick(s);
+	spool_flush(s);
 }
 
 const struct spool_counts *spool_counts(struct spool *s)

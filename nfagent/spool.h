@@ -56,6 +56,13 @@ uint64_t spool_next(const struct spool *s);
  */
 int spool_put(struct spool *s, const uint8_t *data, size_t len);
 
+/*
+ * spool_flush - send what there is
+ * A batch costs the server a commit, however small: records are gathered until
+ * this is called, or a batch is full.  On disk they are before.
+ */
+void spool_flush(struct spool *s);
+
 /* There is a server to send to, or no longer.  What was sent is sent again. */
 void spool_connected(struct spool *s, bool connected);
 

@@ -97,6 +97,7 @@ static void put(unsigned int n)
 	while (n--)
 		assert_int_equal(spool_put(spool, (const uint8_t *)"data", 4),
 				 0);
+	spool_flush(spool);
 	work();
 }
 
@@ -132,6 +133,32 @@ static void test_waits_for_commit(void **state)
 	work();
 	expect_got(1, 6);
 	assert_int_equal(batches, 2);
+}
+
+/* On disk at once, sent when told, or when they make a batch. */
+static void test_gathered(void **state)
+{
+	(void)state;
+	spool_connected(spool, true);
+	for (unsigned int i = 0; i < 255; i++) {
+		assert_int_equal(spool_put(spool, (const uint8_t *)"data", 4),
+				 0);
+		work();
+	}
+	assert_int_equal(spool_counts(spool)->waiting, 0);
+	assert_int_equal(batches, 0);
+	assert_int_equal(spool_put(spool, (const uint8_t *)"data", 4), 0);
+	work();
+	expect_got(1, 256);
+	assert_int_equal(batches, 1);
+	spool_stored(spool, 256);
+	assert_int_equal(spool_put(spool, (const uint8_t *)"data", 4), 0);
+	work();
+	assert_int_equal(batches, 1);
+	/* At the latest then. */
+	spool_tick(spool);
+	work();
+	expect_got(1, 257);
 }
 
 static void test_sent_again_after_loss(void **state)
@@ -314,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_sent_when_connected),
 		TEST(test_waits_for_commit),
+		TEST(test_gathered),
 		TEST(test_sent_again_after_loss),
 		TEST(test_lost_while_reading),
 		TEST(test_committed_while_reading),

@@ -551,8 +551,9 @@ static void submit(struct audit *a, struct job *job)
 	else
 		DL_APPEND(a->questions, job);
 	a->status.waiting += job->size;
-	pthread_cond_signal(&a->cond);
 	pthread_mutex_unlock(&a->lock);
+	/* Only now: it would wake up to wait for the lock. */
+	pthread_cond_signal(&a->cond);
 }
 
 static struct job *new_job(enum job_kind kind, uint64_t owner, uint64_t id)
