@@ -3,10 +3,15 @@
 #include "kselftest_harness.h"
 #include "scene.h"
 
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/ip.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/time.h>
 
 #define V4 "127.0.0.1"
@@ -94,15 +99,56 @@ static int send_not_waiting(const struct addr *to)
 	return sendto(fd, "x", 1, MSG_DONTWAIT, &to->sa, to->len) == 1 ? 0 : errno;
 }
 
+/* What sends one byte; these take it from elsewhere than the caller's memory. */
+typedef ssize_t (*send_fn)(int fd);
+
+static ssize_t by_send(int fd)
+{
+	return send(fd, "x", 1, MSG_NOSIGNAL);
+}
+
+static ssize_t by_sendfile(int fd)
+{
+	int file = memfd_create("byte", MFD_CLOEXEC);
+
+	if (write(file, "x", 1) != 1)
+		return -1;
+	return sendfile(fd, file, &(off_t){ 0 }, 1);
+}
+
+static ssize_t by_splice(int fd)
+{
+	int ends[2];
+
+	if (pipe(ends) || write(ends[1], "x", 1) != 1)
+		return -1;
+	return splice(ends[0], NULL, fd, NULL, 1, 0);
+}
+
 /* The error of the datagram that was dropped is the socket's next. */
-static int send_connected(const struct addr *to)
+static int connect_and_send(const struct addr *to, send_fn send_one)
 {
 	int fd = open_socket(to, SOCK_DGRAM | SOCK_NONBLOCK);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	if (connect(fd, &to->sa, to->len) || send(fd, "x", 1, 0) != 1)
+	if (connect(fd, &to->sa, to->len) || send_one(fd) != 1)
 		return NOT_THAT;
 	return poll(&p, 1, AT_ONCE_MS) == 1 ? so_error(fd) : 0;
+}
+
+static int send_connected(const struct addr *to)
+{
+	return connect_and_send(to, by_send);
+}
+
+static int sendfile_connected(const struct addr *to)
+{
+	return connect_and_send(to, by_sendfile);
+}
+
+static int splice_connected(const struct addr *to)
+{
+	return connect_and_send(to, by_splice);
 }
 
 static void on_alarm(int sig)
@@ -157,6 +203,8 @@ VARIANT(udp_mapped, send_nonblocking, "::ffff:127.0.0.1", false, false, SEND);
 VARIANT(udp_dontwait, send_not_waiting, V4, false, false, SEND);
 VARIANT(udp_connected4, send_connected, V4, false, true, CONNECT);
 VARIANT(udp_connected6, send_connected, "::1", false, true, CONNECT);
+VARIANT(udp_sendfile, sendfile_connected, V4, false, true, CONNECT);
+VARIANT(udp_splice, splice_connected, V4, false, true, CONNECT);
 
 FIXTURE_SETUP(leaving)
 {
@@ -204,7 +252,7 @@ TEST_F(leaving, allowed)
 	EXPECT_FALSE(arrived(s, variant->stream, 0));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	EXPECT_TRUE(arrived(s, variant->stream, AT_ONCE_MS));
-	if (variant->program == send_connected)
+	if (variant->told && !variant->stream)
 		kill(pid, SIGKILL);
 	else
 		EXPECT_EQ(0, end_of(pid));
@@ -382,6 +430,108 @@ TEST_F(packet, second_connect)
 	EXPECT_FALSE(arrived(s, true, 0));
 }
 
+/* Two threads, two places, one socket. */
+#define ELSEWHERE "127.0.0.2"
+
+static int shared_fd;
+
+static void *connect_elsewhere(void *arg)
+{
+	const struct addr *to = arg;
+	struct addr other = net_addr(ELSEWHERE, ntohs(to->in.sin_port));
+
+	return (void *)(long)(connect(shared_fd, &other.sa, other.len) ? errno : 0);
+}
+
+/* Its exit status: what the thread met that goes elsewhere, 0 if it is there. */
+static int connect_in_two_threads(const struct addr *to)
+{
+	struct addr peer = { .len = sizeof(peer.in6) };
+	pthread_t thread;
+	void *error;
+	int rc;
+
+	shared_fd = open_socket(to, SOCK_STREAM);
+	if (pthread_create(&thread, NULL, connect_elsewhere, (void *)to))
+		return NOT_THAT;
+	rc = connect(shared_fd, &to->sa, to->len) ? errno : 0;
+	pthread_join(thread, &error);
+	if ((!rc) == (!error) || getpeername(shared_fd, &peer.sa, &peer.len))
+		return NOT_THAT;
+	if (peer.in.sin_addr.s_addr == to->in.sin_addr.s_addr)
+		return rc ? NOT_THAT : (int)(long)error;
+	return error ? NOT_THAT : 0;
+}
+
+static int judge_two_threads(struct scene *s, const struct addr *to,
+			     const char *allowed)
+{
+	pid_t pid = start(connect_in_two_threads, to);
+	struct ask ask[2];
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (agent_next(s->agent, &ask[i], -1) != 1)
+			return NOT_THAT;
+	for (i = 0; i < 2; i++)
+		agent_answer(s->agent, ask[i].id,
+			     net_same(allowed, ask[i].raddr, 4) ? &agent_allow :
+								  &agent_deny);
+	return end_of(pid);
+}
+
+TEST_F(packet, second_connect_by_another_thread)
+{
+	EXPECT_EQ(EACCES, judge_two_threads(&self->s, &self->to, V4));
+	EXPECT_EQ(0, judge_two_threads(&self->s, &self->to, ELSEWHERE));
+}
+
+/* A datagram whose header says that it goes to 127.0.0.2; the call says V4. */
+static int send_with_another_header(const struct addr *to)
+{
+	struct {
+		struct iphdr ip;
+		struct { uint16_t source, dest, len, check; } udp;
+		char byte;
+	} __attribute__((packed)) packet = {
+		.ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
+			.tot_len = htons(sizeof(packet)),
+			.saddr = to->in.sin_addr.s_addr,
+			.daddr = net_addr(ELSEWHERE, 0).in.sin_addr.s_addr },
+		.udp = { .dest = to->in.sin_port, .len = htons(9) },
+		.byte = 'x',
+	};
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+	return sendto(fd, &packet, sizeof(packet), 0, &to->sa, to->len) > 0 ? 0 :
+									errno;
+}
+
+static bool judge_header(struct scene *s, const struct addr *to,
+			 const struct answer *elsewhere)
+{
+	pid_t pid = start(send_with_another_header, to);
+	bool both;
+
+	if (agent_next(s->agent, &s->ask, -1) != 1)
+		return false;
+	both = net_same(V4, s->ask.raddr, 4) && s->ask.protocol == IPPROTO_RAW;
+	agent_answer(s->agent, s->ask.id, &agent_allow);
+	if (agent_next(s->agent, &s->ask, -1) != 1)
+		return false;
+	both = both && net_same(ELSEWHERE, s->ask.raddr, 4);
+	agent_answer(s->agent, s->ask.id, elsewhere);
+	return both && !end_of(pid);
+}
+
+TEST_F(packet, header_that_names_another_place)
+{
+	EXPECT_TRUE(judge_header(&self->s, &self->udp, &agent_deny));
+	EXPECT_FALSE(arrived(&self->s, false, 0));
+	EXPECT_TRUE(judge_header(&self->s, &self->udp, &agent_allow));
+	EXPECT_TRUE(arrived(&self->s, false, AT_ONCE_MS));
+}
+
 TEST_F(packet, interrupted_and_allowed)
 {
 	struct scene *s = &self->s;
@@ -408,23 +558,118 @@ TEST_F(packet, interrupted_and_denied)
 
 /* ---- whose socket it is ------------------------------------------------------------ */
 
-/* dash is another program: its writes need a verdict of its own. */
-static int hand_to_another(const struct addr *to)
-{
-	int fd = open_socket(to, SOCK_STREAM);
+/* How a connected socket comes into another program's hands; its exit status. */
+typedef int (*hand_fn)(int fd);
 
-	if (connect(fd, &to->sa, to->len) || dup2(fd, 3) != 3)
+static int by_exec(int fd)
+{
+	if (dup2(fd, 3) != 3)
 		return NOT_THAT;
 	execl("/bin/dash", "dash", "-c", "echo x >&3", NULL);
 	return NOT_THAT;
 }
 
-static int inherit(struct scene *s, const struct addr *to,
-		   const struct answer *second)
+static const char *beside_worker(const char *name)
 {
-	pid_t pid = start(hand_to_another, to);
-	uint64_t ino;
+	static char path[PATH_MAX];
 
+	snprintf(path, sizeof(path), "%s", worker_program());
+	snprintf(strrchr(path, '/') + 1, 16, "%s", name);
+	return path;
+}
+
+static int give(int to, int fd)
+{
+	char byte = 'x', control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(to, &m, 0) == 1 ? 0 : -1;
+}
+
+static int by_message(int fd)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return NOT_THAT;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (dup2(ends[1], STDIN_FILENO) == STDIN_FILENO)
+			execl(beside_worker("evade"), "evade", "take", NULL);
+		_exit(NOT_THAT);
+	}
+	return give(ends[0], fd) ? NOT_THAT : end_of(pid);
+}
+
+static int by_pidfd(int fd)
+{
+	char owner[16], number[16];
+	pid_t pid;
+
+	snprintf(owner, sizeof(owner), "%d", getpid());
+	snprintf(number, sizeof(number), "%d", fd);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl(beside_worker("evade"), "evade", "getfd", owner, number, NULL);
+		_exit(NOT_THAT);
+	}
+	return end_of(pid);
+}
+
+FIXTURE(handed) {
+	struct scene s;
+	struct addr to;
+};
+
+FIXTURE_VARIANT(handed) {
+	hand_fn hand;
+	int refused;	/* exit status */
+};
+
+FIXTURE_VARIANT_ADD(handed, by_exec) { by_exec, 1 };
+FIXTURE_VARIANT_ADD(handed, by_message) { by_message, EACCES };
+FIXTURE_VARIANT_ADD(handed, by_pidfd) { by_pidfd, EACCES };
+
+FIXTURE_SETUP(handed)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->to = net_addr(V4, self->s.tcp_port);
+}
+
+FIXTURE_TEARDOWN(handed)
+{
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+/* The first program connects, by leave, and another sends on its socket. */
+static int hand_over(struct scene *s, const struct addr *to, hand_fn hand,
+		     const struct answer *second)
+{
+	pid_t pid = fork();
+	uint64_t ino;
+	int fd;
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fd = open_socket(to, SOCK_STREAM);
+		_exit(connect(fd, &to->sa, to->len) ? NOT_THAT : hand(fd));
+	}
 	if (agent_next(s->agent, &s->ask, -1) != 1 ||
 	    agent_answer(s->agent, s->ask.id, &agent_allow))
 		return NOT_THAT;
@@ -435,23 +680,30 @@ static int inherit(struct scene *s, const struct addr *to,
 	return end_of(pid);
 }
 
-TEST_F(packet, inherited_by_another_program_and_denied)
+/* What the listener's side gets of it until the end: bytes. */
+static int received(const struct scene *s)
 {
-	struct pollfd p;
-	int fd;
+	int fd = accept(s->tcp, NULL, NULL), n = 0;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte;
 
-	EXPECT_EQ(1, inherit(&self->s, &self->to, &agent_deny));
-	fd = accept(self->s.tcp, NULL, NULL);
-	p = (struct pollfd){ .fd = fd, .events = POLLIN };
-	poll(&p, 1, AT_ONCE_MS);
-	/* Closed by exit, without a byte. */
-	EXPECT_GE(0, read(fd, &p, 1));
+	while (poll(&p, 1, AT_ONCE_MS) == 1 && read(fd, &byte, 1) == 1)
+		n++;
 	close(fd);
+	return n;
 }
 
-TEST_F(packet, inherited_by_another_program_and_allowed)
+TEST_F(handed, to_another_program_and_denied)
 {
-	EXPECT_EQ(0, inherit(&self->s, &self->to, &agent_allow));
+	EXPECT_EQ(variant->refused,
+		  hand_over(&self->s, &self->to, variant->hand, &agent_deny));
+	EXPECT_EQ(0, received(&self->s));
+}
+
+TEST_F(handed, to_another_program_and_allowed)
+{
+	EXPECT_EQ(0, hand_over(&self->s, &self->to, variant->hand, &agent_allow));
+	EXPECT_LE(1, received(&self->s));
 	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
 }
 
@@ -640,6 +892,7 @@ TEST_F(packet, child_of_a_dead_agent)
 /* ---- sockets older than the module ------------------------------------------------------- */
 
 static int old_ready[2], old_go[2];
+static send_fn old_send;
 
 /* Connected before there was a module; sends when told. */
 static int send_on_old(const struct addr *to)
@@ -651,7 +904,7 @@ static int send_on_old(const struct addr *to)
 	if (connect(fd, &to->sa, to->len) || write(old_ready[1], &byte, 1) != 1 ||
 	    read(old_go[0], &byte, 1) != 1)
 		return NOT_THAT;
-	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+	if (old_send(fd) != 1)
 		return errno;
 	return poll(&p, 1, AT_ONCE_MS / 5) == 1 ? so_error(fd) : 0;
 }
@@ -663,6 +916,14 @@ FIXTURE(old) {
 	int fd;
 };
 
+FIXTURE_VARIANT(old) {
+	send_fn send;
+};
+
+FIXTURE_VARIANT_ADD(old, send) { by_send };
+FIXTURE_VARIANT_ADD(old, sendfile) { by_sendfile };
+FIXTURE_VARIANT_ADD(old, splice) { by_splice };
+
 FIXTURE_SETUP(old)
 {
 	struct scene *s = &self->s;
@@ -672,6 +933,7 @@ FIXTURE_SETUP(old)
 	self->to = net_addr(V4, s->tcp_port);
 	ASSERT_EQ(0, pipe(old_ready));
 	ASSERT_EQ(0, pipe(old_go));
+	old_send = variant->send;
 	self->pid = start(send_on_old, &self->to);
 	ASSERT_EQ(1, read(old_ready[0], &byte, 1));
 	self->fd = accept(s->tcp, NULL, NULL);
