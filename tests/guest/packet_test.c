@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Callers that do not wait: their packets do, and nothing leaves without a verdict. */
 #include "kselftest_harness.h"
+#include "child.h"
 #include "scene.h"
 
 #include <fcntl.h>
@@ -16,42 +17,11 @@
 
 #define V4 "127.0.0.1"
 #define FAR_MS 100000U
-#define AT_ONCE_MS 5000U
-#define NOT_THAT 200	/* exit status: the test itself went wrong */
-
-/* ---- a program in a process of its own --------------------------------------- */
-
-typedef int (*program_fn)(const struct addr *to);
-
-static pid_t start(program_fn program, const struct addr *to)
-{
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	_exit(program(to));
-}
-
-/* Its exit status, as soon as it ends; NOT_THAT if it does not within the time. */
-static int end_of(pid_t pid)
-{
-	int status, ms;
-
-	for (ms = 0; ms < (int)AT_ONCE_MS; ms++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : NOT_THAT;
-		gate_nap();
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	return NOT_THAT;
-}
 
 static int so_error(int fd)
 {
 	socklen_t size = sizeof(int);
-	int error = NOT_THAT;
+	int error = CHILD_LOST;
 
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	return error;
@@ -69,7 +39,7 @@ static int wait_for_connection(int fd)
 	int error;
 
 	if (poll(&p, 1, -1) != 1)
-		return NOT_THAT;
+		return CHILD_LOST;
 	error = so_error(fd);
 	if (!error && getpeername(fd, &peer.sa, &peer.len))
 		return errno;
@@ -81,7 +51,7 @@ static int connect_nonblocking(const struct addr *to)
 	int fd = open_socket(to, SOCK_STREAM | SOCK_NONBLOCK);
 
 	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
-		return NOT_THAT;
+		return CHILD_LOST;
 	return wait_for_connection(fd);
 }
 
@@ -132,8 +102,8 @@ static int connect_and_send(const struct addr *to, send_fn send_one)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	if (connect(fd, &to->sa, to->len) || send_one(fd) != 1)
-		return NOT_THAT;
-	return poll(&p, 1, AT_ONCE_MS) == 1 ? so_error(fd) : 0;
+		return CHILD_LOST;
+	return poll(&p, 1, CHILD_MS) == 1 ? so_error(fd) : 0;
 }
 
 static int send_connected(const struct addr *to)
@@ -169,7 +139,7 @@ static int connect_interrupted(const struct addr *to)
 	rc = connect(fd, &to->sa, to->len);
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	if (!rc || errno != EINTR)
-		return NOT_THAT;
+		return CHILD_LOST;
 	return wait_for_connection(fd);
 }
 
@@ -181,7 +151,7 @@ FIXTURE(leaving) {
 };
 
 FIXTURE_VARIANT(leaving) {
-	program_fn program;
+	child_fn program;
 	const char *address;
 	bool stream;
 	bool told;	/* the application learns of a refusal */
@@ -243,7 +213,7 @@ static void wait_parked(struct scene *s, uint32_t n)
 TEST_F(leaving, allowed)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(variant->program, &self->to);
+	pid_t pid = child_start(variant->program, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	EXPECT_EQ(variant->event, s->ask.event);
@@ -251,11 +221,11 @@ TEST_F(leaving, allowed)
 	EXPECT_EQ(1, parked(s));
 	EXPECT_FALSE(arrived(s, variant->stream, 0));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_TRUE(arrived(s, variant->stream, AT_ONCE_MS));
+	EXPECT_TRUE(arrived(s, variant->stream, CHILD_MS));
 	if (variant->told && !variant->stream)
 		kill(pid, SIGKILL);
 	else
-		EXPECT_EQ(0, end_of(pid));
+		EXPECT_EQ(0, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_ALLOW));
 	EXPECT_EQ(0, parked(s));
@@ -271,10 +241,10 @@ TEST_F(leaving, denied)
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		deny.error = errors[i];
-		pid = start(variant->program, &self->to);
+		pid = child_start(variant->program, &self->to);
 		ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 		ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &deny));
-		EXPECT_EQ(variant->told ? (int)errors[i] : 0, end_of(pid));
+		EXPECT_EQ(variant->told ? (int)errors[i] : 0, child_end(pid));
 		EXPECT_FALSE(arrived(s, variant->stream, 0));
 	}
 	EXPECT_EQ(i, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
@@ -286,15 +256,15 @@ TEST_F(leaving, denied_and_known)
 {
 	struct answer deny = agent_deny;
 	struct scene *s = &self->s;
-	pid_t pid = start(variant->program, &self->to);
+	pid_t pid = child_start(variant->program, &self->to);
 
 	deny.lifetime = FAR_MS;
 	deny.fields = SOCKGATE_F_EXE;
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &deny));
-	end_of(pid);
-	pid = start(variant->program, &self->to);
-	EXPECT_EQ(variant->told ? NOT_THAT : EACCES, end_of(pid));
+	child_end(pid);
+	pid = child_start(variant->program, &self->to);
+	EXPECT_EQ(variant->told ? CHILD_LOST : EACCES, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_HIT_DENY));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 }
@@ -325,7 +295,7 @@ TEST_F(packet, deadline)
 	struct scene *s = &self->s;
 
 	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, 100));
-	EXPECT_EQ(EACCES, end_of(start(connect_nonblocking, &self->to)));
+	EXPECT_EQ(EACCES, child_end(child_start(connect_nonblocking, &self->to)));
 	EXPECT_EQ(1, gate_failures(&s->gate, SOCKGATE_REASON_DEADLINE));
 }
 
@@ -333,7 +303,7 @@ TEST_F(packet, deadline)
 TEST_F(packet, agent_gone)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_nonblocking, &self->to);
+	pid_t pid = child_start(connect_nonblocking, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	agent_close(s->agent);
@@ -355,14 +325,14 @@ TEST_F_TIMEOUT(packet, unloaded, 120)
 	int n;
 
 	for (n = 0; n < 20; n++) {
-		pid[0] = start(connect_nonblocking, &self->to);
-		pid[1] = start(send_nonblocking, &self->udp);
-		pid[2] = start(connect_interrupted, &self->to);
+		pid[0] = child_start(connect_nonblocking, &self->to);
+		pid[1] = child_start(send_nonblocking, &self->udp);
+		pid[2] = child_start(connect_interrupted, &self->to);
 		wait_parked(s, ARRAY_SIZE(pid));
 		ASSERT_EQ(0, gate_unload());
 		s->gate.loaded = false;
 		for (i = 0; i < ARRAY_SIZE(pid); i++)
-			EXPECT_EQ(0, end_of(pid[i]));
+			EXPECT_EQ(0, child_end(pid[i]));
 		agent_close(s->agent);
 		ASSERT_EQ(0, gate_load());
 		s->gate.loaded = true;
@@ -379,7 +349,7 @@ static int send_many(const struct addr *to)
 
 	/* From one port throughout: one question. */
 	if (bind(fd, &from.sa, from.len))
-		return NOT_THAT;
+		return CHILD_LOST;
 	for (i = 0; i < 100; i++)
 		refused += sendto(fd, "x", 1, 0, &to->sa, to->len) != 1;
 	return refused;
@@ -389,12 +359,12 @@ static int send_many(const struct addr *to)
 TEST_F(packet, bounded)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(send_many, &self->udp);
+	pid_t pid = child_start(send_many, &self->udp);
 	char byte;
 	int got;
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
-	EXPECT_EQ(100 - 64, end_of(pid));
+	EXPECT_EQ(100 - 64, child_end(pid));
 	EXPECT_EQ(64, parked(s));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
@@ -410,23 +380,23 @@ static int connect_twice(const struct addr *to)
 	struct addr other = net_addr("127.0.0.2", ntohs(to->in.sin_port));
 
 	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
-		return NOT_THAT;
+		return CHILD_LOST;
 	if (!connect(fd, &other.sa, other.len) || errno != EALREADY)
-		return NOT_THAT + 1;
+		return CHILD_LOST + 1;
 	return wait_for_connection(fd);
 }
 
 TEST_F(packet, second_connect)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_twice, &self->to);
+	pid_t pid = child_start(connect_twice, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	EXPECT_TRUE(net_same(V4, s->ask.raddr, 4));
 	/* In poll(), after both. */
 	worker_wait_state(&(struct worker){ .pid = pid }, 'S');
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
-	EXPECT_EQ(EACCES, end_of(pid));
+	EXPECT_EQ(EACCES, child_end(pid));
 	EXPECT_FALSE(arrived(s, true, 0));
 }
 
@@ -453,31 +423,31 @@ static int connect_in_two_threads(const struct addr *to)
 
 	shared_fd = open_socket(to, SOCK_STREAM);
 	if (pthread_create(&thread, NULL, connect_elsewhere, (void *)to))
-		return NOT_THAT;
+		return CHILD_LOST;
 	rc = connect(shared_fd, &to->sa, to->len) ? errno : 0;
 	pthread_join(thread, &error);
 	if ((!rc) == (!error) || getpeername(shared_fd, &peer.sa, &peer.len))
-		return NOT_THAT;
+		return CHILD_LOST;
 	if (peer.in.sin_addr.s_addr == to->in.sin_addr.s_addr)
-		return rc ? NOT_THAT : (int)(long)error;
-	return error ? NOT_THAT : 0;
+		return rc ? CHILD_LOST : (int)(long)error;
+	return error ? CHILD_LOST : 0;
 }
 
 static int judge_two_threads(struct scene *s, const struct addr *to,
 			     const char *allowed)
 {
-	pid_t pid = start(connect_in_two_threads, to);
+	pid_t pid = child_start(connect_in_two_threads, to);
 	struct ask ask[2];
 	int i;
 
 	for (i = 0; i < 2; i++)
 		if (agent_next(s->agent, &ask[i], -1) != 1)
-			return NOT_THAT;
+			return CHILD_LOST;
 	for (i = 0; i < 2; i++)
 		agent_answer(s->agent, ask[i].id,
 			     net_same(allowed, ask[i].raddr, 4) ? &agent_allow :
 								  &agent_deny);
-	return end_of(pid);
+	return child_end(pid);
 }
 
 TEST_F(packet, second_connect_by_another_thread)
@@ -510,7 +480,7 @@ static int send_with_another_header(const struct addr *to)
 static bool judge_header(struct scene *s, const struct addr *to,
 			 const struct answer *elsewhere)
 {
-	pid_t pid = start(send_with_another_header, to);
+	pid_t pid = child_start(send_with_another_header, to);
 	bool both;
 
 	if (agent_next(s->agent, &s->ask, -1) != 1)
@@ -521,7 +491,7 @@ static bool judge_header(struct scene *s, const struct addr *to,
 		return false;
 	both = both && net_same(ELSEWHERE, s->ask.raddr, 4);
 	agent_answer(s->agent, s->ask.id, elsewhere);
-	return both && !end_of(pid);
+	return both && !child_end(pid);
 }
 
 TEST_F(packet, header_that_names_another_place)
@@ -529,30 +499,30 @@ TEST_F(packet, header_that_names_another_place)
 	EXPECT_TRUE(judge_header(&self->s, &self->udp, &agent_deny));
 	EXPECT_FALSE(arrived(&self->s, false, 0));
 	EXPECT_TRUE(judge_header(&self->s, &self->udp, &agent_allow));
-	EXPECT_TRUE(arrived(&self->s, false, AT_ONCE_MS));
+	EXPECT_TRUE(arrived(&self->s, false, CHILD_MS));
 }
 
 TEST_F(packet, interrupted_and_allowed)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_interrupted, &self->to);
+	pid_t pid = child_start(connect_interrupted, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	wait_parked(s, 1);
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 }
 
 TEST_F(packet, interrupted_and_denied)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_interrupted, &self->to);
+	pid_t pid = child_start(connect_interrupted, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	wait_parked(s, 1);
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
-	EXPECT_EQ(EACCES, end_of(pid));
+	EXPECT_EQ(EACCES, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 }
 
@@ -564,9 +534,9 @@ typedef int (*hand_fn)(int fd);
 static int by_exec(int fd)
 {
 	if (dup2(fd, 3) != 3)
-		return NOT_THAT;
+		return CHILD_LOST;
 	execl("/bin/dash", "dash", "-c", "echo x >&3", NULL);
-	return NOT_THAT;
+	return CHILD_LOST;
 }
 
 static const char *beside_worker(const char *name)
@@ -603,15 +573,15 @@ static int by_message(int fd)
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return NOT_THAT;
+		return CHILD_LOST;
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (dup2(ends[1], STDIN_FILENO) == STDIN_FILENO)
 			execl(beside_worker("evade"), "evade", "take", NULL);
-		_exit(NOT_THAT);
+		_exit(CHILD_LOST);
 	}
-	return give(ends[0], fd) ? NOT_THAT : end_of(pid);
+	return give(ends[0], fd) ? CHILD_LOST : child_end(pid);
 }
 
 static int by_pidfd(int fd)
@@ -625,9 +595,9 @@ static int by_pidfd(int fd)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execl(beside_worker("evade"), "evade", "getfd", owner, number, NULL);
-		_exit(NOT_THAT);
+		_exit(CHILD_LOST);
 	}
-	return end_of(pid);
+	return child_end(pid);
 }
 
 FIXTURE(handed) {
@@ -668,16 +638,16 @@ static int hand_over(struct scene *s, const struct addr *to, hand_fn hand,
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		fd = open_socket(to, SOCK_STREAM);
-		_exit(connect(fd, &to->sa, to->len) ? NOT_THAT : hand(fd));
+		_exit(connect(fd, &to->sa, to->len) ? CHILD_LOST : hand(fd));
 	}
 	if (agent_next(s->agent, &s->ask, -1) != 1 ||
 	    agent_answer(s->agent, s->ask.id, &agent_allow))
-		return NOT_THAT;
+		return CHILD_LOST;
 	ino = s->ask.exe.ino;
 	if (agent_next(s->agent, &s->ask, -1) != 1 || s->ask.exe.ino == ino ||
 	    agent_answer(s->agent, s->ask.id, second))
-		return NOT_THAT;
-	return end_of(pid);
+		return CHILD_LOST;
+	return child_end(pid);
 }
 
 /* What the listener's side gets of it until the end: bytes. */
@@ -687,7 +657,7 @@ static int received(const struct scene *s)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char byte;
 
-	while (poll(&p, 1, AT_ONCE_MS) == 1 && read(fd, &byte, 1) == 1)
+	while (poll(&p, 1, CHILD_MS) == 1 && read(fd, &byte, 1) == 1)
 		n++;
 	close(fd);
 	return n;
@@ -705,55 +675,6 @@ TEST_F(handed, to_another_program_and_allowed)
 	EXPECT_EQ(0, hand_over(&self->s, &self->to, variant->hand, &agent_allow));
 	EXPECT_LE(1, received(&self->s));
 	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
-}
-
-/* ---- the mark ------------------------------------------------------------------------ */
-
-static uint32_t mark_of(int fd)
-{
-	socklen_t size = sizeof(uint32_t);
-	uint32_t mark = 0;
-
-	getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size);
-	return mark;
-}
-
-/* Its exit status: what the low byte is after it tried to change it. */
-static int mark_itself(const struct addr *to)
-{
-	int fd = open_socket(to, SOCK_DGRAM);
-	uint32_t mark = 0x1ff;
-
-	setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-	if (connect(fd, &to->sa, to->len))
-		return 1;
-	setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-	if (send(fd, "x", 1, 0) != 1)
-		return 2;
-	mark = mark_of(fd);
-	return mark >> 8 == 1 ? (int)(mark & 0xff) : 3;
-}
-
-TEST_F(packet, mark_of_the_application)
-{
-	struct scene *s = &self->s;
-	pid_t pid = start(mark_itself, &self->udp);
-
-	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
-	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_EQ(0xff, end_of(pid));
-}
-
-TEST_F(packet, tag_that_cannot_be_changed)
-{
-	struct answer answer = agent_allow;
-	struct scene *s = &self->s;
-	pid_t pid = start(mark_itself, &self->udp);
-
-	answer.tag = 0x5a;
-	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
-	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &answer));
-	EXPECT_EQ(0x5a, end_of(pid));
 }
 
 /* ---- listening ------------------------------------------------------------------------- */
@@ -805,7 +726,7 @@ static int listen_while_binding(const struct addr *to)
 	pthread_create(&thread, NULL, binder, NULL);
 	for (i = 0; i < RACES; i++)
 		won += race_once();
-	return won > NOT_THAT ? NOT_THAT : won;
+	return won > CHILD_LOST ? CHILD_LOST : won;
 }
 
 /* Any port but one: another thread binds to that one while listen() is judged. */
@@ -813,7 +734,7 @@ TEST_F_TIMEOUT(packet, listen_at_a_port_that_was_not_judged, 120)
 {
 	struct scene *s = &self->s;
 	struct answer answer;
-	pid_t pid = start(listen_while_binding, &self->to);
+	pid_t pid = child_start(listen_while_binding, &self->to);
 	int status;
 
 	while (!waitpid(pid, &status, WNOHANG)) {
@@ -885,7 +806,7 @@ TEST_F(packet, child_of_a_dead_agent)
 	waitpid(pid, NULL, 0);
 	ASSERT_EQ(0, scene_judge(s, &call, NULL));
 	EXPECT_EQ(0, s->outcome.error);
-	EXPECT_GT((double)AT_ONCE_MS, scene_ms(s));
+	EXPECT_GT((double)CHILD_MS, scene_ms(s));
 	kill(child, SIGKILL);
 }
 
@@ -903,10 +824,10 @@ static int send_on_old(const struct addr *to)
 
 	if (connect(fd, &to->sa, to->len) || write(old_ready[1], &byte, 1) != 1 ||
 	    read(old_go[0], &byte, 1) != 1)
-		return NOT_THAT;
+		return CHILD_LOST;
 	if (old_send(fd) != 1)
 		return errno;
-	return poll(&p, 1, AT_ONCE_MS / 5) == 1 ? so_error(fd) : 0;
+	return poll(&p, 1, CHILD_MS / 5) == 1 ? so_error(fd) : 0;
 }
 
 FIXTURE(old) {
@@ -934,7 +855,7 @@ FIXTURE_SETUP(old)
 	ASSERT_EQ(0, pipe(old_ready));
 	ASSERT_EQ(0, pipe(old_go));
 	old_send = variant->send;
-	self->pid = start(send_on_old, &self->to);
+	self->pid = child_start(send_on_old, &self->to);
 	ASSERT_EQ(1, read(old_ready[0], &byte, 1));
 	self->fd = accept(s->tcp, NULL, NULL);
 	ASSERT_LE(0, self->fd);
@@ -963,7 +884,7 @@ TEST_F(old, asked_and_allowed)
 	EXPECT_EQ(s->tcp_port, s->ask.rport);
 	EXPECT_EQ(-1, recv(self->fd, &byte, 1, MSG_DONTWAIT));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_EQ(0, end_of(self->pid));
+	EXPECT_EQ(0, child_end(self->pid));
 	EXPECT_EQ(1, recv(self->fd, &byte, 1, 0));
 }
 
@@ -974,7 +895,7 @@ TEST_F(old, asked_and_denied)
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
-	EXPECT_EQ(EACCES, end_of(self->pid));
+	EXPECT_EQ(EACCES, child_end(self->pid));
 	EXPECT_GE(0, recv(self->fd, &byte, 1, MSG_DONTWAIT));
 }
 
