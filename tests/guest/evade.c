@@ -21,7 +21,7 @@
 #include "uring.h"
 
 #define NOT_THAT 200	/* exit status: the way itself went wrong */
-#define ROUNDS 50
+#define ROUNDS 20
 
 /* Where to, and what. */
 struct target {

@@ -3,6 +3,10 @@
 
 Each is a function that tries it once and raises what it met. A packet that got out
 is known by its payload, or, where it has none, by its port.
+
+As a program, ways.py HERE4 THERE4 HERE6 THERE6 CARD EVADE CONTAINER: reads "WAY FIRST
+TIMES" from standard input, tries the way of that number so often, to ports from FIRST
+on, and says what it met.
 """
 import ctypes
 import dataclasses
@@ -11,6 +15,7 @@ import select
 import socket
 import struct
 import subprocess
+import sys
 
 IPV6_RTHDR, IPV6_HDRINCL, TCP_REPAIR, IPPROTO_UDPLITE = 57, 36, 19, 136
 AF_SMC, IPPROTO_SMC = 43, 256
@@ -500,3 +505,33 @@ def attempt(way, mark_of=None, times=1):
 def marks(way):
     """The bytes that give a packet of its last attempt away."""
     return at.payload if way.mark == PAYLOAD else struct.pack(">H", at.port)
+
+
+PORTS = 10
+
+
+def ports_of(number, first):
+    """Ten for each way: some questions are new, some answers are known."""
+    return range(first + PORTS * number, first + PORTS * (number + 1))
+
+
+def text_of(number, first):
+    return b"way %d of %d." % (number, first)
+
+
+def marks_of(number, first):
+    ports = ports_of(number, first)
+    return lambda n: (ports[n % PORTS], text_of(number, first))
+
+
+def serve():
+    global at
+    *place, container = sys.argv[1:]
+    at = Place(*place, int(container))
+    for line in sys.stdin:
+        number, first, times = map(int, line.split())
+        print(attempt(WAYS[number], marks_of(number, first), times), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
