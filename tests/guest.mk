@@ -4,10 +4,10 @@
 GUEST := $(O)/guest
 GUEST_TESTS := $(wildcard tests/guest/*_test.c)
 GUEST_BINS := $(patsubst tests/guest/%.c,$(GUEST)/%,$(GUEST_TESTS))
-GUEST_KIT := agent gate klog net scene worker
+GUEST_KIT := agent child gate klog net scene worker
 GUEST_KIT_OBJS := $(patsubst %,$(GUEST)/obj/%.o,$(GUEST_KIT)) $(O)/obj/lib/genl.o
 # What the tests run: static, since starting it is most of what it costs.
-GUEST_PROGRAMS := $(GUEST)/worker $(GUEST)/brief
+GUEST_PROGRAMS := $(GUEST)/worker $(GUEST)/brief $(GUEST)/evade
 
 # The harness speaks GNU C.
 GUEST_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Iinclude/uapi -Ilib \
@@ -39,6 +39,9 @@ $(GUEST)/%_test: $(GUEST)/obj/%_test.o $(GUEST_KIT_OBJS)
 	$(CC) -o $@ $^ -lmnl -pthread
 
 $(GUEST)/worker: $(GUEST)/obj/worker_main.o $(GUEST)/obj/uring.o
+	$(CC) -static -o $@ $^ -pthread
+
+$(GUEST)/evade: $(GUEST)/obj/evade.o $(GUEST)/obj/net.o $(GUEST)/obj/uring.o
 	$(CC) -static -o $@ $^ -pthread
 
 $(GUEST)/brief: $(GUEST)/obj/brief.o

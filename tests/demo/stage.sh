@@ -70,7 +70,7 @@ stage_all() {
     stage_begin slapd on server "$here/directory" start
     stage_files
     stage_ready internet
-    on gateway "$here/capture" start
+    on gateway lab-capture start
     stage_ready sockgate slapd
     audit_open
     stage_begin directory "$here/directory" join

@@ -62,7 +62,7 @@ step_judge() {
     tell_output said
     cp said "$DEMO_OUT/last/step-$steps.said"
     audit_wait "\"/demo/$steps\"" || step_wrong "no record came within 30 s"
-    packets=$(on gateway "$here/capture" count "$steps") || step_wrong "the capture has failed"
+    packets=$(on gateway lab-capture count "$steps") || step_wrong "the capture has failed"
     step_rows ".place.cgroup == \"/demo/$steps\"" "$1" "$2" "$3" "$4"
     if [ "$1" = deny ]; then
         fate="refused; the gateway saw no packet of it"
@@ -159,7 +159,7 @@ story_end() {
     local kept=$DEMO_OUT/last contradictions good=$((steps - steps_bad))
     audit_whole "$kept/audit.jsonl"
     contradictions=$(step_contradictions "$kept/audit.jsonl")
-    on gateway "$here/capture" stop "$kept/gateway.pcap"
+    on gateway lab-capture stop "$kept/gateway.pcap"
     tell_heading "Summary"
     tell_verdict "$([ "$steps_bad" = 0 ] && echo yes || echo no)" "$good of $steps steps as they should be"
     tell_verdict "$([ -z "$contradictions" ] && echo yes || echo no)" \

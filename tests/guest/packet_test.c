@@ -1,52 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Callers that do not wait: their packets do, and nothing leaves without a verdict. */
 #include "kselftest_harness.h"
+#include "child.h"
 #include "scene.h"
 
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/ip.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/time.h>
 
 #define V4 "127.0.0.1"
 #define FAR_MS 100000U
-#define AT_ONCE_MS 5000U
-#define NOT_THAT 200	/* exit status: the test itself went wrong */
-
-/* ---- a program in a process of its own --------------------------------------- */
-
-typedef int (*program_fn)(const struct addr *to);
-
-static pid_t start(program_fn program, const struct addr *to)
-{
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	_exit(program(to));
-}
-
-/* Its exit status, as soon as it ends; NOT_THAT if it does not within the time. */
-static int end_of(pid_t pid)
-{
-	int status, ms;
-
-	for (ms = 0; ms < (int)AT_ONCE_MS; ms++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : NOT_THAT;
-		gate_nap();
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	return NOT_THAT;
-}
 
 static int so_error(int fd)
 {
 	socklen_t size = sizeof(int);
-	int error = NOT_THAT;
+	int error = CHILD_LOST;
 
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	return error;
@@ -64,7 +39,7 @@ static int wait_for_connection(int fd)
 	int error;
 
 	if (poll(&p, 1, -1) != 1)
-		return NOT_THAT;
+		return CHILD_LOST;
 	error = so_error(fd);
 	if (!error && getpeername(fd, &peer.sa, &peer.len))
 		return errno;
@@ -76,7 +51,7 @@ static int connect_nonblocking(const struct addr *to)
 	int fd = open_socket(to, SOCK_STREAM | SOCK_NONBLOCK);
 
 	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
-		return NOT_THAT;
+		return CHILD_LOST;
 	return wait_for_connection(fd);
 }
 
@@ -94,15 +69,56 @@ static int send_not_waiting(const struct addr *to)
 	return sendto(fd, "x", 1, MSG_DONTWAIT, &to->sa, to->len) == 1 ? 0 : errno;
 }
 
+/* What sends one byte; these take it from elsewhere than the caller's memory. */
+typedef ssize_t (*send_fn)(int fd);
+
+static ssize_t by_send(int fd)
+{
+	return send(fd, "x", 1, MSG_NOSIGNAL);
+}
+
+static ssize_t by_sendfile(int fd)
+{
+	int file = memfd_create("byte", MFD_CLOEXEC);
+
+	if (write(file, "x", 1) != 1)
+		return -1;
+	return sendfile(fd, file, &(off_t){ 0 }, 1);
+}
+
+static ssize_t by_splice(int fd)
+{
+	int ends[2];
+
+	if (pipe(ends) || write(ends[1], "x", 1) != 1)
+		return -1;
+	return splice(ends[0], NULL, fd, NULL, 1, 0);
+}
+
 /* The error of the datagram that was dropped is the socket's next. */
-static int send_connected(const struct addr *to)
+static int connect_and_send(const struct addr *to, send_fn send_one)
 {
 	int fd = open_socket(to, SOCK_DGRAM | SOCK_NONBLOCK);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	if (connect(fd, &to->sa, to->len) || send(fd, "x", 1, 0) != 1)
-		return NOT_THAT;
-	return poll(&p, 1, AT_ONCE_MS) == 1 ? so_error(fd) : 0;
+	if (connect(fd, &to->sa, to->len) || send_one(fd) != 1)
+		return CHILD_LOST;
+	return poll(&p, 1, CHILD_MS) == 1 ? so_error(fd) : 0;
+}
+
+static int send_connected(const struct addr *to)
+{
+	return connect_and_send(to, by_send);
+}
+
+static int sendfile_connected(const struct addr *to)
+{
+	return connect_and_send(to, by_sendfile);
+}
+
+static int splice_connected(const struct addr *to)
+{
+	return connect_and_send(to, by_splice);
 }
 
 static void on_alarm(int sig)
@@ -123,7 +139,7 @@ static int connect_interrupted(const struct addr *to)
 	rc = connect(fd, &to->sa, to->len);
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	if (!rc || errno != EINTR)
-		return NOT_THAT;
+		return CHILD_LOST;
 	return wait_for_connection(fd);
 }
 
@@ -135,7 +151,7 @@ FIXTURE(leaving) {
 };
 
 FIXTURE_VARIANT(leaving) {
-	program_fn program;
+	child_fn program;
 	const char *address;
 	bool stream;
 	bool told;	/* the application learns of a refusal */
@@ -157,6 +173,8 @@ VARIANT(udp_mapped, send_nonblocking, "::ffff:127.0.0.1", false, false, SEND);
 VARIANT(udp_dontwait, send_not_waiting, V4, false, false, SEND);
 VARIANT(udp_connected4, send_connected, V4, false, true, CONNECT);
 VARIANT(udp_connected6, send_connected, "::1", false, true, CONNECT);
+VARIANT(udp_sendfile, sendfile_connected, V4, false, true, CONNECT);
+VARIANT(udp_splice, splice_connected, V4, false, true, CONNECT);
 
 FIXTURE_SETUP(leaving)
 {
@@ -195,7 +213,7 @@ static void wait_parked(struct scene *s, uint32_t n)
 TEST_F(leaving, allowed)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(variant->program, &self->to);
+	pid_t pid = child_start(variant->program, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	EXPECT_EQ(variant->event, s->ask.event);
@@ -203,11 +221,11 @@ TEST_F(leaving, allowed)
 	EXPECT_EQ(1, parked(s));
 	EXPECT_FALSE(arrived(s, variant->stream, 0));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_TRUE(arrived(s, variant->stream, AT_ONCE_MS));
-	if (variant->program == send_connected)
+	EXPECT_TRUE(arrived(s, variant->stream, CHILD_MS));
+	if (variant->told && !variant->stream)
 		kill(pid, SIGKILL);
 	else
-		EXPECT_EQ(0, end_of(pid));
+		EXPECT_EQ(0, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_ALLOW));
 	EXPECT_EQ(0, parked(s));
@@ -223,10 +241,10 @@ TEST_F(leaving, denied)
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		deny.error = errors[i];
-		pid = start(variant->program, &self->to);
+		pid = child_start(variant->program, &self->to);
 		ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 		ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &deny));
-		EXPECT_EQ(variant->told ? (int)errors[i] : 0, end_of(pid));
+		EXPECT_EQ(variant->told ? (int)errors[i] : 0, child_end(pid));
 		EXPECT_FALSE(arrived(s, variant->stream, 0));
 	}
 	EXPECT_EQ(i, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
@@ -238,15 +256,15 @@ TEST_F(leaving, denied_and_known)
 {
 	struct answer deny = agent_deny;
 	struct scene *s = &self->s;
-	pid_t pid = start(variant->program, &self->to);
+	pid_t pid = child_start(variant->program, &self->to);
 
 	deny.lifetime = FAR_MS;
 	deny.fields = SOCKGATE_F_EXE;
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &deny));
-	end_of(pid);
-	pid = start(variant->program, &self->to);
-	EXPECT_EQ(variant->told ? NOT_THAT : EACCES, end_of(pid));
+	child_end(pid);
+	pid = child_start(variant->program, &self->to);
+	EXPECT_EQ(variant->told ? CHILD_LOST : EACCES, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_HIT_DENY));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 }
@@ -277,7 +295,7 @@ TEST_F(packet, deadline)
 	struct scene *s = &self->s;
 
 	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, 100));
-	EXPECT_EQ(EACCES, end_of(start(connect_nonblocking, &self->to)));
+	EXPECT_EQ(EACCES, child_end(child_start(connect_nonblocking, &self->to)));
 	EXPECT_EQ(1, gate_failures(&s->gate, SOCKGATE_REASON_DEADLINE));
 }
 
@@ -285,7 +303,7 @@ TEST_F(packet, deadline)
 TEST_F(packet, agent_gone)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_nonblocking, &self->to);
+	pid_t pid = child_start(connect_nonblocking, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	agent_close(s->agent);
@@ -307,14 +325,14 @@ TEST_F_TIMEOUT(packet, unloaded, 120)
 	int n;
 
 	for (n = 0; n < 20; n++) {
-		pid[0] = start(connect_nonblocking, &self->to);
-		pid[1] = start(send_nonblocking, &self->udp);
-		pid[2] = start(connect_interrupted, &self->to);
+		pid[0] = child_start(connect_nonblocking, &self->to);
+		pid[1] = child_start(send_nonblocking, &self->udp);
+		pid[2] = child_start(connect_interrupted, &self->to);
 		wait_parked(s, ARRAY_SIZE(pid));
 		ASSERT_EQ(0, gate_unload());
 		s->gate.loaded = false;
 		for (i = 0; i < ARRAY_SIZE(pid); i++)
-			EXPECT_EQ(0, end_of(pid[i]));
+			EXPECT_EQ(0, child_end(pid[i]));
 		agent_close(s->agent);
 		ASSERT_EQ(0, gate_load());
 		s->gate.loaded = true;
@@ -331,7 +349,7 @@ static int send_many(const struct addr *to)
 
 	/* From one port throughout: one question. */
 	if (bind(fd, &from.sa, from.len))
-		return NOT_THAT;
+		return CHILD_LOST;
 	for (i = 0; i < 100; i++)
 		refused += sendto(fd, "x", 1, 0, &to->sa, to->len) != 1;
 	return refused;
@@ -341,12 +359,12 @@ static int send_many(const struct addr *to)
 TEST_F(packet, bounded)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(send_many, &self->udp);
+	pid_t pid = child_start(send_many, &self->udp);
 	char byte;
 	int got;
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
-	EXPECT_EQ(100 - 64, end_of(pid));
+	EXPECT_EQ(100 - 64, child_end(pid));
 	EXPECT_EQ(64, parked(s));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
@@ -362,96 +380,300 @@ static int connect_twice(const struct addr *to)
 	struct addr other = net_addr("127.0.0.2", ntohs(to->in.sin_port));
 
 	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
-		return NOT_THAT;
+		return CHILD_LOST;
 	if (!connect(fd, &other.sa, other.len) || errno != EALREADY)
-		return NOT_THAT + 1;
+		return CHILD_LOST + 1;
 	return wait_for_connection(fd);
 }
 
 TEST_F(packet, second_connect)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_twice, &self->to);
+	pid_t pid = child_start(connect_twice, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	EXPECT_TRUE(net_same(V4, s->ask.raddr, 4));
 	/* In poll(), after both. */
 	worker_wait_state(&(struct worker){ .pid = pid }, 'S');
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
-	EXPECT_EQ(EACCES, end_of(pid));
+	EXPECT_EQ(EACCES, child_end(pid));
 	EXPECT_FALSE(arrived(s, true, 0));
+}
+
+/* Two threads, two places, one socket. */
+#define ELSEWHERE "127.0.0.2"
+
+static int shared_fd;
+
+static void *connect_elsewhere(void *arg)
+{
+	const struct addr *to = arg;
+	struct addr other = net_addr(ELSEWHERE, ntohs(to->in.sin_port));
+
+	return (void *)(long)(connect(shared_fd, &other.sa, other.len) ? errno : 0);
+}
+
+/* Its exit status: what the thread met that goes elsewhere, 0 if it is there. */
+static int connect_in_two_threads(const struct addr *to)
+{
+	struct addr peer = { .len = sizeof(peer.in6) };
+	pthread_t thread;
+	void *error;
+	int rc;
+
+	shared_fd = open_socket(to, SOCK_STREAM);
+	if (pthread_create(&thread, NULL, connect_elsewhere, (void *)to))
+		return CHILD_LOST;
+	rc = connect(shared_fd, &to->sa, to->len) ? errno : 0;
+	pthread_join(thread, &error);
+	if ((!rc) == (!error) || getpeername(shared_fd, &peer.sa, &peer.len))
+		return CHILD_LOST;
+	if (peer.in.sin_addr.s_addr == to->in.sin_addr.s_addr)
+		return rc ? CHILD_LOST : (int)(long)error;
+	return error ? CHILD_LOST : 0;
+}
+
+static int judge_two_threads(struct scene *s, const struct addr *to,
+			     const char *allowed)
+{
+	pid_t pid = child_start(connect_in_two_threads, to);
+	struct ask ask[2];
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (agent_next(s->agent, &ask[i], -1) != 1)
+			return CHILD_LOST;
+	for (i = 0; i < 2; i++)
+		agent_answer(s->agent, ask[i].id,
+			     net_same(allowed, ask[i].raddr, 4) ? &agent_allow :
+								  &agent_deny);
+	return child_end(pid);
+}
+
+TEST_F(packet, second_connect_by_another_thread)
+{
+	EXPECT_EQ(EACCES, judge_two_threads(&self->s, &self->to, V4));
+	EXPECT_EQ(0, judge_two_threads(&self->s, &self->to, ELSEWHERE));
+}
+
+/* A datagram whose header says that it goes to 127.0.0.2; the call says V4. */
+static int send_with_another_header(const struct addr *to)
+{
+	struct {
+		struct iphdr ip;
+		struct { uint16_t source, dest, len, check; } udp;
+		char byte;
+	} __attribute__((packed)) packet = {
+		.ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
+			.tot_len = htons(sizeof(packet)),
+			.saddr = to->in.sin_addr.s_addr,
+			.daddr = net_addr(ELSEWHERE, 0).in.sin_addr.s_addr },
+		.udp = { .dest = to->in.sin_port, .len = htons(9) },
+		.byte = 'x',
+	};
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+	return sendto(fd, &packet, sizeof(packet), 0, &to->sa, to->len) > 0 ? 0 :
+									errno;
+}
+
+static bool judge_header(struct scene *s, const struct addr *to,
+			 const struct answer *elsewhere)
+{
+	pid_t pid = child_start(send_with_another_header, to);
+	bool both;
+
+	if (agent_next(s->agent, &s->ask, -1) != 1)
+		return false;
+	both = net_same(V4, s->ask.raddr, 4) && s->ask.protocol == IPPROTO_RAW;
+	agent_answer(s->agent, s->ask.id, &agent_allow);
+	if (agent_next(s->agent, &s->ask, -1) != 1)
+		return false;
+	both = both && net_same(ELSEWHERE, s->ask.raddr, 4);
+	agent_answer(s->agent, s->ask.id, elsewhere);
+	return both && !child_end(pid);
+}
+
+TEST_F(packet, header_that_names_another_place)
+{
+	EXPECT_TRUE(judge_header(&self->s, &self->udp, &agent_deny));
+	EXPECT_FALSE(arrived(&self->s, false, 0));
+	EXPECT_TRUE(judge_header(&self->s, &self->udp, &agent_allow));
+	EXPECT_TRUE(arrived(&self->s, false, CHILD_MS));
 }
 
 TEST_F(packet, interrupted_and_allowed)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_interrupted, &self->to);
+	pid_t pid = child_start(connect_interrupted, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	wait_parked(s, 1);
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 }
 
 TEST_F(packet, interrupted_and_denied)
 {
 	struct scene *s = &self->s;
-	pid_t pid = start(connect_interrupted, &self->to);
+	pid_t pid = child_start(connect_interrupted, &self->to);
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	wait_parked(s, 1);
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
-	EXPECT_EQ(EACCES, end_of(pid));
+	EXPECT_EQ(EACCES, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 }
 
 /* ---- whose socket it is ------------------------------------------------------------ */
 
-/* dash is another program: its writes need a verdict of its own. */
-static int hand_to_another(const struct addr *to)
-{
-	int fd = open_socket(to, SOCK_STREAM);
+/* How a connected socket comes into another program's hands; its exit status. */
+typedef int (*hand_fn)(int fd);
 
-	if (connect(fd, &to->sa, to->len) || dup2(fd, 3) != 3)
-		return NOT_THAT;
+static int by_exec(int fd)
+{
+	if (dup2(fd, 3) != 3)
+		return CHILD_LOST;
 	execl("/bin/dash", "dash", "-c", "echo x >&3", NULL);
-	return NOT_THAT;
+	return CHILD_LOST;
 }
 
-static int inherit(struct scene *s, const struct addr *to,
-		   const struct answer *second)
+static const char *beside_worker(const char *name)
 {
-	pid_t pid = start(hand_to_another, to);
-	uint64_t ino;
+	static char path[PATH_MAX];
 
+	snprintf(path, sizeof(path), "%s", worker_program());
+	snprintf(strrchr(path, '/') + 1, 16, "%s", name);
+	return path;
+}
+
+static int give(int to, int fd)
+{
+	char byte = 'x', control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(to, &m, 0) == 1 ? 0 : -1;
+}
+
+static int by_message(int fd)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return CHILD_LOST;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (dup2(ends[1], STDIN_FILENO) == STDIN_FILENO)
+			execl(beside_worker("evade"), "evade", "take", NULL);
+		_exit(CHILD_LOST);
+	}
+	return give(ends[0], fd) ? CHILD_LOST : child_end(pid);
+}
+
+static int by_pidfd(int fd)
+{
+	char owner[16], number[16];
+	pid_t pid;
+
+	snprintf(owner, sizeof(owner), "%d", getpid());
+	snprintf(number, sizeof(number), "%d", fd);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl(beside_worker("evade"), "evade", "getfd", owner, number, NULL);
+		_exit(CHILD_LOST);
+	}
+	return child_end(pid);
+}
+
+FIXTURE(handed) {
+	struct scene s;
+	struct addr to;
+};
+
+FIXTURE_VARIANT(handed) {
+	hand_fn hand;
+	int refused;	/* exit status */
+};
+
+FIXTURE_VARIANT_ADD(handed, by_exec) { by_exec, 1 };
+FIXTURE_VARIANT_ADD(handed, by_message) { by_message, EACCES };
+FIXTURE_VARIANT_ADD(handed, by_pidfd) { by_pidfd, EACCES };
+
+FIXTURE_SETUP(handed)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->to = net_addr(V4, self->s.tcp_port);
+}
+
+FIXTURE_TEARDOWN(handed)
+{
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+/* The first program connects, by leave, and another sends on its socket. */
+static int hand_over(struct scene *s, const struct addr *to, hand_fn hand,
+		     const struct answer *second)
+{
+	pid_t pid = fork();
+	uint64_t ino;
+	int fd;
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fd = open_socket(to, SOCK_STREAM);
+		_exit(connect(fd, &to->sa, to->len) ? CHILD_LOST : hand(fd));
+	}
 	if (agent_next(s->agent, &s->ask, -1) != 1 ||
 	    agent_answer(s->agent, s->ask.id, &agent_allow))
-		return NOT_THAT;
+		return CHILD_LOST;
 	ino = s->ask.exe.ino;
 	if (agent_next(s->agent, &s->ask, -1) != 1 || s->ask.exe.ino == ino ||
 	    agent_answer(s->agent, s->ask.id, second))
-		return NOT_THAT;
-	return end_of(pid);
+		return CHILD_LOST;
+	return child_end(pid);
 }
 
-TEST_F(packet, inherited_by_another_program_and_denied)
+/* What the listener's side gets of it until the end: bytes. */
+static int received(const struct scene *s)
 {
-	struct pollfd p;
-	int fd;
+	int fd = accept(s->tcp, NULL, NULL), n = 0;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte;
 
-	EXPECT_EQ(1, inherit(&self->s, &self->to, &agent_deny));
-	fd = accept(self->s.tcp, NULL, NULL);
-	p = (struct pollfd){ .fd = fd, .events = POLLIN };
-	poll(&p, 1, AT_ONCE_MS);
-	/* Closed by exit, without a byte. */
-	EXPECT_GE(0, read(fd, &p, 1));
+	while (poll(&p, 1, CHILD_MS) == 1 && read(fd, &byte, 1) == 1)
+		n++;
 	close(fd);
+	return n;
 }
 
-TEST_F(packet, inherited_by_another_program_and_allowed)
+TEST_F(handed, to_another_program_and_denied)
 {
-	EXPECT_EQ(0, inherit(&self->s, &self->to, &agent_allow));
+	EXPECT_EQ(variant->refused,
+		  hand_over(&self->s, &self->to, variant->hand, &agent_deny));
+	EXPECT_EQ(0, received(&self->s));
+}
+
+TEST_F(handed, to_another_program_and_allowed)
+{
+	EXPECT_EQ(0, hand_over(&self->s, &self->to, variant->hand, &agent_allow));
+	EXPECT_LE(1, received(&self->s));
 	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
 }
 
@@ -466,13 +688,13 @@ static int lend(const struct addr *to, uid_t from, uid_t by)
 
 	if (seteuid(0) || setresuid(from, from, 0) ||
 	    connect(fd, &to->sa, to->len))
-		return NOT_THAT;
+		return CHILD_LOST;
 	pid = fork();
 	if (pid)
-		return end_of(pid);
+		return child_end(pid);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (seteuid(0) || setresuid(by, by, by))
-		_exit(NOT_THAT);
+		_exit(CHILD_LOST);
 	_exit(send(fd, "x", 1, MSG_NOSIGNAL) == 1 ? 0 : errno);
 }
 
@@ -493,19 +715,19 @@ static int lend_as_root(const struct addr *to)
 
 /* Denies whatever user 1002 asks.  Returns the exit status. */
 static int judge_users(struct scene *s, const struct addr *to,
-		       program_fn program)
+		       child_fn program)
 {
-	pid_t pid = start(program, to);
+	pid_t pid = child_start(program, to);
 	int status, ms;
 
-	for (ms = 0; ms < (int)AT_ONCE_MS; ms++) {
+	for (ms = 0; ms < (int)CHILD_MS; ms++) {
 		if (agent_next(s->agent, &s->ask, 1) == 1)
 			agent_answer(s->agent, s->ask.id, s->ask.uid == 1002 ?
 				     &agent_deny : &agent_allow);
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : NOT_THAT;
+			return WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_LOST;
 	}
-	return end_of(pid);
+	return child_end(pid);
 }
 
 TEST_F(packet, lent_to_another_user_is_judged)
@@ -525,55 +747,6 @@ TEST_F(packet, lent_by_root_is_roots)
 {
 	EXPECT_EQ(0, judge_users(&self->s, &self->to, lend_as_root));
 	EXPECT_EQ(1, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
-}
-
-/* ---- the mark ------------------------------------------------------------------------ */
-
-static uint32_t mark_of(int fd)
-{
-	socklen_t size = sizeof(uint32_t);
-	uint32_t mark = 0;
-
-	getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size);
-	return mark;
-}
-
-/* Its exit status: what the low byte is after it tried to change it. */
-static int mark_itself(const struct addr *to)
-{
-	int fd = open_socket(to, SOCK_DGRAM);
-	uint32_t mark = 0x1ff;
-
-	setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-	if (connect(fd, &to->sa, to->len))
-		return 1;
-	setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-	if (send(fd, "x", 1, 0) != 1)
-		return 2;
-	mark = mark_of(fd);
-	return mark >> 8 == 1 ? (int)(mark & 0xff) : 3;
-}
-
-TEST_F(packet, mark_of_the_application)
-{
-	struct scene *s = &self->s;
-	pid_t pid = start(mark_itself, &self->udp);
-
-	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
-	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_EQ(0xff, end_of(pid));
-}
-
-TEST_F(packet, tag_that_cannot_be_changed)
-{
-	struct answer answer = agent_allow;
-	struct scene *s = &self->s;
-	pid_t pid = start(mark_itself, &self->udp);
-
-	answer.tag = 0x5a;
-	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
-	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &answer));
-	EXPECT_EQ(0x5a, end_of(pid));
 }
 
 /* ---- listening ------------------------------------------------------------------------- */
@@ -625,7 +798,7 @@ static int listen_while_binding(const struct addr *to)
 	pthread_create(&thread, NULL, binder, NULL);
 	for (i = 0; i < RACES; i++)
 		won += race_once();
-	return won > NOT_THAT ? NOT_THAT : won;
+	return won > CHILD_LOST ? CHILD_LOST : won;
 }
 
 /* Any port but one: another thread binds to that one while listen() is judged. */
@@ -633,7 +806,7 @@ TEST_F_TIMEOUT(packet, listen_at_a_port_that_was_not_judged, 120)
 {
 	struct scene *s = &self->s;
 	struct answer answer;
-	pid_t pid = start(listen_while_binding, &self->to);
+	pid_t pid = child_start(listen_while_binding, &self->to);
 	int status;
 
 	while (!waitpid(pid, &status, WNOHANG)) {
@@ -705,13 +878,14 @@ TEST_F(packet, child_of_a_dead_agent)
 	waitpid(pid, NULL, 0);
 	ASSERT_EQ(0, scene_judge(s, &call, NULL));
 	EXPECT_EQ(0, s->outcome.error);
-	EXPECT_GT((double)AT_ONCE_MS, scene_ms(s));
+	EXPECT_GT((double)CHILD_MS, scene_ms(s));
 	kill(child, SIGKILL);
 }
 
 /* ---- sockets older than the module ------------------------------------------------------- */
 
 static int old_ready[2], old_go[2];
+static send_fn old_send;
 
 /* Connected before there was a module; sends when told. */
 static int send_on_old(const struct addr *to)
@@ -722,10 +896,10 @@ static int send_on_old(const struct addr *to)
 
 	if (connect(fd, &to->sa, to->len) || write(old_ready[1], &byte, 1) != 1 ||
 	    read(old_go[0], &byte, 1) != 1)
-		return NOT_THAT;
-	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+		return CHILD_LOST;
+	if (old_send(fd) != 1)
 		return errno;
-	return poll(&p, 1, AT_ONCE_MS / 5) == 1 ? so_error(fd) : 0;
+	return poll(&p, 1, CHILD_MS / 5) == 1 ? so_error(fd) : 0;
 }
 
 FIXTURE(old) {
@@ -734,6 +908,14 @@ FIXTURE(old) {
 	pid_t pid;
 	int fd;
 };
+
+FIXTURE_VARIANT(old) {
+	send_fn send;
+};
+
+FIXTURE_VARIANT_ADD(old, send) { by_send };
+FIXTURE_VARIANT_ADD(old, sendfile) { by_sendfile };
+FIXTURE_VARIANT_ADD(old, splice) { by_splice };
 
 FIXTURE_SETUP(old)
 {
@@ -744,7 +926,8 @@ FIXTURE_SETUP(old)
 	self->to = net_addr(V4, s->tcp_port);
 	ASSERT_EQ(0, pipe(old_ready));
 	ASSERT_EQ(0, pipe(old_go));
-	self->pid = start(send_on_old, &self->to);
+	old_send = variant->send;
+	self->pid = child_start(send_on_old, &self->to);
 	ASSERT_EQ(1, read(old_ready[0], &byte, 1));
 	self->fd = accept(s->tcp, NULL, NULL);
 	ASSERT_LE(0, self->fd);
@@ -773,7 +956,7 @@ TEST_F(old, asked_and_allowed)
 	EXPECT_EQ(s->tcp_port, s->ask.rport);
 	EXPECT_EQ(-1, recv(self->fd, &byte, 1, MSG_DONTWAIT));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
-	EXPECT_EQ(0, end_of(self->pid));
+	EXPECT_EQ(0, child_end(self->pid));
 	EXPECT_EQ(1, recv(self->fd, &byte, 1, 0));
 }
 
@@ -784,7 +967,7 @@ TEST_F(old, asked_and_denied)
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
-	EXPECT_EQ(EACCES, end_of(self->pid));
+	EXPECT_EQ(EACCES, child_end(self->pid));
 	EXPECT_GE(0, recv(self->fd, &byte, 1, MSG_DONTWAIT));
 }
 

@@ -147,7 +147,8 @@ static int call_once(int fd, const struct call *c)
 	case CALL_URING:
 	case CALL_URING_ASYNC:
 		return uring_connect(fd, &c->to.sa, c->to.len,
-				     c->kind == CALL_URING_ASYNC);
+				     c->kind == CALL_URING ? URING_INLINE :
+							     URING_WORKER);
 	case CALL_EXEC:
 		break;
 	}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * evade WAY ADDRESS PORT PAYLOAD FROM - tries one way past the gate, for ways_test
+ * and others.  Exits with the errno that it met, 0 if it met none.
+ *
+ * evade take             a socket from a message on standard input; sends on it
+ * evade getfd PID FD     a socket out of another process; sends on it
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "net.h"
+#include "uring.h"
+
+#define NOT_THAT 200	/* exit status: the way itself went wrong */
+#define ROUNDS 20
+
+/* Where to, and what. */
+struct target {
+	struct addr to;
+	struct addr loopback;	/* which is allowed */
+	struct addr from;	/* ours, on the way to the target */
+	struct iovec payload;
+};
+
+typedef int (*way_fn)(const struct target *t);
+
+static int error_of(long result)
+{
+	return result < 0 ? errno : 0;
+}
+
+static int so_error(int fd)
+{
+	socklen_t size = sizeof(int);
+	int error = NOT_THAT;
+
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return error;
+}
+
+static int udp_socket(const struct target *t)
+{
+	return socket(t->to.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+static struct msghdr message(const struct target *t, const struct addr *to)
+{
+	return (struct msghdr){
+		.msg_name = (void *)&to->sa,
+		.msg_namelen = to->len,
+		.msg_iov = (struct iovec *)&t->payload,
+		.msg_iovlen = 1,
+	};
+}
+
+/* ---- several messages in one call ------------------------------------------------ */
+
+/* sendmmsg() hides an error behind what went well before it. */
+static int send_each(const struct target *t, const struct addr *first)
+{
+	struct mmsghdr all[] = {
+		{ .msg_hdr = message(t, first) },
+		{ .msg_hdr = message(t, &t->to) },
+		{ .msg_hdr = message(t, first) },
+		{ .msg_hdr = message(t, &t->to) },
+	};
+	unsigned int done = 0, n = sizeof(all) / sizeof(all[0]);
+	int fd = udp_socket(t), err = 0, rc;
+
+	while (done < n) {
+		rc = sendmmsg(fd, all + done, n - done, 0);
+		if (rc <= 0)
+			err = errno;
+		done += rc > 0 ? (unsigned int)rc : 1;
+	}
+	close(fd);
+	return err;
+}
+
+static int sendmmsg_same(const struct target *t)
+{
+	return send_each(t, &t->to);
+}
+
+static int sendmmsg_alternating(const struct target *t)
+{
+	return send_each(t, &t->loopback);
+}
+
+/* ---- io_uring --------------------------------------------------------------------- */
+
+static int ring_connect(const struct target *t, enum uring_by by)
+{
+	int fd = socket(t->to.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int err = uring_connect(fd, &t->to.sa, t->to.len, by);
+
+	close(fd);
+	return err;
+}
+
+static int ring_entry(const struct io_uring_sqe *sqe, enum uring_by by)
+{
+	int res = 0, err = uring_do(sqe, by, &res);
+
+	close(sqe->fd);
+	if (err)
+		return err;
+	return res < 0 ? -res : 0;
+}
+
+static int ring_sendmsg(const struct target *t, enum uring_by by)
+{
+	const struct msghdr m = message(t, &t->to);
+	const struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_SENDMSG,
+		.fd = udp_socket(t),
+		.addr = (uintptr_t)&m,
+		.len = 1,
+	};
+
+	return ring_entry(&sqe, by);
+}
+
+/* On a socket whose connect() was refused, if it was. */
+static int ring_send(const struct target *t, enum uring_by by)
+{
+	const struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_SEND,
+		.fd = udp_socket(t),
+		.addr = (uintptr_t)t->payload.iov_base,
+		.len = (uint32_t)t->payload.iov_len,
+	};
+	int refused = error_of(connect(sqe.fd, &t->to.sa, t->to.len));
+	int err = ring_entry(&sqe, by);
+
+	return refused ?: err;
+}
+
+static int connect_inline(const struct target *t)
+{
+	return ring_connect(t, URING_INLINE);
+}
+
+static int connect_worker(const struct target *t)
+{
+	return ring_connect(t, URING_WORKER);
+}
+
+static int connect_poller(const struct target *t)
+{
+	return ring_connect(t, URING_POLLER);
+}
+
+static int sendmsg_inline(const struct target *t)
+{
+	return ring_sendmsg(t, URING_INLINE);
+}
+
+static int sendmsg_worker(const struct target *t)
+{
+	return ring_sendmsg(t, URING_WORKER);
+}
+
+static int sendmsg_poller(const struct target *t)
+{
+	return ring_sendmsg(t, URING_POLLER);
+}
+
+static int send_inline(const struct target *t)
+{
+	return ring_send(t, URING_INLINE);
+}
+
+static int send_worker(const struct target *t)
+{
+	return ring_send(t, URING_WORKER);
+}
+
+static int send_poller(const struct target *t)
+{
+	return ring_send(t, URING_POLLER);
+}
+
+/* ---- two threads, one socket -------------------------------------------------------- */
+
+struct racer {
+	int fd;
+	const struct addr *to;
+	pthread_barrier_t *start;
+	int error;
+};
+
+static void *connect_at_once(void *arg)
+{
+	struct racer *r = arg;
+
+	pthread_barrier_wait(r->start);
+	r->error = error_of(connect(r->fd, &r->to->sa, r->to->len));
+	return NULL;
+}
+
+/* Returns what the one who goes to the target met. */
+static int race(const struct target *t, int fd)
+{
+	pthread_barrier_t start;
+	struct racer there = { .fd = fd, .to = &t->to, .start = &start };
+	struct racer home = { .fd = fd, .to = &t->loopback, .start = &start };
+	pthread_t thread;
+
+	pthread_barrier_init(&start, NULL, 2);
+	if (pthread_create(&thread, NULL, connect_at_once, &home))
+		return NOT_THAT;
+	connect_at_once(&there);
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&start);
+	return there.error;
+}
+
+/* What the first of them was refused; whoever comes too late meets another. */
+static int racing_connects(const struct target *t, int type)
+{
+	int i, fd, err, first = 0;
+
+	for (i = 0; i < ROUNDS; i++) {
+		fd = socket(t->to.family, type | SOCK_CLOEXEC, 0);
+		if (bind(fd, &t->from.sa, t->from.len))
+			return NOT_THAT;
+		err = race(t, fd);
+		if (send(fd, t->payload.iov_base, t->payload.iov_len,
+			 MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			err = err ?: errno;
+		close(fd);
+		if (!first && err != EALREADY && err != EISCONN && err != ECONNREFUSED)
+			first = err;
+	}
+	return first;
+}
+
+static int racing_streams(const struct target *t)
+{
+	return racing_connects(t, SOCK_STREAM | SOCK_NONBLOCK);
+}
+
+static int racing_datagrams(const struct target *t)
+{
+	return racing_connects(t, SOCK_DGRAM);
+}
+
+static const struct {
+	const char *name;
+	way_fn way;
+} ways[] = {
+	{ "sendmmsg", sendmmsg_same },
+	{ "sendmmsg-alternating", sendmmsg_alternating },
+	{ "uring-connect", connect_inline },
+	{ "uring-connect-worker", connect_worker },
+	{ "uring-connect-poller", connect_poller },
+	{ "uring-sendmsg", sendmsg_inline },
+	{ "uring-sendmsg-worker", sendmsg_worker },
+	{ "uring-sendmsg-poller", sendmsg_poller },
+	{ "uring-send", send_inline },
+	{ "uring-send-worker", send_worker },
+	{ "uring-send-poller", send_poller },
+	{ "threads-tcp", racing_streams },
+	{ "threads-udp", racing_datagrams },
+};
+
+/* ---- a socket of somebody else's ----------------------------------------------------- */
+
+static int use(int fd)
+{
+	struct pollfd p = { .fd = fd };
+	int err;
+
+	if (fd < 0)
+		return NOT_THAT;
+	err = error_of(send(fd, "x", 1, MSG_NOSIGNAL));
+	if (err == EAGAIN && poll(&p, 1, -1) == 1)
+		err = so_error(fd);
+	return err;
+}
+
+static int take_from(int from)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	int fd = -1;
+
+	if (recvmsg(from, &m, MSG_CMSG_CLOEXEC) == 1) {
+		c = CMSG_FIRSTHDR(&m);
+		if (c)
+			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	}
+	return fd;
+}
+
+static int get_from(pid_t pid, int fd)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+}
+
+int main(int argc, char **argv)
+{
+	struct target t;
+	size_t i;
+
+	if (argc == 2 && !strcmp(argv[1], "take"))
+		return use(take_from(STDIN_FILENO));
+	if (argc == 4 && !strcmp(argv[1], "getfd"))
+		return use(get_from(atoi(argv[2]), atoi(argv[3])));
+	if (argc != 6)
+		return NOT_THAT;
+	t.from = net_addr(argv[5], 0);
+	t.to = net_addr(argv[2], (uint16_t)atoi(argv[3]));
+	t.loopback = net_addr(t.to.family == AF_INET ? "127.0.0.1" : "::1",
+			      (uint16_t)atoi(argv[3]));
+	t.payload = (struct iovec){ argv[4], strlen(argv[4]) };
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (!strcmp(argv[1], ways[i].name))
+			return ways[i].way(&t);
+	return NOT_THAT;
+}
