@@ -42,6 +42,10 @@ static void show_event(const Sockgate__Event *e)
 	snprintf(text, sizeof(text), "%s %s", name_protocol(e->protocol),
 		 name_event_state(e->kind, e->protocol));
 	line("event", text);
+	if (record_ethertype(e, text, sizeof(text))) {
+		line("ethertype", text);
+		return;
+	}
 	show_address("local", e->local_address, e->local_port);
 	show_address("remote", e->remote_address, e->remote_port);
 }

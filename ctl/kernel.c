@@ -47,6 +47,7 @@ void kernel_parse(const struct nlattr *const attr[], struct kernel_status *statu
 	status->sockets = number(attr[SOCKGATE_A_SOCKETS]);
 	status->parked = number(attr[SOCKGATE_A_PARKED]);
 	status->mark_mask = number(attr[SOCKGATE_A_MARK_MASK]);
+	status->events = number(attr[SOCKGATE_A_EVENTS]);
 	elements(attr[SOCKGATE_A_COUNTERS], status->counters, sizeof(uint64_t),
 		 SOCKGATE_N_MAX);
 	elements(attr[SOCKGATE_A_HOOKS], status->hooks, sizeof(uint64_t),
@@ -126,13 +127,10 @@ int kernel_set_failure(const struct sockgate_failure *row, char *why,
 
 static void events_text(uint32_t events, char *text, size_t size)
 {
-	size_t used = 0;
-
-	snprintf(text, size, events ? "" : "any");
-	for (unsigned int i = 1; i <= SOCKGATE_EVENT_MAX && used < size; i++)
-		if (events & (1U << i))
-			used += (size_t)snprintf(text + used, size - used, "%s%s",
-						 used ? "," : "", name_event(i));
+	if (events)
+		name_events(events, ",", text, size);
+	else
+		snprintf(text, size, "any");
 }
 
 static void ports_text(uint16_t min, uint16_t max, char *text, size_t size)
@@ -159,7 +157,7 @@ static void address_text(const struct sockgate_failsafe *f, char *text, size_t s
 
 void kernel_failsafe_text(const struct sockgate_failsafe *f, char *text, size_t size)
 {
-	char events[96], address[ADDR_TEXT_SIZE + 8], remote[16], local[16], who[32];
+	char events[NAME_EVENTS_SIZE], address[ADDR_TEXT_SIZE + 8], remote[16], local[16], who[32];
 	char exe[64] = "";
 
 	events_text(f->events, events, sizeof(events));
@@ -198,7 +196,7 @@ json_t *kernel_failsafes_json(const struct kernel_status *status)
 
 	for (unsigned int i = 0; i < status->n_failsafes; i++) {
 		const struct sockgate_failsafe *f = &status->failsafes[i];
-		char events[96], address[ADDR_TEXT_SIZE + 8];
+		char events[NAME_EVENTS_SIZE], address[ADDR_TEXT_SIZE + 8];
 
 		events_text(f->events, events, sizeof(events));
 		address_text(f, address, sizeof(address));
@@ -228,10 +226,20 @@ static json_t *named_numbers(const uint64_t *numbers, unsigned int count,
 	return object;
 }
 
+json_t *kernel_events_json(uint32_t events)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 1; i <= SOCKGATE_EVENT_MAX; i++)
+		if (events & 1U << i)
+			json_array_append_new(list, json_string(name_event(i)));
+	return list;
+}
+
 json_t *kernel_json(const struct kernel_status *status)
 {
 	return json_pack(
-		"{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
 		"version", status->version,
 		"agent_pid", status->agent_pid ? json_integer(status->agent_pid) :
 						 json_null(),
@@ -244,6 +252,7 @@ json_t *kernel_json(const struct kernel_status *status)
 		"sockets", (json_int_t)status->sockets,
 		"packets_held", (json_int_t)status->parked,
 		"mark_mask", (json_int_t)status->mark_mask,
+		"optional_events", kernel_events_json(status->events),
 		"counters", named_numbers(status->counters, SOCKGATE_N_MAX,
 					  name_counter),
 		"hooks", named_numbers(status->hooks, __SOCKGATE_HOOK_MAX, name_hook),

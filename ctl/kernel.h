@@ -20,6 +20,7 @@ struct kernel_status {
 	uint32_t cached, max_cached;
 	uint32_t sockets, parked;
 	uint32_t mark_mask;
+	uint32_t events;		/* optional ones that are asked about */
 	uint64_t counters[SOCKGATE_N_MAX];
 	uint64_t hooks[__SOCKGATE_HOOK_MAX];
 	struct sockgate_failure failures[__SOCKGATE_REASON_MAX];
@@ -49,6 +50,9 @@ int kernel_set_failure(const struct sockgate_failure *row, char *why,
 /* One failsafe as a line of text; @size of 256 is enough. */
 void kernel_failsafe_text(const struct sockgate_failsafe *f, char *text,
 			  size_t size);
+
+/* A set of events as a list of words; NULL if there is no memory. */
+json_t *kernel_events_json(uint32_t events);
 
 /* Parts of the JSON output; NULL if there is no memory. */
 json_t *kernel_json(const struct kernel_status *status);

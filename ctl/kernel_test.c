@@ -48,6 +48,8 @@ static void whole_status(void **state)
 	mnl_attr_put_u32(nlh, SOCKGATE_A_DEADLINE, 10000);
 	mnl_attr_put_u32(nlh, SOCKGATE_A_AGENT_PID, 812);
 	mnl_attr_put_u32(nlh, SOCKGATE_A_MARK_MASK, 0xff000000);
+	mnl_attr_put_u32(nlh, SOCKGATE_A_EVENTS,
+			 1U << SOCKGATE_EVENT_OPEN | 1U << SOCKGATE_EVENT_CLOSE);
 	mnl_attr_put_strz(nlh, SOCKGATE_A_VERSION_STR, "0.1.0");
 	parse(&status);
 	assert_string_equal(status.version, "0.1.0");
@@ -63,6 +65,9 @@ static void whole_status(void **state)
 			 0xff000000);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(json,
 				"counters"), "held_deny")), 7);
+	assert_int_equal(json_array_size(json_object_get(json, "optional_events")), 2);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(json,
+				"optional_events"), 1)), "close");
 	assert_int_equal(json_array_size(json_object_get(json, "failures")), 1);
 	json_decref(json);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <linux/sockgate.h>
 
 #include "addr.h"
 #include "names.h"
@@ -133,14 +134,31 @@ static void put_rule(char *cell, const Sockgate__Record *r, const Sockgate__Deci
 		put(cell, "%s", d->rule);
 }
 
+bool record_ethertype(const Sockgate__Event *e, char *text, size_t size)
+{
+	if (e->kind != SOCKGATE__EVENT_KIND__EVENT_OPEN ||
+	    e->protocol != SOCKGATE_PROTOCOL_PACKET)
+		return false;
+	snprintf(text, size, "0x%04" PRIx32, e->remote_port);
+	return true;
+}
+
 static void put_remote(char *cell, const Sockgate__Event *e)
 {
-	char address[ADDR_TEXT_SIZE];
+	char address[ADDR_TEXT_SIZE], type[16];
 
+	if (record_ethertype(e, type, sizeof(type))) {
+		put(cell, "ethertype %s", type);
+		return;
+	}
 	if (e->remote_address.len) {
 		addr_format_bytes(e->remote_address.data, e->remote_address.len,
 				  (uint16_t)e->remote_port, address);
-		put(cell, "%s", address);
+		/* Of a peer that came to us, our port tells more. */
+		if (e->remote_port || !e->local_port)
+			put(cell, "%s", address);
+		else
+			put(cell, "%s on %" PRIu32, address, e->local_port);
 		return;
 	}
 	addr_format_bytes(e->local_address.data, e->local_address.len,

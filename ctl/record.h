@@ -60,6 +60,13 @@ void record_print(const struct record_table *table, const struct record_row *row
 const char *record_verdict(const Sockgate__Record *r);
 
 /*
+ * record_ethertype - "0x0800": what a packet socket was opened for
+ * It stands in the place of the remote port.  Returns false, and leaves @text alone,
+ * for any other event.
+ */
+bool record_ethertype(const Sockgate__Event *e, char *text, size_t size);
+
+/*
  * record_fields - what a decision looked at: "event, remote address (24 bits)"
  * Returns @text.
  */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <linux/sockgate.h>
 
 #include "ctl/record.h"
 
@@ -171,6 +172,53 @@ static void unknown_things(void **state)
 	assert_string_equal(row.cell[COLUMN_REMOTE], "on [2001:db8::1]:80");
 }
 
+/* Who came, and where to. */
+static void peers(void **state)
+{
+	struct record_row row;
+
+	(void)state;
+	event.kind = SOCKGATE__EVENT_KIND__EVENT_ACCEPT;
+	event.remote_port = 0;
+	event.local_port = 22;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_EVENT], "accept");
+	assert_string_equal(row.cell[COLUMN_REMOTE], "192.0.2.7 on 22");
+	event.kind = SOCKGATE__EVENT_KIND__EVENT_ESTABLISHED;
+	event.remote_port = 443;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_EVENT], "ESTABLISHED");
+	assert_string_equal(row.cell[COLUMN_REMOTE], "192.0.2.7:443");
+	event.kind = SOCKGATE__EVENT_KIND__EVENT_CLOSE;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_EVENT], "CLOSE");
+}
+
+static void sockets_past_the_gate(void **state)
+{
+	char text[16] = "";
+	struct record_row row;
+
+	(void)state;
+	event.kind = SOCKGATE__EVENT_KIND__EVENT_OPEN;
+	event.protocol = SOCKGATE_PROTOCOL_PACKET;
+	event.remote_address.len = 0;
+	event.remote_port = 0x0800;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_PROTOCOL], "packet");
+	assert_string_equal(row.cell[COLUMN_REMOTE], "ethertype 0x0800");
+	event.protocol = SOCKGATE_PROTOCOL_OTHER;
+	event.remote_port = 0;
+	record_row(&record, &row);
+	assert_string_equal(row.cell[COLUMN_PROTOCOL], "other");
+	assert_string_equal(row.cell[COLUMN_REMOTE], "-");
+	/* The same number in the header of a datagram has a port, or none. */
+	event.kind = SOCKGATE__EVENT_KIND__EVENT_SEND;
+	event.protocol = SOCKGATE_PROTOCOL_PACKET;
+	assert_false(record_ethertype(&event, text, sizeof(text)));
+	assert_string_equal(text, "");
+}
+
 static void hostile_names(void **state)
 {
 	char name[1000];
@@ -326,6 +374,8 @@ int main(void)
 		TEST(decisions),
 		TEST(failures),
 		TEST(unknown_things),
+		TEST(peers),
+		TEST(sockets_past_the_gate),
 		TEST(hostile_names),
 		TEST(columns_are_aligned),
 		TEST(never_narrower),

@@ -107,6 +107,15 @@ static void print_failures(const struct kernel_status *k)
 	printf("  %-11s%u\n", "failsafes", k->n_failsafes);
 }
 
+static void print_events(const struct kernel_status *k)
+{
+	char text[NAME_EVENTS_SIZE];
+
+	printf("  %-11sconnect, listen, send%s%s\n", "asks about",
+	       k->events ? ", and as the policy wants " : "",
+	       name_events(k->events, ", ", text, sizeof(text)));
+}
+
 static void print_kernel(const struct kernel_status *k)
 {
 	char version[sizeof(k->version)];
@@ -123,6 +132,7 @@ static void print_kernel(const struct kernel_status *k)
 	printf("  %-11s%" PRIu32 " known, %" PRIu32 " packets held\n", "sockets",
 	       k->sockets, k->parked);
 	printf("  %-11s0x%08" PRIx32 "\n", "mark mask", k->mark_mask);
+	print_events(k);
 	print_numbers("hooks", k->hooks, 0, __SOCKGATE_HOOK_MAX, name_hook, true);
 	print_numbers("callers", k->counters, 0, SOCKGATE_N_ASKED, name_counter, true);
 	print_numbers("requests", k->counters, SOCKGATE_N_ASKED, SOCKGATE_N_REASON,

@@ -59,19 +59,30 @@ static DEFINE_MUTEX(sg_failsafes_lock);
 
 #define EVENT(name) BIT(SOCKGATE_EVENT_##name)
 
+#define WITH_ADDRESS							\
+	(EVENT(BIND) | EVENT(CONNECT) | EVENT(LISTEN) | EVENT(ACCEPT) |	\
+	 EVENT(SEND) | EVENT(RECEIVE) | EVENT(ESTABLISHED) | EVENT(CLOSE))
+
 /*
  * Loopback, for the programs of this machine among themselves; a DHCP client
  * (RFC 2131, RFC 8415), DNS and an ssh listener, if root's.  The agent allows DNS
  * to the configured resolvers for everybody instead, and whatever else its
  * configuration names.
+ *
+ * Whom a client has written to may answer unasked.  DHCP is answered by another
+ * than was written to (everybody), hence its rows for receiving, which know no
+ * remote port.
+ *
+ * Nothing leaves because an IP socket is made or bound.  A report is about a
+ * connection that was let through: for want of a verdict it is not cut.
  */
 static const struct sockgate_failsafe default_failsafes[] = {
 	{
-		.events = EVENT(CONNECT) | EVENT(LISTEN) | EVENT(SEND),
+		.events = WITH_ADDRESS,
 		.family = AF_INET, .addr = { 127 }, .prefix = 8,
 		.uid = SOCKGATE_UID_ANY,
 	}, {
-		.events = EVENT(CONNECT) | EVENT(LISTEN) | EVENT(SEND),
+		.events = WITH_ADDRESS,
 		.family = AF_INET6, .addr = { [15] = 1 }, .prefix = 128,
 		.uid = SOCKGATE_UID_ANY,
 	}, {
@@ -85,12 +96,32 @@ static const struct sockgate_failsafe default_failsafes[] = {
 		.lport_min = 546, .lport_max = 546,
 		.rport_min = 547, .rport_max = 547,
 	}, {
+		.events = EVENT(RECEIVE),
+		.family = AF_INET, .protocol = IPPROTO_UDP, .uid = 0,
+		.lport_min = 68, .lport_max = 68,
+	}, {
+		.events = EVENT(RECEIVE),
+		.family = AF_INET6, .protocol = IPPROTO_UDP, .uid = 0,
+		.lport_min = 546, .lport_max = 546,
+	}, {
+		.events = EVENT(OPEN),
+		.protocol = SOCKGATE_PROTOCOL_PACKET, .uid = 0,
+	}, {
 		.events = EVENT(CONNECT) | EVENT(SEND), .uid = 0,
 		.rport_min = 53, .rport_max = 53,
 	}, {
-		.events = EVENT(LISTEN),
+		.events = EVENT(BIND) | EVENT(LISTEN) | EVENT(ACCEPT),
 		.protocol = IPPROTO_TCP, .uid = 0,
 		.lport_min = 22, .lport_max = 22,
+	}, {
+		.events = EVENT(OPEN) | EVENT(BIND),
+		.family = AF_INET, .uid = SOCKGATE_UID_ANY,
+	}, {
+		.events = EVENT(OPEN) | EVENT(BIND),
+		.family = AF_INET6, .uid = SOCKGATE_UID_ANY,
+	}, {
+		.events = EVENT(ESTABLISHED) | EVENT(CLOSE),
+		.uid = SOCKGATE_UID_ANY,
 	},
 };
 
@@ -127,8 +158,9 @@ static bool prefix_matches(const u8 *want, const struct in6_addr *addr,
 static bool failsafe_matches(const struct sockgate_failsafe *f,
 			     const struct sg_key *key)
 {
-	const struct in6_addr *addr = key->event == SOCKGATE_EVENT_LISTEN ?
-				      &key->laddr : &key->raddr;
+	bool local = key->event == SOCKGATE_EVENT_LISTEN ||
+		     key->event == SOCKGATE_EVENT_BIND;
+	const struct in6_addr *addr = local ? &key->laddr : &key->raddr;
 
 	if (!(f->events & BIT(key->event)))
 		return false;
@@ -247,13 +279,24 @@ void sg_failure_get_rows(struct sockgate_failure rows[__SOCKGATE_REASON_MAX])
 	}
 }
 
+/* The bits of an address, or -1 for a family that no event has. */
+static int family_bits(const struct sockgate_failsafe *f)
+{
+	switch (f->family) {
+	case AF_INET:
+		return 32;
+	case AF_INET6:
+		return 128;
+	case AF_UNSPEC:
+		return 0;
+	}
+	return f->protocol == SOCKGATE_PROTOCOL_PACKET ||
+	       f->protocol == SOCKGATE_PROTOCOL_OTHER ? 0 : -1;
+}
+
 static bool failsafe_valid(const struct sockgate_failsafe *f)
 {
-	unsigned int bits = f->family == AF_INET ? 32 : 128;
-
-	if (f->family && f->family != AF_INET && f->family != AF_INET6)
-		return false;
-	if (f->prefix > bits || (f->prefix && !f->family))
+	if (f->prefix > family_bits(f))
 		return false;
 	if (f->lport_min > f->lport_max || f->rport_min > f->rport_max)
 		return false;

@@ -118,6 +118,8 @@ static const struct word protocols[] = {
 	{ IPPROTO_ICMPV6, "icmpv6" },
 	{ IPPROTO_SCTP, "sctp" },
 	{ IPPROTO_RAW, "raw" },
+	{ SOCKGATE_PROTOCOL_PACKET, "packet" },
+	{ SOCKGATE_PROTOCOL_OTHER, "other" },
 };
 
 static const struct word errors[] = {
@@ -163,9 +165,31 @@ const char *name_event(unsigned int event)
 
 const char *name_event_state(unsigned int event, unsigned int protocol)
 {
-	if (event == SOCKGATE_EVENT_CONNECT && protocol == IPPROTO_TCP)
+	if (protocol != IPPROTO_TCP)
+		return name_event(event);
+	switch (event) {
+	case SOCKGATE_EVENT_CONNECT:
 		return "SYN_SENT";
-	return name_event(event);
+	case SOCKGATE_EVENT_ESTABLISHED:
+		return "ESTABLISHED";
+	case SOCKGATE_EVENT_CLOSE:
+		return "CLOSE";
+	default:
+		return name_event(event);
+	}
+}
+
+char *name_events(uint32_t set, const char *between, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned int i = 1; i < COUNT(events) && used < size; i++)
+		if (set & 1U << i)
+			used += (size_t)snprintf(text + used, size - used, "%s%s",
+						 used ? between : "",
+						 name_event(i));
+	return text;
 }
 
 int events_from_name(const char *name)

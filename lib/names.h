@@ -3,6 +3,7 @@
 #ifndef SOCKGATE_NAMES_H
 #define SOCKGATE_NAMES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -14,10 +15,12 @@
  *           set of bits (1 << event), since "syn_sent" is the first thing that
  *           goes out, which is a connect, or a send of a datagram that nobody
  *           connected for.  (The kernel reports a send for no stream.)
- *           name_event_state() gives "SYN_SENT" for a TCP connect and the
- *           plain word for the rest.
+ *           name_event_state() gives the state that follows for TCP,
+ *           "SYN_SENT", "ESTABLISHED" or "CLOSE", and the plain word for the
+ *           rest; the last two are words for the same events.
  * protocol: IPPROTO_* <-> "tcp", "udp", "udplite", "icmp", "icmpv6", "sctp",
- *           "raw"; other numbers in decimal.
+ *           "raw", and SOCKGATE_PROTOCOL_* <-> "packet", "other"; other numbers
+ *           in decimal.
  * reason:   enum sockgate_reason <-> "no_agent", "deadline", ...
  * failure:  enum sockgate_action as a row of the failure table <->
  *           "allow", "deny", "failsafe".
@@ -43,5 +46,14 @@ const char *name_evidence(unsigned int evidence);
 const char *name_source(unsigned int source);
 const char *name_counter(unsigned int counter);
 const char *name_hook(unsigned int hook);
+
+/*
+ * name_events - the words of a set of events, in the order of their numbers
+ * @between: what stands between two of them
+ * @size:    of @text; NAME_EVENTS_SIZE is enough for all, with up to 2 bytes between
+ * Returns @text; it is empty if the set is.
+ */
+#define NAME_EVENTS_SIZE 128
+char *name_events(uint32_t set, const char *between, char *text, size_t size);
 
 #endif

@@ -43,6 +43,17 @@ static void known_words(void **state)
 			    "connect");
 	assert_string_equal(name_event_state(SOCKGATE_EVENT_LISTEN, IPPROTO_TCP),
 			    "listen");
+	assert_string_equal(name_event_state(SOCKGATE_EVENT_ESTABLISHED, IPPROTO_TCP),
+			    "ESTABLISHED");
+	assert_string_equal(name_event_state(SOCKGATE_EVENT_CLOSE, IPPROTO_TCP),
+			    "CLOSE");
+	assert_string_equal(name_event_state(SOCKGATE_EVENT_CLOSE, IPPROTO_UDP),
+			    "close");
+	assert_int_equal(events_from_name("ESTABLISHED"),
+			 1 << SOCKGATE_EVENT_ESTABLISHED);
+	assert_int_equal(events_from_name("CLOSE"), 1 << SOCKGATE_EVENT_CLOSE);
+	assert_string_equal(name_protocol(SOCKGATE_PROTOCOL_PACKET), "packet");
+	assert_int_equal(protocol_from_name("OTHER"), SOCKGATE_PROTOCOL_OTHER);
 	assert_string_equal(name_protocol(IPPROTO_TCP), "tcp");
 	assert_string_equal(name_protocol(47), "47");
 	assert_string_equal(name_reason(SOCKGATE_REASON_SERVER_AWAY), "server_away");
@@ -54,6 +65,24 @@ static void known_words(void **state)
 	assert_string_equal(name_counter(SOCKGATE_N_REASON + SOCKGATE_REASON_DEADLINE),
 			    "reason_deadline");
 	assert_string_equal(name_hook(SOCKGATE_HOOK_SENDMSG), "sendmsg");
+}
+
+static void sets_of_events(void **state)
+{
+	char text[NAME_EVENTS_SIZE], little[8];
+
+	(void)state;
+	assert_string_equal(name_events(0, ",", text, sizeof(text)), "");
+	assert_string_equal(name_events(1U << SOCKGATE_EVENT_CLOSE, ",", text,
+					sizeof(text)), "close");
+	assert_string_equal(name_events(1U << SOCKGATE_EVENT_CLOSE |
+					1U << SOCKGATE_EVENT_OPEN, ", ", text,
+					sizeof(text)), "open, close");
+	/* All of them, and a bit that is none. */
+	name_events(~0U, ", ", text, sizeof(text));
+	assert_string_equal(strrchr(text, ' '), " close");
+	name_events(~0U, ",", little, sizeof(little));
+	assert_int_equal(strlen(little), sizeof(little) - 1);
 }
 
 static void unknown(void **state)
@@ -97,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_number_and_back),
 		cmocka_unit_test(known_words),
+		cmocka_unit_test(sets_of_events),
 		cmocka_unit_test(unknown),
 		cmocka_unit_test(several_numbers_at_once),
 	};

@@ -239,6 +239,16 @@ static int port_ask(uint64_t number, Sockgate__Question *question, void *arg)
 	return server_ask(a->server, number, question);
 }
 
+static void port_events(uint32_t events, void *arg)
+{
+	const struct kernel_config config = { .events = &events };
+	struct agent *a = arg;
+
+	if (kernel_configure(a->kernel, &config))
+		log_warn("the kernel does not take the set of events 0x%x",
+			 events);
+}
+
 static void port_generation(uint32_t generation, void *arg)
 {
 	struct agent *a = arg;
@@ -267,6 +277,7 @@ static const struct desk_ports ports = {
 	.forget = port_forget,
 	.resolve = port_resolve,
 	.ask = port_ask,
+	.events = port_events,
 	.generation = port_generation,
 	.record = port_record,
 	.now_us = port_now_us,
@@ -325,11 +336,12 @@ static void on_server_state(enum server_state state, void *arg)
 	spool_connected(a->spool, state == SERVER_UP);
 }
 
-static void on_policy(uint64_t generation, bool another, void *arg)
+static void on_policy(uint64_t generation, uint32_t events, bool another,
+		      void *arg)
 {
 	struct agent *a = arg;
 
-	desk_policy(a->desk, generation, another);
+	desk_policy(a->desk, generation, events, another);
 }
 
 static void on_decided(uint64_t number, const Sockgate__Decision *decision,
@@ -603,6 +615,7 @@ static int start_desk(struct agent *a)
 	a->failures = status.failures;
 	a->settings->desk.failures = &a->failures;
 	a->settings->desk.mark_mask = status.mark_mask;
+	a->settings->desk.events = status.events;
 	evutil_secure_rng_get_bytes(&a->settings->desk.seed,
 				    sizeof(a->settings->desk.seed));
 	a->desk = desk_new(&a->settings->desk, &ports, a, status.generation);

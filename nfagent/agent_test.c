@@ -44,6 +44,7 @@ struct kernel {
 static struct {
 	struct kernel *kernel;
 	uint32_t mark_mask;
+	uint32_t events;
 	uint64_t seen;
 	uint64_t asked;
 	unsigned int answers;
@@ -75,6 +76,7 @@ static void welcome(uint64_t id)
 	Sockgate__Welcome body = SOCKGATE__WELCOME__INIT;
 
 	body.generation = GENERATION;
+	body.events = 1U << SOCKGATE_EVENT_ACCEPT;
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 	msg.welcome = &body;
@@ -261,6 +263,8 @@ int kernel_configure(struct kernel *k, const struct kernel_config *config)
 	(void)k;
 	if (config->mark_mask)
 		world.mark_mask = *config->mark_mask;
+	if (config->events)
+		world.events = *config->events;
 	return 0;
 }
 
@@ -271,6 +275,7 @@ int kernel_status(struct kernel *k, struct kernel_status *status)
 	status->generation = 1;
 	status->agent_pid = (uint32_t)getpid();
 	status->mark_mask = world.mark_mask;
+	status->events = world.events;
 	/* Every hook sees every call. */
 	world.seen++;
 	for (unsigned int h = 0; h < __SOCKGATE_HOOK_MAX; h++)
@@ -396,6 +401,18 @@ static void test_stopped_under_traffic(void **state)
 	stop();
 }
 
+/* It asks about what the policy names, and not what the agent of before left. */
+static void test_kernel_is_told_what_to_ask(void **state)
+{
+	(void)state;
+	world.events = 1U << SOCKGATE_EVENT_CLOSE;
+	start("");
+	assert_int_equal(world.events, 1U << SOCKGATE_EVENT_CLOSE);
+	run();
+	assert_int_equal(world.events, 1U << SOCKGATE_EVENT_ACCEPT);
+	stop();
+}
+
 /* The tag goes where the configuration puts it, not where it was before. */
 static void test_tag_in_the_configured_mask(void **state)
 {
@@ -469,6 +486,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_stopped_under_traffic),
+		TEST(test_kernel_is_told_what_to_ask),
 		TEST(test_tag_in_the_configured_mask),
 		TEST(test_record_says_what_the_caller_got),
 		TEST(test_recalled),

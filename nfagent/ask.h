@@ -3,6 +3,7 @@
 #ifndef NFAGENT_ASK_H
 #define NFAGENT_ASK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <linux/sockgate.h>
 
@@ -26,6 +27,14 @@ struct ask {
 	uint8_t raddr_len;
 	char comm[17];
 };
+
+/* A socket whose packets pass the gate is opened: always asked about. */
+static inline bool ask_opens_past_the_gate(const struct ask *ask)
+{
+	return ask->event == SOCKGATE_EVENT_OPEN &&
+	       (ask->protocol == SOCKGATE_PROTOCOL_PACKET ||
+		ask->protocol == SOCKGATE_PROTOCOL_OTHER);
+}
 
 /* Which part of an ask a verdict holds for. */
 struct scope {

@@ -276,7 +276,7 @@ struct desk *desk_new(const struct desk_conf *conf,
 	desk->ports = *ports;
 	desk->arg = arg;
 	desk->generation = generation;
-	desk->recall = recall_new(&recall, generation);
+	desk->recall = recall_new(&recall, generation, conf->events);
 	if (!desk->recall) {
 		free(desk);
 		return NULL;
@@ -463,7 +463,8 @@ void desk_decided(struct desk *desk, uint64_t number,
 		return;
 	}
 	if (decision->generation > desk->server_generation)
-		desk_policy(desk, decision->generation, false);
+		desk_policy(desk, decision->generation, desk->conf.events,
+			    false);
 	if (decision->generation == desk->server_generation)
 		apply(desk, q, decision, now.us);
 	else if (q->tries >= MAX_TRIES)
@@ -492,15 +493,27 @@ static void begin_generation(struct desk *desk)
 	/* 0 is what a kernel starts with. */
 	if (!++desk->generation)
 		desk->generation = 1;
-	recall_void(desk->recall, desk->generation);
+	recall_void(desk->recall, desk->generation, desk->conf.events);
 	desk->ports.generation(desk->generation, desk->arg);
 }
 
-void desk_policy(struct desk *desk, uint64_t generation, bool another)
+/*
+ * The events first.  What the new policy judges is asked about from then on, and
+ * not only after one more message.  And what it does not is not looked up any more
+ * when its verdicts come: some of those hold for whatever is judged.
+ *
+ * A decision may have told the generation before the announcement came with the
+ * events.
+ */
+void desk_policy(struct desk *desk, uint64_t generation, uint32_t events,
+		 bool another)
 {
-	if (!another && generation == desk->server_generation)
+	if (!another && generation == desk->server_generation &&
+	    events == desk->conf.events)
 		return;
 	desk->server_generation = generation;
+	desk->conf.events = events;
+	desk->ports.events(events, desk->arg);
 	begin_generation(desk);
 }
 

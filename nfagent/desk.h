@@ -51,6 +51,7 @@ struct ending {
  * forget:     nobody waits for what identify was asked for any more
  * resolve:    learn who the user is
  * ask:        send to the server; returns 0, or -1 if it cannot be sent now
+ * events:     tell the kernel which optional events to ask about
  * generation: tell the kernel that all verdicts of before are void
  * record:     keep what happened
  * now_us:     the monotonic clock, for what an answer took; called in any thread
@@ -61,6 +62,7 @@ struct desk_ports {
 	void (*forget)(uint64_t number, const struct ask *ask, void *arg);
 	void (*resolve)(uint64_t number, uint32_t uid, void *arg);
 	int (*ask)(uint64_t number, Sockgate__Question *question, void *arg);
+	void (*events)(uint32_t events, void *arg);
 	void (*generation)(uint32_t generation, void *arg);
 	void (*record)(const struct ending *ending, void *arg);
 	uint64_t (*now_us)(void *arg);
@@ -70,6 +72,7 @@ struct desk_conf {
 	uint32_t deadline_ms;	/* for a question, never past the kernel's own */
 	uint32_t user_wait_ms;	/* for a name, of that */
 	uint32_t mark_mask;	/* where the tag goes, at first */
+	uint32_t events;	/* optional ones that the kernel asks about, at first */
 	unsigned int max_questions;
 	unsigned int max_decisions;
 	uint64_t seed;		/* random, of the decision cache */
@@ -147,10 +150,12 @@ void desk_server(struct desk *desk, enum server_state state, struct moment now);
 
 /*
  * desk_policy - the server says which policy is in force
+ * @events:  the optional events that it names
  * @another: it is another server: whatever its number, what was cached may be
  *           wrong
  */
-void desk_policy(struct desk *desk, uint64_t generation, bool another);
+void desk_policy(struct desk *desk, uint64_t generation, uint32_t events,
+		 bool another);
 
 /*
  * desk_mark_mask - where tags go from now on

@@ -23,6 +23,8 @@ static struct world {
 	char path[32];		/* in the last record */
 	char command_line[32];
 	uint32_t generation;	/* that the kernel was told */
+	uint32_t events;	/* so were these, how often, and when */
+	unsigned int event_sets, generations_before;
 	uint64_t now_us;	/* when a cached answer is out */
 	uint32_t latency_us;
 	bool foreign, asked_foreign;
@@ -75,6 +77,14 @@ static int on_ask(uint64_t number, Sockgate__Question *question, void *arg)
 	return 0;
 }
 
+static void on_events(uint32_t events, void *arg)
+{
+	(void)arg;
+	w.events = events;
+	w.event_sets++;
+	w.generations_before = w.generations;
+}
+
 static void on_generation(uint32_t generation, void *arg)
 {
 	(void)arg;
@@ -103,8 +113,8 @@ static uint64_t on_now_us(void *arg)
 }
 
 static const struct desk_ports ports = {
-	on_answer, on_identify, on_forget, on_resolve, on_ask, on_generation,
-	on_record, on_now_us,
+	on_answer, on_identify, on_forget, on_resolve, on_ask, on_events,
+	on_generation, on_record, on_now_us,
 };
 
 static struct moment at(uint64_t ms)
@@ -126,7 +136,7 @@ static int start(void **state)
 	w.desk = desk_new(&conf, &ports, NULL, 1);
 	if (!w.desk)
 		return -1;
-	desk_policy(w.desk, GENERATION, true);
+	desk_policy(w.desk, GENERATION, 0, true);
 	desk_server(w.desk, SERVER_UP, at(0));
 	return 0;
 }
@@ -265,7 +275,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	assert_int_equal(w.latency_us, 7);
 	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_ALLOW);
 	/* Another policy: what was cached is void. */
-	desk_policy(w.desk, GENERATION + 1, false);
+	desk_policy(w.desk, GENERATION + 1, 0, false);
 	assert_int_equal(w.generations, 2);
 	ask_desk(&ask, at(1004));
 	assert_int_equal(w.answers, 2);
@@ -384,7 +394,7 @@ static void test_old_generation_is_asked_again(void **state)
 
 	(void)state;
 	ask_and_learn(1, 0);
-	desk_policy(w.desk, GENERATION + 1, false);
+	desk_policy(w.desk, GENERATION + 1, 0, false);
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_int_equal(w.answers, 0);
 	assert_int_equal(w.asked, 2);
@@ -392,6 +402,47 @@ static void test_old_generation_is_asked_again(void **state)
 	desk_decided(w.desk, w.asked_number, &d, at(2));
 	assert_int_equal(w.answers, 1);
 	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
+}
+
+static void test_events_before_the_generation(void **state)
+{
+	(void)state;
+	/* Told at the start, whatever the kernel had. */
+	assert_int_equal(w.event_sets, 1);
+	assert_int_equal(w.generations_before, 0);
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_ACCEPT, false);
+	assert_int_equal(w.events, 1U << SOCKGATE_EVENT_ACCEPT);
+	assert_int_equal(w.generations_before, 1);
+	assert_int_equal(w.generations, 2);
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_ACCEPT, false);
+	assert_int_equal(w.event_sets, 2);
+	assert_int_equal(w.generations, 2);
+	desk_policy(w.desk, GENERATION + 2, 0, false);
+	assert_int_equal(w.events, 0);
+	assert_int_equal(w.generations_before, 2);
+}
+
+/* A decision was faster than the announcement of its policy. */
+static void test_events_after_their_generation(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+
+	(void)state;
+	ask_and_learn(1, 0);
+	d.generation = GENERATION + 1;
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(w.events, 0);
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_BIND, false);
+	assert_int_equal(w.events, 1U << SOCKGATE_EVENT_BIND);
+}
+
+static void test_events_stay_without_server(void **state)
+{
+	(void)state;
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_CLOSE, false);
+	desk_server(w.desk, SERVER_AWAY, at(1));
+	assert_int_equal(w.event_sets, 2);
+	assert_int_equal(w.events, 1U << SOCKGATE_EVENT_CLOSE);
 }
 
 static void test_slow_directory_is_not_waited_for(void **state)
@@ -520,7 +571,7 @@ static void test_old_generation_for_ever(void **state)
 
 	(void)state;
 	ask_and_learn(1, 0);
-	desk_policy(w.desk, GENERATION + 1, false);
+	desk_policy(w.desk, GENERATION + 1, 0, false);
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(w.answers, 0);
 		desk_decided(w.desk, w.asked_number, &d, at(1));
@@ -723,6 +774,9 @@ int main(void)
 		desk_test(test_silent_server),
 		desk_test(test_kernels_deadline_is_kept),
 		desk_test(test_old_generation_is_asked_again),
+		desk_test(test_events_before_the_generation),
+		desk_test(test_events_after_their_generation),
+		desk_test(test_events_stay_without_server),
 		desk_test(test_slow_directory_is_not_waited_for),
 		desk_test(test_slow_directory_and_late_identity),
 		desk_test(test_nothing_learned_is_unverifiable),

@@ -23,17 +23,36 @@
 #define PORT(p) .rport_min = (p), .rport_max = (p)
 #define LOCAL_PORT(p) .lport_min = (p), .lport_max = (p)
 
-/* The same as the module starts with: SET_CONFIG replaces the list. */
+#define REPORTS (EVENT(ESTABLISHED) | EVENT(CLOSE))
+#define WITH_ADDRESS							\
+	(TALK | REPORTS | EVENT(BIND) | EVENT(LISTEN) | EVENT(ACCEPT) |	\
+	 EVENT(RECEIVE))
+
+/*
+ * The same as the module starts with, since SET_CONFIG replaces the list; but for
+ * DNS, which add_resolvers() does better.  Why each row: kmod/failure.c.
+ */
 static const struct sockgate_failsafe defaults[] = {
-	{ .events = TALK | EVENT(LISTEN), .family = AF_INET, .addr = { 127 },
+	{ .events = WITH_ADDRESS, .family = AF_INET, .addr = { 127 },
 	  .prefix = 8, .uid = SOCKGATE_UID_ANY },
-	{ .events = TALK | EVENT(LISTEN), .family = AF_INET6,
+	{ .events = WITH_ADDRESS, .family = AF_INET6,
 	  .addr = { [15] = 1 }, .prefix = 128, .uid = SOCKGATE_UID_ANY },
 	{ .events = TALK, .family = AF_INET, .protocol = IPPROTO_UDP,
 	  LOCAL_PORT(68), PORT(67) },
 	{ .events = TALK, .family = AF_INET6, .protocol = IPPROTO_UDP,
 	  LOCAL_PORT(546), PORT(547) },
-	{ .events = EVENT(LISTEN), .protocol = IPPROTO_TCP, LOCAL_PORT(22) },
+	{ .events = EVENT(RECEIVE), .family = AF_INET,
+	  .protocol = IPPROTO_UDP, LOCAL_PORT(68) },
+	{ .events = EVENT(RECEIVE), .family = AF_INET6,
+	  .protocol = IPPROTO_UDP, LOCAL_PORT(546) },
+	{ .events = EVENT(OPEN), .protocol = SOCKGATE_PROTOCOL_PACKET },
+	{ .events = EVENT(BIND) | EVENT(LISTEN) | EVENT(ACCEPT),
+	  .protocol = IPPROTO_TCP, LOCAL_PORT(22) },
+	{ .events = EVENT(OPEN) | EVENT(BIND), .family = AF_INET,
+	  .uid = SOCKGATE_UID_ANY },
+	{ .events = EVENT(OPEN) | EVENT(BIND), .family = AF_INET6,
+	  .uid = SOCKGATE_UID_ANY },
+	{ .events = REPORTS, .uid = SOCKGATE_UID_ANY },
 };
 
 static bool key_is_hidden(int fd)

@@ -22,8 +22,8 @@ struct failsafes {
 
 /*
  * failsafe_build - put the list together
- * First the module's own (loopback, DHCP client, ssh listener), then @rules,
- * then DNS to the resolvers of @resolv_conf.  A rule whose executable cannot be
+ * First the module's own (loopback, DHCP client, ssh listener, what lets nothing
+ * out), then @rules, then DNS to the resolvers of @resolv_conf.  A rule whose executable cannot be
  * looked up is left out: it must not become a rule for any program.
  */
 void failsafe_build(struct failsafes *list, const struct failsafe_rule *rules,

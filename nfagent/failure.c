@@ -57,8 +57,9 @@ static bool prefix_matches(const uint8_t want[16], const uint8_t have[16],
 static bool failsafe_matches(const struct sockgate_failsafe *f,
 			     const struct ask *ask)
 {
-	const uint8_t *addr = ask->event == SOCKGATE_EVENT_LISTEN ?
-			      ask->laddr : ask->raddr;
+	bool local = ask->event == SOCKGATE_EVENT_LISTEN ||
+		     ask->event == SOCKGATE_EVENT_BIND;
+	const uint8_t *addr = local ? ask->laddr : ask->raddr;
 
 	if (!(f->events & 1U << ask->event))
 		return false;

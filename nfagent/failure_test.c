@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "failure.h"
 
@@ -144,21 +145,47 @@ static void test_prefix(void **state)
 	assert_true(failure_allows(&table, AWAY, &ask));
 }
 
-/* For a listener it is the local address. */
-static void test_listener(void **state)
+/* For a listener, and a socket that is bound, it is the local address. */
+static void test_address_of_each_event(void **state)
 {
 	struct sockgate_failsafe f = resolver();
-	struct ask ask = dns();
 
 	(void)state;
-	f.events = 1U << SOCKGATE_EVENT_LISTEN;
 	f.rport_min = 0;
 	f.rport_max = 0;
+	for (uint8_t e = SOCKGATE_EVENT_OPEN; e <= SOCKGATE_EVENT_MAX; e++) {
+		bool local = e == SOCKGATE_EVENT_LISTEN || e == SOCKGATE_EVENT_BIND;
+		struct ask ask = dns();
+
+		f.events = 1U << e;
+		set_failsafe(&f);
+		ask.event = e;
+		assert_int_equal(failure_allows(&table, AWAY, &ask), !local);
+		memcpy(ask.laddr, ask.raddr, sizeof(ask.laddr));
+		memset(ask.raddr, 0, sizeof(ask.raddr));
+		assert_int_equal(failure_allows(&table, AWAY, &ask), local);
+	}
+}
+
+static void test_sockets_past_the_gate(void **state)
+{
+	const struct sockgate_failsafe f = {
+		.events = 1U << SOCKGATE_EVENT_OPEN,
+		.protocol = SOCKGATE_PROTOCOL_PACKET, .uid = 0,
+	};
+	struct ask ask = {
+		.event = SOCKGATE_EVENT_OPEN, .family = AF_PACKET,
+		.protocol = SOCKGATE_PROTOCOL_PACKET, .rport = 0x0800,
+	};
+
+	(void)state;
 	set_failsafe(&f);
-	ask.event = SOCKGATE_EVENT_LISTEN;
-	assert_false(failure_allows(&table, AWAY, &ask));
-	memcpy(ask.laddr, ask.raddr, sizeof(ask.laddr));
 	assert_true(failure_allows(&table, AWAY, &ask));
+	ask.uid = 1000;
+	assert_false(failure_allows(&table, AWAY, &ask));
+	ask.uid = 0;
+	ask.protocol = SOCKGATE_PROTOCOL_OTHER;
+	assert_false(failure_allows(&table, AWAY, &ask));
 }
 
 static void test_executable(void **state)
@@ -188,7 +215,8 @@ int main(void)
 		TEST(test_each_field_counts),
 		TEST(test_user_and_ports),
 		TEST(test_prefix),
-		TEST(test_listener),
+		TEST(test_address_of_each_event),
+		TEST(test_sockets_past_the_gate),
 		TEST(test_executable),
 	};
 

@@ -62,19 +62,33 @@ static void get_bytes(const struct nlattr *a, void *to, size_t size)
 	memcpy(to, mnl_attr_get_payload(a), size);
 }
 
+static bool is_inet(uint8_t family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
 /* Returns the length of the address, 0 if there is none. */
 static uint8_t get_address(uint8_t to[16], const uint8_t from[16],
-			   uint8_t family)
+			   uint8_t family, bool always)
 {
 	uint32_t word[4];
 
+	if (!is_inet(family))
+		return 0;
 	memcpy(word, from, sizeof(word));
 	if (family == AF_INET)
 		word[1] = word[2] = word[3] = 0;
 	memcpy(to, word, sizeof(word));
-	if (!(word[0] | word[1] | word[2] | word[3]))
+	if (!always && !(word[0] | word[1] | word[2] | word[3]))
 		return 0;
 	return family == AF_INET ? 4 : 16;
+}
+
+/* Whoever comes has an address, be it 0.0.0.0 as that of a DHCP client. */
+static bool has_peer(const struct ask *ask)
+{
+	return ask->event == SOCKGATE_EVENT_ACCEPT ||
+	       ask->event == SOCKGATE_EVENT_RECEIVE;
 }
 
 int ask_parse(struct ask *ask, const struct nlattr *const attr[])
@@ -84,8 +98,7 @@ int ask_parse(struct ask *ask, const struct nlattr *const attr[])
 	if (!attr[SOCKGATE_A_ASK])
 		return -1;
 	get_bytes(attr[SOCKGATE_A_ASK], &a, sizeof(a));
-	if (a.event == SOCKGATE_EVENT_UNSPEC || a.event > SOCKGATE_EVENT_MAX ||
-	    (a.family != AF_INET && a.family != AF_INET6))
+	if (a.event == SOCKGATE_EVENT_UNSPEC || a.event > SOCKGATE_EVENT_MAX)
 		return -1;
 	*ask = (struct ask){
 		.id = a.id,
@@ -101,8 +114,11 @@ int ask_parse(struct ask *ask, const struct nlattr *const attr[])
 		.family = a.family,
 		.protocol = a.protocol,
 	};
-	ask->laddr_len = get_address(ask->laddr, a.laddr, a.family);
-	ask->raddr_len = get_address(ask->raddr, a.raddr, a.family);
+	if (!is_inet(a.family) && !ask_opens_past_the_gate(ask))
+		return -1;
+	ask->laddr_len = get_address(ask->laddr, a.laddr, a.family, false);
+	ask->raddr_len = get_address(ask->raddr, a.raddr, a.family,
+				     has_peer(ask));
 	memcpy(ask->comm, a.comm, sizeof(a.comm));	/* has one byte more */
 	return 0;
 }
@@ -400,6 +416,7 @@ int kernel_configure(struct kernel *k, const struct kernel_config *config)
 	put_number(nlh, SOCKGATE_A_MAX_PENDING, config->max_pending);
 	put_number(nlh, SOCKGATE_A_MAX_CACHED, config->max_cached);
 	put_number(nlh, SOCKGATE_A_MARK_MASK, config->mark_mask);
+	put_number(nlh, SOCKGATE_A_EVENTS, config->events);
 	if (config->n_failures)
 		mnl_attr_put(nlh, SOCKGATE_A_FAILURES,
 			     config->n_failures * sizeof(*config->failures),
@@ -428,6 +445,7 @@ static int take_status(const struct nlattr *const attr[], void *arg)
 	s->agent_pid = number_of(attr[SOCKGATE_A_AGENT_PID]);
 	s->deadline_ms = number_of(attr[SOCKGATE_A_DEADLINE]);
 	s->mark_mask = number_of(attr[SOCKGATE_A_MARK_MASK]);
+	s->events = number_of(attr[SOCKGATE_A_EVENTS]);
 	if (hooks) {
 		size = mnl_attr_get_payload_len(hooks);
 		get_bytes(hooks, s->hooks, size < sizeof(s->hooks) ?

@@ -26,6 +26,7 @@ struct kernel_config {
 	const uint32_t *max_pending;
 	const uint32_t *max_cached;
 	const uint32_t *mark_mask;
+	const uint32_t *events;		/* the optional ones to be asked about */
 	const struct sockgate_failure *failures;
 	size_t n_failures;
 	const struct sockgate_failsafe *failsafes;	/* NULL: keep the list */
@@ -38,6 +39,7 @@ struct kernel_status {
 	uint32_t agent_pid;	/* 0: none */
 	uint32_t deadline_ms;
 	uint32_t mark_mask;
+	uint32_t events;	/* the optional ones that are asked about */
 	uint64_t hooks[__SOCKGATE_HOOK_MAX];
 	struct failure_table failures;
 };
@@ -87,7 +89,8 @@ const struct kernel_counts *kernel_counts(const struct kernel *k);
 
 /*
  * ask_parse - an ask out of the attributes of SOCKGATE_CMD_ASK
- * Returns 0, or -1 if a required one is missing or the event is unknown.
+ * Returns 0, or -1 if a required one is missing, the event is unknown, or the family
+ * is none that it can have.
  */
 int ask_parse(struct ask *ask, const struct nlattr *const attr[]);
 

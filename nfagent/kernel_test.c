@@ -82,6 +82,53 @@ static void test_listen_v6(void **state)
 	assert_int_equal(ask.lport, 22);
 }
 
+/* A socket that passes the gate may be of any family, and has no address. */
+static void test_open_past_the_gate(void **state)
+{
+	struct sockgate_ask q = question;
+
+	(void)state;
+	q.event = SOCKGATE_EVENT_OPEN;
+	q.family = AF_PACKET;
+	q.protocol = SOCKGATE_PROTOCOL_PACKET;
+	q.rport = htons(0x0800);
+	q.raddr[0] = q.laddr[0] = 9;
+	assert_int_equal(parse(&q), 0);
+	assert_int_equal(ask.family, AF_PACKET);
+	assert_int_equal(ask.rport, 0x0800);
+	assert_int_equal(ask.laddr_len, 0);
+	assert_int_equal(ask.raddr_len, 0);
+	assert_int_equal(ask.raddr[0], 0);
+	q.family = AF_VSOCK;
+	q.protocol = SOCKGATE_PROTOCOL_OTHER;
+	assert_int_equal(parse(&q), 0);
+	/* Any other event of such a family is none. */
+	q.event = SOCKGATE_EVENT_SEND;
+	assert_int_equal(parse(&q), -1);
+	/* But the number may stand in an IP header. */
+	q.family = AF_INET;
+	assert_int_equal(parse(&q), 0);
+	assert_int_equal(ask.raddr_len, 4);
+}
+
+static void test_peers_have_an_address(void **state)
+{
+	struct sockgate_ask q = question;
+
+	(void)state;
+	q.event = SOCKGATE_EVENT_RECEIVE;
+	assert_int_equal(parse(&q), 0);
+	assert_int_equal(ask.raddr_len, 4);
+	assert_int_equal(ask.laddr_len, 0);
+	q.event = SOCKGATE_EVENT_ACCEPT;
+	q.family = AF_INET6;
+	assert_int_equal(parse(&q), 0);
+	assert_int_equal(ask.raddr_len, 16);
+	q.event = SOCKGATE_EVENT_BIND;
+	assert_int_equal(parse(&q), 0);
+	assert_int_equal(ask.raddr_len, 0);
+}
+
 /* What lies beyond the 4 bytes of an address is no part of it. */
 static void test_length_by_family(void **state)
 {
@@ -130,6 +177,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connect),
 		cmocka_unit_test(test_listen_v6),
+		cmocka_unit_test(test_open_past_the_gate),
+		cmocka_unit_test(test_peers_have_an_address),
 		cmocka_unit_test(test_length_by_family),
 		cmocka_unit_test(test_comm_without_end),
 		cmocka_unit_test(test_no_question),

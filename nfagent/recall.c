@@ -19,13 +19,15 @@ struct recall {
 	struct recall_conf conf;	/* never changes */
 	struct decisions *decisions;
 	uint32_t generation;
+	uint32_t events;		/* optional ones that are judged */
 	uint64_t answered;
 	struct hits *gathered;
 	struct hits *taken;
 	struct hits hits[2];
 };
 
-struct recall *recall_new(const struct recall_conf *conf, uint32_t generation)
+struct recall *recall_new(const struct recall_conf *conf, uint32_t generation,
+			  uint32_t events)
 {
 	struct recall *r = calloc(1, sizeof(*r));
 
@@ -39,6 +41,7 @@ struct recall *recall_new(const struct recall_conf *conf, uint32_t generation)
 	pthread_mutex_init(&r->lock, NULL);
 	r->conf = *conf;
 	r->generation = generation;
+	r->events = events;
 	r->gathered = &r->hits[0];
 	r->taken = &r->hits[1];
 	return r;
@@ -55,6 +58,12 @@ void recall_free(struct recall *r)
 	free(r);
 }
 
+static bool is_judged(const struct recall *r, const struct ask *ask)
+{
+	return !(SOCKGATE_EVENTS_OPTIONAL & ~r->events & 1U << ask->event) ||
+	       ask_opens_past_the_gate(ask);
+}
+
 static enum recall_result find(struct recall *r, const struct ask *ask,
 			       struct moment now, struct answer *answer)
 {
@@ -63,6 +72,8 @@ static enum recall_result find(struct recall *r, const struct ask *ask,
 	struct recall_hit *hit;
 	struct verdict *v;
 
+	if (!is_judged(r, ask))
+		return RECALL_NO;
 	if (hits->n == RECALL_MAX_HITS)
 		return RECALL_FULL;
 	v = decisions_find(r->decisions, ask, now_ms);
@@ -97,10 +108,11 @@ void recall_add(struct recall *r, const struct ask *ask, struct verdict *v)
 	pthread_mutex_unlock(&r->lock);
 }
 
-void recall_void(struct recall *r, uint32_t generation)
+void recall_void(struct recall *r, uint32_t generation, uint32_t events)
 {
 	pthread_mutex_lock(&r->lock);
 	r->generation = generation;
+	r->events = events;
 	decisions_flush(r->decisions);
 	pthread_mutex_unlock(&r->lock);
 }

@@ -49,24 +49,31 @@ struct recall_counts {
 /*
  * recall_new
  * @generation: what answers say they come from
+ * @events:     the optional events that the policy names
  * Returns NULL if out of memory.
  */
-struct recall *recall_new(const struct recall_conf *conf, uint32_t generation);
+struct recall *recall_new(const struct recall_conf *conf, uint32_t generation,
+			  uint32_t events);
 
 /* Hits that were not taken are dropped. */
 void recall_free(struct recall *r);
 
 /* ---- in any thread ---- */
 
-/* @answer is filled in with RECALL_YES and RECALL_FIRST. */
+/*
+ * recall_find - answer from the cache
+ * @answer: filled in with RECALL_YES and RECALL_FIRST
+ * There is no answer to an optional event that the policy does not name: a verdict
+ * that holds for whatever is judged does not hold for it.
+ */
 enum recall_result recall_find(struct recall *r, const struct ask *ask,
 			       struct moment now, struct answer *answer);
 
 /* Remember @v (one more reference) for its scope around @ask. */
 void recall_add(struct recall *r, const struct ask *ask, struct verdict *v);
 
-/* The policy is another: forget everything. */
-void recall_void(struct recall *r, uint32_t generation);
+/* The policy is another, and names these events: forget everything. */
+void recall_void(struct recall *r, uint32_t generation, uint32_t events);
 
 struct recall_counts recall_counts(struct recall *r);
 

@@ -11,6 +11,7 @@
 #include "recall.h"
 
 #define GENERATION 5
+#define NAMED (1U << SOCKGATE_EVENT_ACCEPT)
 #define TAG 0x300
 #define LIFETIME_MS 1000
 #define LATENCY_US 13
@@ -71,7 +72,7 @@ static int start_with(bool cache_in_kernel)
 		.now_us = answered_us, .arg = &latency_us,
 	};
 
-	recall = recall_new(&conf, GENERATION);
+	recall = recall_new(&conf, GENERATION, NAMED);
 	return recall ? 0 : -1;
 }
 
@@ -103,6 +104,38 @@ static void test_answer(void **state)
 	assert_int_equal(find(2), RECALL_NO);
 	assert_int_equal(recall_counts(recall).answered, 1);
 	assert_int_equal(recall_counts(recall).decisions, 1);
+}
+
+static enum recall_result find_event(uint8_t event, uint8_t protocol)
+{
+	struct ask ask = ask_of(1);
+
+	ask.event = event;
+	ask.protocol = protocol;
+	return recall_find(recall, &ask, now, &answer);
+}
+
+/* A verdict for whatever is judged is none for what is not. */
+static void test_event_that_is_not_judged(void **state)
+{
+	(void)state;
+	remember(1);
+	assert_int_equal(find_event(SOCKGATE_EVENT_LISTEN, IPPROTO_TCP), RECALL_FIRST);
+	assert_int_equal(find_event(SOCKGATE_EVENT_ACCEPT, IPPROTO_TCP), RECALL_YES);
+	assert_int_equal(find_event(SOCKGATE_EVENT_CLOSE, IPPROTO_TCP), RECALL_NO);
+	assert_int_equal(find_event(SOCKGATE_EVENT_OPEN, IPPROTO_TCP), RECALL_NO);
+	assert_int_equal(find_event(SOCKGATE_EVENT_OPEN, SOCKGATE_PROTOCOL_PACKET),
+			 RECALL_YES);
+	assert_int_equal(find_event(SOCKGATE_EVENT_OPEN, SOCKGATE_PROTOCOL_OTHER),
+			 RECALL_YES);
+	assert_int_equal(find_event(SOCKGATE_EVENT_RECEIVE, SOCKGATE_PROTOCOL_OTHER),
+			 RECALL_NO);
+	/* It is taken over with the generation. */
+	recall_void(recall, GENERATION + 1, 1U << SOCKGATE_EVENT_CLOSE);
+	remember(1);
+	assert_int_equal(find_event(SOCKGATE_EVENT_CLOSE, IPPROTO_TCP), RECALL_YES);
+	assert_int_equal(find_event(SOCKGATE_EVENT_ACCEPT, IPPROTO_TCP), RECALL_NO);
+	take();
 }
 
 static void test_kernel_may_not_remember(void **state)
@@ -153,7 +186,7 @@ static void test_another_policy(void **state)
 {
 	(void)state;
 	remember(1);
-	recall_void(recall, GENERATION + 1);
+	recall_void(recall, GENERATION + 1, NAMED);
 	assert_int_equal(find(1), RECALL_NO);
 	remember(1);
 	assert_int_equal(find(1), RECALL_FIRST);
@@ -189,7 +222,7 @@ static void test_two_threads(void **state)
 	for (unsigned int i = 0; i < ROUNDS || !taken; i++) {
 		remember(1);
 		taken += take();
-		recall_void(recall, GENERATION + i);
+		recall_void(recall, GENERATION + i, NAMED);
 	}
 	enough = true;
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -204,6 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		recall_test(test_answer),
+		recall_test(test_event_that_is_not_judged),
 		recall_test(test_kernel_may_not_remember),
 		recall_test(test_hits_are_told_once),
 		recall_test(test_full),

@@ -38,14 +38,16 @@ struct server_conf {
 /*
  * state:   see enum server_state; away is told when each server of the list
  *          has failed once since the last connection
- * policy:  @another: not the server of before
+ * policy:  @events: what the policy names, as in the proto's PolicyChanged;
+ *          @another: not the server of before
  * decided: @decision NULL: the server could not decide
  * stored:  records up to @sequence are committed
  * refused: the server did not take a batch of records now
  */
 struct server_ops {
 	void (*state)(enum server_state state, void *arg);
-	void (*policy)(uint64_t generation, bool another, void *arg);
+	void (*policy)(uint64_t generation, uint32_t events, bool another,
+		       void *arg);
 	void (*decided)(uint64_t number, const Sockgate__Decision *decision,
 			void *arg);
 	void (*stored)(uint64_t sequence, void *arg);

@@ -45,6 +45,7 @@ static struct {
 	enum server_state state;
 	unsigned int states, policies, decided, failed, stored, refused;
 	uint64_t generation, number, sequence;
+	uint32_t events;
 	bool another;
 	enum server_state until;	/* stop the loop in this state */
 } told;
@@ -67,6 +68,7 @@ static void welcome(struct peer *p, uint64_t id)
 		msg.error = &error;
 	} else {
 		body.generation = p->generation;
+		body.events = 1U << SOCKGATE__EVENT_KIND__EVENT_OPEN;
 		msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 		msg.welcome = &body;
 	}
@@ -183,11 +185,13 @@ static void on_state(enum server_state state, void *arg)
 		event_base_loopbreak(base);
 }
 
-static void on_policy(uint64_t generation, bool another, void *arg)
+static void on_policy(uint64_t generation, uint32_t events, bool another,
+		      void *arg)
 {
 	(void)arg;
 	told.policies++;
 	told.generation = generation;
+	told.events = events;
 	told.another = another;
 	if (told.state == SERVER_UP)
 		event_base_loopbreak(base);
@@ -375,12 +379,15 @@ static void test_policy_changed(void **state)
 	(void)state;
 	start();
 	run_until(SERVER_UP);
+	assert_int_equal(told.events, 1U << SOCKGATE__EVENT_KIND__EVENT_OPEN);
 	body.generation = 101;
+	body.events = 1U << SOCKGATE__EVENT_KIND__EVENT_ACCEPT;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_CHANGED;
 	msg.policy_changed = &body;
 	send_to_agent(&peers[0], &msg);
 	run();
 	assert_int_equal(told.generation, 101);
+	assert_int_equal(told.events, 1U << SOCKGATE__EVENT_KIND__EVENT_ACCEPT);
 	assert_false(told.another);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <netinet/in.h>
 #include <string.h>
+#include <linux/sockgate.h>
 
 #include "decide.h"
 
@@ -79,13 +80,18 @@ static enum match match_identity(const struct rule *rule,
 	}
 }
 
-static enum match match_event(const struct rule *rule, const struct subject *s,
-			      struct looked *looked)
+static bool is_one_of(const struct subject *s, uint32_t events)
 {
 	unsigned int kind = s->event->kind;
 
+	return kind < 32 && (events & (1U << kind));
+}
+
+static enum match match_event(const struct rule *rule, const struct subject *s,
+			      struct looked *looked)
+{
 	looked->fields |= F(EVENT);
-	return holds(kind < 32 && (rule->events & (1U << kind)));
+	return holds(is_one_of(s, rule->events));
 }
 
 static enum match match_protocol(const struct rule *rule,
@@ -130,19 +136,32 @@ static enum match match_file(const struct rule *rule, const struct subject *s,
 	return holds(pattern_match(&rule->file, s->process->path));
 }
 
-uint32_t subject_port(const struct subject *subject)
+#define EVENT(name) (1U << SOCKGATE_EVENT_##name)
+#define LOCAL_PORT_EVENTS						\
+	(EVENT(BIND) | EVENT(LISTEN) | EVENT(ACCEPT) | EVENT(RECEIVE))
+
+/* In the place of a port, a packet socket that is opened has an ethertype. */
+bool subject_port(const struct subject *subject, uint32_t *port)
 {
-	return subject->event->kind == SOCKGATE__EVENT_KIND__EVENT_LISTEN ?
-	       subject->event->local_port : subject->event->remote_port;
+	const Sockgate__Event *e = subject->event;
+
+	*port = is_one_of(subject, LOCAL_PORT_EVENTS) ? e->local_port :
+							e->remote_port;
+	return !is_one_of(subject, EVENT(OPEN));
 }
 
+/* Which port it is follows from the event, which is part of what is looked at. */
 static enum match match_port(const struct rule *rule, const struct subject *s,
 			     struct looked *looked)
 {
-	bool listens = s->event->kind == SOCKGATE__EVENT_KIND__EVENT_LISTEN;
+	uint32_t port;
 
-	looked->fields |= F(EVENT) | (listens ? F(LOCAL_PORT) : F(REMOTE_PORT));
-	return holds(range_match(&rule->port, subject_port(s)));
+	looked->fields |= F(EVENT);
+	if (!subject_port(s, &port))
+		return MATCH_DIFFERS;
+	looked->fields |= is_one_of(s, LOCAL_PORT_EVENTS) ? F(LOCAL_PORT) :
+							    F(REMOTE_PORT);
+	return holds(range_match(&rule->port, port));
 }
 
 /*
@@ -200,6 +219,11 @@ enum match match_rule(const struct rule *rule, const struct subject *subject,
 	enum match result = MATCH_YES;
 	uint32_t left = rule->conditions;
 
+	if (subject_is_report(subject) && !rule_has(rule, COND_EVENT)) {
+		looked->fields |= F(EVENT);
+		*at = COND_EVENT;
+		return MATCH_DIFFERS;
+	}
 	while (left) {
 		enum condition c = (enum condition)__builtin_ctz(left);
 		enum match m = match_condition(rule, subject, c, looked);
@@ -217,10 +241,59 @@ enum match match_rule(const struct rule *rule, const struct subject *subject,
 	return result;
 }
 
+bool subject_is_report(const struct subject *subject)
+{
+	return is_one_of(subject, RULE_REPORTS);
+}
+
+static bool opens_past_the_gate(const struct subject *s)
+{
+	return is_one_of(s, EVENT(OPEN)) &&
+	       (s->event->protocol == SOCKGATE_PROTOCOL_PACKET ||
+		s->event->protocol == SOCKGATE_PROTOCOL_OTHER);
+}
+
+bool subject_is_judged(const struct policy *policy, const struct subject *subject)
+{
+	return !is_one_of(subject, SOCKGATE_EVENTS_OPTIONAL & ~policy->events) ||
+	       opens_past_the_gate(subject);
+}
+
+/*
+ * What a verdict that is remembered for "whatever the event" must not serve.  As
+ * long as no report is named, it may serve all that is judged: a rule without
+ * `event` is about all of that.  What is not judged is not remembered, and
+ * agent and kernel look nothing up for it.  Of `open`, if no rule names it, only
+ * some protocols are judged, so that both belong to the verdict.
+ */
+static uint32_t fields_of_event(const struct policy *policy,
+				const struct subject *s)
+{
+	if (policy->events & RULE_REPORTS)
+		return F(EVENT);
+	if (is_one_of(s, EVENT(OPEN) & ~policy->events))
+		return F(EVENT) | F(PROTOCOL);
+	return 0;
+}
+
+static void settle(struct decision *out, const struct rule *rule)
+{
+	out->rule = rule;
+	out->verdict = rule->action;
+	out->lifetime_ms = rule->lifetime_ms;
+}
+
 void decide(const struct policy *policy, const struct subject *subject,
 	    struct decision *out)
 {
 	memset(out, 0, sizeof(*out));
+	out->looked.fields = fields_of_event(policy, subject);
+	if (!subject_is_judged(policy, subject)) {
+		settle(out, &policy->unsaid);
+		out->looked.fields |= F(EVENT);
+		out->lifetime_ms = 0;
+		return;
+	}
 	for (unsigned int i = 0; i < policy->rules; i++) {
 		const struct rule *rule = &policy->rule[i];
 		enum match m = match_rule(rule, subject, &out->looked,
@@ -228,13 +301,14 @@ void decide(const struct policy *policy, const struct subject *subject,
 
 		if (m == MATCH_DIFFERS)
 			continue;
-		out->rule = rule;
-		out->failed = m == MATCH_LACKS;
-		out->verdict = out->failed ? rule->failure : rule->action;
-		out->lifetime_ms = out->failed ? 0 : rule->lifetime_ms;
+		settle(out, rule);
+		if (m == MATCH_YES)
+			return;
+		out->failed = true;
+		out->verdict = rule->failure;
+		out->lifetime_ms = 0;
 		return;
 	}
-	out->rule = &policy->otherwise;
-	out->verdict = policy->otherwise.action;
-	out->lifetime_ms = policy->otherwise.lifetime_ms;
+	settle(out, subject_is_report(subject) ? &policy->unsaid :
+						 &policy->otherwise);
 }

@@ -21,8 +21,22 @@ struct subject {
 	const Sockgate__Identity *identity;
 };
 
-/* The port of the service that it is about: a listener's own, else the remote. */
-uint32_t subject_port(const struct subject *subject);
+/*
+ * subject_port - the port of the service that it is about
+ * Our own where others come to it (bind, listen, accept, receive), else the remote.
+ * Returns false if the event has none: open.
+ */
+bool subject_port(const struct subject *subject, uint32_t *port);
+
+/*
+ * subject_is_judged - does the policy have a say in it?
+ * Events that are optional are judged if a rule names them; so is, whatever the
+ * rules name, the opening of a socket that passes the gate.
+ */
+bool subject_is_judged(const struct policy *policy, const struct subject *subject);
+
+/* Something that has happened: no rule without `event`, and no default, is about it. */
+bool subject_is_report(const struct subject *subject);
 
 /* What was looked at on the way, and so what a cached verdict depends on. */
 struct looked {
@@ -57,7 +71,11 @@ struct decision {
 	uint32_t lifetime_ms;		/* 0: must not be cached */
 };
 
-/* decide - the first rule that matches, or fails, or else the default */
+/*
+ * decide - the first rule that matches, or fails, or else the default
+ * What is not judged, and a report that no rule matches, is allowed, by the policy's
+ * rule `unsaid`.
+ */
 void decide(const struct policy *policy, const struct subject *subject,
 	    struct decision *out);
 

@@ -10,8 +10,11 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <cmocka.h>
+#include <linux/sockgate.h>
 
 #include "decide.h"
+#include "explain.h"
+#include "names.h"
 
 #define F(name) SOCKGATE__FIELD__FIELD_##name
 #define KIND(name) SOCKGATE__EVENT_KIND__EVENT_##name
@@ -509,6 +512,379 @@ static void test_port_of_a_listener_is_its_own(void **state)
 	assert_int_equal(judge(rule, &a).verdict, VERDICT_ALLOW);
 }
 
+/* ---- optional events, and what is remembered for which of them ---- */
+
+#define BIT(name) (1U << SOCKGATE_EVENT_##name)
+
+static void an_event(struct asked *a, unsigned int kind, unsigned int protocol)
+{
+	ask(a);
+	a->event.kind = (Sockgate__EventKind)kind;
+	a->event.protocol = protocol;
+	a->event.local_port = 22;
+	if (kind == SOCKGATE_EVENT_OPEN || kind == SOCKGATE_EVENT_BIND ||
+	    kind == SOCKGATE_EVENT_LISTEN)
+		a->event.remote_address.len = 0;
+	if (kind == SOCKGATE_EVENT_ACCEPT || kind == SOCKGATE_EVENT_RECEIVE ||
+	    !a->event.remote_address.len)
+		a->event.remote_port = 0;
+}
+
+static struct decision judge_event(const char *rules, unsigned int kind,
+				   unsigned int protocol)
+{
+	struct asked a;
+
+	an_event(&a, kind, protocol);
+	return judge(rules, &a);
+}
+
+static void test_policy_names_events(void **state)
+{
+	(void)state;
+	judge_event("{ name = \"r\"; action = \"deny\"; }", KIND(CONNECT), 6);
+	assert_int_equal(current->events, 0);
+	judge_event("{ name = \"r\"; event = [ \"connect\", \"ACCEPT\" ];"
+		    "  action = \"deny\"; },"
+		    "{ name = \"s\"; event = [ \"CLOSE\", \"SYN_SENT\" ];"
+		    "  host = \"other\"; action = \"deny\"; }", KIND(CONNECT), 6);
+	assert_int_equal(current->events, BIT(ACCEPT) | BIT(CLOSE));
+}
+
+static void test_unnamed_event_is_not_judged(void **state)
+{
+	static const unsigned int optional[] = {
+		KIND(OPEN), KIND(BIND), KIND(ACCEPT), KIND(RECEIVE),
+		KIND(ESTABLISHED), KIND(CLOSE),
+	};
+	const char *all = "{ name = \"all\"; action = \"deny\"; }";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++) {
+		struct decision d = judge_event(all, optional[i], IPPROTO_TCP);
+
+		assert_int_equal(d.verdict, VERDICT_ALLOW);
+		assert_int_equal(d.lifetime_ms, 0);
+		assert_ptr_equal(d.rule, &current->unsaid);
+		assert_int_equal(d.rule->error, 0);
+	}
+	assert_int_equal(judge_event(all, KIND(CONNECT), 6).verdict, VERDICT_DENY);
+	assert_int_equal(judge_event(all, KIND(LISTEN), 6).verdict, VERDICT_DENY);
+	assert_int_equal(judge_event(all, KIND(SEND), 17).verdict, VERDICT_DENY);
+}
+
+static void test_named_event_is_judged_for_everybody(void **state)
+{
+	const char *rules =
+		"{ name = \"peers\"; application = \"sshd\"; event = \"accept\";"
+		"  remote = \"10.0.0.0/8\"; action = \"allow\"; },"
+		"{ name = \"p2p\"; category = \"P2P\"; action = \"deny\"; }";
+	struct decision d = judge_event(rules, KIND(ACCEPT), IPPROTO_TCP);
+
+	(void)state;
+	/* Another program, and a rule that has no event. */
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_string_equal(d.rule->name, "p2p");
+	/* The default, too. */
+	d = judge_event("{ name = \"r\"; event = \"bind\"; user = 5;"
+			"  action = \"allow\"; }", KIND(BIND), IPPROTO_TCP);
+	assert_string_equal(d.rule->name, "default");
+	assert_int_equal(d.lifetime_ms, 60000);
+	/* What is not named stays out of it. */
+	d = judge_event(rules, KIND(RECEIVE), IPPROTO_UDP);
+	assert_int_equal(d.verdict, VERDICT_ALLOW);
+	assert_int_equal(d.lifetime_ms, 0);
+}
+
+static void test_opening_past_the_gate_is_always_judged(void **state)
+{
+	const char *all = "{ name = \"all\"; action = \"deny\"; }";
+	struct decision d;
+
+	(void)state;
+	d = judge_event(all, KIND(OPEN), SOCKGATE_PROTOCOL_PACKET);
+	assert_string_equal(d.rule->name, "all");
+	assert_int_equal(d.lifetime_ms, 60000);
+	/* Others that are opened are not judged, and so not served by it. */
+	assert_int_equal(d.looked.fields, F(EVENT) | F(PROTOCOL));
+	d = judge_event(all, KIND(OPEN), SOCKGATE_PROTOCOL_OTHER);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	d = judge_event("{ name = \"r\"; protocol = \"packet\"; action = \"deny\"; }",
+			KIND(OPEN), SOCKGATE_PROTOCOL_OTHER);
+	assert_string_equal(d.rule->name, "default");
+	/* It is the number, not the event, that an IP header can have as well. */
+	d = judge_event(all, KIND(RECEIVE), SOCKGATE_PROTOCOL_PACKET);
+	assert_int_equal(d.verdict, VERDICT_ALLOW);
+}
+
+static void test_reports_are_matched_by_name_only(void **state)
+{
+	const char *rules =
+		"{ name = \"all\"; action = \"deny\"; },"
+		"{ name = \"cut\"; event = \"ESTABLISHED\"; port = 443;"
+		"  action = \"deny\"; }";
+	struct decision d = judge_event(rules, KIND(ESTABLISHED), IPPROTO_TCP);
+	struct asked a;
+
+	(void)state;
+	assert_string_equal(d.rule->name, "cut");
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_true(d.looked.fields & F(REMOTE_PORT));
+	d = judge_event(rules, KIND(CLOSE), IPPROTO_TCP);
+	assert_int_equal(d.lifetime_ms, 0);
+	/* Named, and not matched: no default, and good for a while. */
+	drop_policy(NULL);
+	current = policy("default = \"deny\"; lifetime = 7;"
+			 "rules = ( { name = \"r\"; event = \"close\"; user = 5;"
+			 "            action = \"deny\"; } );");
+	an_event(&a, KIND(CLOSE), IPPROTO_TCP);
+	decide(current, &a.subject, &d);
+	assert_ptr_equal(d.rule, &current->unsaid);
+	assert_int_equal(d.verdict, VERDICT_ALLOW);
+	assert_int_equal(d.lifetime_ms, 7000);
+	assert_int_equal(d.looked.fields, F(EVENT) | F(USER));
+}
+
+static void test_named_report_is_in_every_mask(void **state)
+{
+	const char *rules =
+		"{ name = \"all\"; application = \"uTorrent\"; action = \"deny\"; },"
+		"{ name = \"cut\"; event = \"close\"; action = \"deny\"; }";
+
+	(void)state;
+	assert_int_equal(judge_event(rules, KIND(CONNECT), 6).looked.fields,
+			 F(EVENT) | F(CONTENT));
+}
+
+static void test_port_of_each_event(void **state)
+{
+	static const struct {
+		unsigned int kind;
+		enum verdict own, theirs;
+	} cases[] = {
+		{ KIND(OPEN), VERDICT_ALLOW, VERDICT_ALLOW },
+		{ KIND(BIND), VERDICT_DENY, VERDICT_ALLOW },
+		{ KIND(CONNECT), VERDICT_ALLOW, VERDICT_DENY },
+		{ KIND(LISTEN), VERDICT_DENY, VERDICT_ALLOW },
+		{ KIND(ACCEPT), VERDICT_DENY, VERDICT_ALLOW },
+		{ KIND(SEND), VERDICT_ALLOW, VERDICT_DENY },
+		{ KIND(RECEIVE), VERDICT_DENY, VERDICT_ALLOW },
+		{ KIND(ESTABLISHED), VERDICT_ALLOW, VERDICT_DENY },
+		{ KIND(CLOSE), VERDICT_ALLOW, VERDICT_DENY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct asked a;
+		char text[256];
+
+		for (int theirs = 0; theirs < 2; theirs++) {
+			snprintf(text, sizeof(text), "{ name = \"r\"; event = \"%s\";"
+				 " port = %d; action = \"deny\"; }",
+				 name_event(cases[i].kind), theirs ? 443 : 22);
+			ask(&a);
+			a.event.kind = (Sockgate__EventKind)cases[i].kind;
+			a.event.local_port = 22;
+			assert_int_equal(judge(text, &a).verdict,
+					 theirs ? cases[i].theirs : cases[i].own);
+		}
+	}
+}
+
+/* An ethertype is no port. */
+static void test_open_has_no_port(void **state)
+{
+	struct asked a;
+
+	(void)state;
+	an_event(&a, KIND(OPEN), SOCKGATE_PROTOCOL_PACKET);
+	a.event.remote_port = 0x0800;
+	assert_int_equal(judge("{ name = \"r\"; port = 2048; action = \"deny\"; }",
+			       &a).verdict, VERDICT_ALLOW);
+}
+
+/* Every event that these differ in, as far as a policy can look at it. */
+#define KINDS SOCKGATE_EVENT_MAX
+static const unsigned int some_protocols[] = { IPPROTO_TCP, IPPROTO_UDP,
+					       SOCKGATE_PROTOCOL_PACKET,
+					       SOCKGATE_PROTOCOL_OTHER };
+static const char *const some_remotes[] = { "10.1.2.3", "10.1.9.9", "192.0.2.1" };
+static const unsigned int some_ports[] = { 22, 443 };
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+#define COMBINATIONS							\
+	(KINDS * N(some_protocols) * N(some_remotes) * N(some_ports) * N(some_ports))
+
+struct combination {
+	struct asked a;
+	struct decision d;
+	bool judged;
+};
+static struct combination all[COMBINATIONS];
+
+/* With addresses, ports and protocols where there are none as well. */
+static void combine(size_t n, struct asked *a)
+{
+	ask(a);
+	a->event.kind = (Sockgate__EventKind)(1 + n % KINDS);
+	n /= KINDS;
+	a->event.protocol = some_protocols[n % N(some_protocols)];
+	n /= N(some_protocols);
+	set_remote(a, some_remotes[n % N(some_remotes)]);
+	n /= N(some_remotes);
+	a->event.local_port = some_ports[n % N(some_ports)];
+	n /= N(some_ports);
+	a->event.remote_port = some_ports[n % N(some_ports)];
+	if (a->event.kind == KIND(OPEN) || a->event.kind == KIND(BIND) ||
+	    a->event.kind == KIND(LISTEN)) {
+		a->event.remote_address.len = 0;
+		memset(a->addr, 0, sizeof(a->addr));
+	}
+}
+
+/* As the kernel's cache compares: an address that is not there is zero. */
+static bool served(const struct combination *by, const struct combination *c)
+{
+	const struct looked *l = &by->d.looked;
+	const Sockgate__Event *x = &by->a.event, *y = &c->a.event;
+	uint32_t p, q, bits;
+
+	memcpy(&p, by->a.addr, sizeof(p));
+	memcpy(&q, c->a.addr, sizeof(q));
+	bits = l->remote_prefix ? ~0U << (32 - l->remote_prefix) : 0;
+	return (!(l->fields & F(EVENT)) || x->kind == y->kind) &&
+	       (!(l->fields & F(PROTOCOL)) || x->protocol == y->protocol) &&
+	       (!(l->fields & F(LOCAL_PORT)) || x->local_port == y->local_port) &&
+	       (!(l->fields & F(REMOTE_PORT)) || x->remote_port == y->remote_port) &&
+	       (!(l->fields & F(REMOTE_ADDRESS)) ||
+		!((ntohl(p) ^ ntohl(q)) & bits));
+}
+
+static void check_masks(const char *rules)
+{
+	for (size_t i = 0; i < COMBINATIONS; i++) {
+		struct combination *c = &all[i];
+
+		combine(i, &c->a);
+		c->a.subject = (struct subject){ "web1", &c->a.event, &c->a.process,
+						 &c->a.user, &c->a.identity };
+		if (!i)
+			c->d = judge(rules, &c->a);
+		decide(current, &c->a.subject, &c->d);
+		c->judged = subject_is_judged(current, &c->a.subject);
+	}
+	for (size_t i = 0; i < COMBINATIONS; i++) {
+		for (size_t j = 0; all[i].d.lifetime_ms && j < COMBINATIONS; j++) {
+			if (!all[j].judged || !served(&all[i], &all[j]) ||
+			    all[i].d.rule == all[j].d.rule)
+				continue;
+			fail_msg("%s: the verdict for event %u, protocol %u serves "
+				 "event %u, protocol %u", rules,
+				 all[i].a.event.kind, all[i].a.event.protocol,
+				 all[j].a.event.kind, all[j].a.event.protocol);
+		}
+	}
+}
+
+/* Whatever is remembered serves only what would be decided in the same way. */
+static void test_no_verdict_serves_another_event_wrongly(void **state)
+{
+#define R(n, c) "{ name = \"" n "\"; " c " action = \"deny\"; },"
+#define LAST "{ name = \"last\"; application = \"uTorrent\"; action = \"deny\"; }"
+	static const char *const policies[] = {
+		LAST,
+		R("a", "event = \"accept\";") LAST,
+		R("a", "event = \"open\";") LAST,
+		R("a", "event = \"bind\"; port = 22;") LAST,
+		R("a", "event = \"close\"; user = \"nobody\";") LAST,
+		LAST "," R("a", "event = \"established\";")
+			 "{ name = \"z\"; action = \"audit\"; }",
+		LAST "," R("a", "event = [ \"close\", \"open\", \"receive\" ];")
+			 "{ name = \"z\"; action = \"audit\"; }",
+		R("a", "port = 22;") LAST,
+		R("a", "port = 443; protocol = \"tcp\";") R("b", "event = \"receive\";")
+		LAST,
+		R("a", "remote = \"10.1.0.0/16\";") LAST,
+		R("a", "remote = [ \"0.0.0.0/1\", \"10.1.2.0/24\" ];"
+		       "event = [ \"accept\", \"connect\", \"close\" ];") LAST,
+		R("a", "protocol = \"packet\";") LAST,
+		R("a", "protocol = \"other\"; event = \"open\";") LAST,
+		R("a", "application = \"x\"; event = [ \"open\", \"bind\", "
+		       "\"accept\", \"receive\", \"established\", \"close\" ];")
+		LAST,
+		R("a", "event = [ \"established\", \"close\" ]; port = 443;")
+		"{ name = \"z\"; user = 5; action = \"deny\"; }",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(policies); i++)
+		check_masks(policies[i]);
+}
+
+static const char *explain_first(const char *rules, unsigned int kind,
+				 unsigned int protocol)
+{
+	static char why[512];
+	struct asked a;
+
+	an_event(&a, kind, protocol);
+	judge(rules, &a);
+	return explain_match(&current->rule[0], &a.subject, why, sizeof(why));
+}
+
+static void test_explained(void **state)
+{
+	(void)state;
+	assert_string_equal(explain_first("{ name = \"r\"; action = \"deny\"; }",
+					  KIND(CLOSE), IPPROTO_TCP),
+			    "does not match: it does not name the event close");
+	assert_string_equal(explain_first("{ name = \"r\"; port = 22;"
+					  "  action = \"deny\"; }", KIND(OPEN),
+					  SOCKGATE_PROTOCOL_PACKET),
+			    "does not match: port is none, not 22");
+	assert_string_equal(explain_first("{ name = \"r\"; event = \"accept\";"
+					  "  protocol = \"packet\"; action ="
+					  "  \"deny\"; }", KIND(ACCEPT),
+					  IPPROTO_TCP),
+			    "does not match: protocol is tcp, not \"packet\"");
+}
+
+/* The steps of a record, the last one's reason in @last. */
+static size_t steps_of(const char *rules, unsigned int kind, char *last,
+		       size_t size)
+{
+	Sockgate__Record *r = malloc(sizeof(*r));
+	Sockgate__Explanation *e;
+	size_t n;
+
+	assert_non_null(r);
+	sockgate__record__init(r);
+	r->event = malloc(sizeof(*r->event));
+	assert_non_null(r->event);
+	sockgate__event__init(r->event);
+	r->event->kind = (Sockgate__EventKind)kind;
+	judge_event(rules, kind, IPPROTO_TCP);
+	e = explain_record(r, current);
+	assert_non_null(e);
+	n = e->n_step;
+	snprintf(last, size, "%s", e->step[n - 1]->why);
+	assert_string_equal(e->step[n - 1]->rule, "");
+	sockgate__explanation__free_unpacked(e, NULL);
+	return n;
+}
+
+static void test_explained_without_a_rule(void **state)
+{
+	const char *rules = "{ name = \"r\"; event = \"close\"; user = 5;"
+			    "  action = \"deny\"; }";
+	char last[128];
+
+	(void)state;
+	assert_int_equal(steps_of(rules, KIND(ACCEPT), last, sizeof(last)), 1);
+	assert_string_equal(last, "no rule names the event accept: it is not judged");
+	assert_int_equal(steps_of(rules, KIND(CLOSE), last, sizeof(last)), 2);
+	assert_non_null(strstr(last, "left as it is"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +899,17 @@ int main(void)
 			test_missing_does_not_matter_where_the_rest_differs),
 		cmocka_unit_test(test_unknown_application_is_a_value),
 		cmocka_unit_test(test_port_of_a_listener_is_its_own),
+		cmocka_unit_test(test_policy_names_events),
+		cmocka_unit_test(test_unnamed_event_is_not_judged),
+		cmocka_unit_test(test_named_event_is_judged_for_everybody),
+		cmocka_unit_test(test_opening_past_the_gate_is_always_judged),
+		cmocka_unit_test(test_reports_are_matched_by_name_only),
+		cmocka_unit_test(test_named_report_is_in_every_mask),
+		cmocka_unit_test(test_port_of_each_event),
+		cmocka_unit_test(test_open_has_no_port),
+		cmocka_unit_test(test_no_verdict_serves_another_event_wrongly),
+		cmocka_unit_test(test_explained),
+		cmocka_unit_test(test_explained_without_a_rule),
 		cmocka_unit_test(
 			test_identity_by_name_is_good_for_the_process_only),
 	};

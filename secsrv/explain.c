@@ -30,6 +30,7 @@ static void value_of(const struct subject *s, enum condition c, char *buf,
 	const Sockgate__Identity *id = s->identity;
 	char addr[ADDR_TEXT_SIZE];
 	const char *text = NULL;
+	uint32_t port;
 
 	switch (c) {
 	case COND_HOST:
@@ -64,7 +65,10 @@ static void value_of(const struct subject *s, enum condition c, char *buf,
 		snprintf(buf, size, "%s", name_protocol(s->event->protocol));
 		return;
 	case COND_PORT:
-		snprintf(buf, size, "%u", subject_port(s));
+		if (subject_port(s, &port))
+			snprintf(buf, size, "%u", port);
+		else
+			snprintf(buf, size, "none");
 		return;
 	case COND_TRUST:
 		snprintf(buf, size, "%u", id ? id->trust : 0);
@@ -122,6 +126,11 @@ const char *explain_match(const struct rule *rule, const struct subject *subject
 			 rule->failure == VERDICT_ALLOW ? "allow" : "deny");
 		break;
 	case MATCH_DIFFERS:
+		if (!rule_has(rule, at)) {
+			snprintf(buf, size, "does not match: it does not name the "
+				 "event %s", name_event(subject->event->kind));
+			break;
+		}
 		value_of(subject, at, is, sizeof(is));
 		wanted_by(rule, at, wanted, sizeof(wanted));
 		snprintf(buf, size, "does not match: %s is %s, not %s",
@@ -166,6 +175,11 @@ static int add_steps(Sockgate__Explanation *e, const struct policy *policy,
 	char why[WHY_SIZE];
 	unsigned int i;
 
+	if (!subject_is_judged(policy, subject)) {
+		snprintf(why, sizeof(why), "no rule names the event %s: it is not "
+			 "judged", name_event(subject->event->kind));
+		return add_step(e, end->name, end->line, why);
+	}
 	for (i = 0; i < policy->rules && i < EXPLAIN_STEPS_MAX; i++) {
 		const struct rule *r = &policy->rule[i];
 
@@ -175,6 +189,9 @@ static int add_steps(Sockgate__Explanation *e, const struct policy *policy,
 		if (r == end)
 			return 0;
 	}
+	if (end == &policy->unsaid)
+		return add_step(e, end->name, end->line, "no rule matched: what "
+				"has happened is left as it is");
 	if (i < policy->rules) {
 		snprintf(why, sizeof(why), "steps after the first %u are not "
 			 "told; this rule decided", i);

@@ -18,6 +18,7 @@ void policy_free(struct policy *policy)
 	for (unsigned int i = 0; i < policy->rules; i++)
 		rule_free(&policy->rule[i]);
 	rule_free(&policy->otherwise);
+	rule_free(&policy->unsaid);
 	free(policy->rule);
 	free(policy->warning);
 	free(policy->text);
@@ -97,6 +98,7 @@ static int parse_rules(struct policy *p, const config_setting_t *rules,
 			       config_setting_get_elem(rules, (unsigned int)i),
 			       groups, lifetime_ms, err))
 			return -1;
+		p->events |= p->rule[i].events & SOCKGATE_EVENTS_OPTIONAL;
 	}
 	return check_names(p, err);
 }
@@ -111,6 +113,19 @@ static int parse_default(struct policy *p, const config_setting_t *s,
 	p->otherwise.error = EACCES;
 	p->otherwise.lifetime_ms = lifetime_ms;
 	if (p->otherwise.name && p->otherwise.text)
+		return 0;
+	return settings_fail(err, NULL, "out of memory");
+}
+
+/* It has no name, since it is nobody's rule. */
+static int make_unsaid(struct policy *p, uint32_t lifetime_ms,
+		       struct policy_error *err)
+{
+	p->unsaid.name = strdup("");
+	p->unsaid.text = strdup("");
+	p->unsaid.action = VERDICT_ALLOW;
+	p->unsaid.lifetime_ms = lifetime_ms;
+	if (p->unsaid.name && p->unsaid.text)
 		return 0;
 	return settings_fail(err, NULL, "out of memory");
 }
@@ -130,23 +145,53 @@ static int parse_root(struct policy *p, const config_t *cfg,
 	    settings_uint(root, "lifetime", 0, 86400, &lifetime, err) ||
 	    check_groups(groups, err) ||
 	    parse_default(p, config_setting_get_member(root, "default"),
-			  lifetime * 1000, err))
+			  lifetime * 1000, err) ||
+	    make_unsaid(p, lifetime * 1000, err))
 		return -1;
 	return parse_rules(p, config_setting_get_member(root, "rules"), groups,
 			   lifetime * 1000, err);
 }
 
-static int warn_shadowed(struct policy *p, const struct rule *earlier,
-			 const struct rule *later, struct policy_error *err)
+static struct policy_warning *new_warning(struct policy *p,
+					  const struct rule *rule,
+					  struct policy_error *err)
 {
 	struct policy_warning *w = reallocarray(p->warning, p->warnings + 1U,
 						sizeof(*w));
 
-	if (!w)
-		return settings_fail(err, NULL, "out of memory");
+	if (!w) {
+		settings_fail(err, NULL, "out of memory");
+		return NULL;
+	}
 	p->warning = w;
 	w += p->warnings++;
-	w->line = later->line;
+	w->line = rule->line;
+	return w;
+}
+
+static int warn_unmatchable(struct policy *p, const struct rule *rule,
+			    struct policy_error *err)
+{
+	const char *why = rule_unmatchable(rule);
+	struct policy_warning *w;
+
+	if (!why)
+		return 0;
+	w = new_warning(p, rule, err);
+	if (!w)
+		return -1;
+	snprintf(w->text, sizeof(w->text), "rule \"%s\" can never match: %s",
+		 rule->name, why);
+	return 0;
+}
+
+static int warn_shadowed(struct policy *p, const struct rule *earlier,
+			 const struct rule *later, struct policy_error *err)
+{
+	struct policy_warning *w = new_warning(p, later, err);
+
+	if (!w)
+		return -1;
 	snprintf(w->text, sizeof(w->text),
 		 "rule \"%s\" can never match: \"%s\" (line %u) takes everything "
 		 "that it asks for%s", later->name, earlier->name, earlier->line,
@@ -160,8 +205,12 @@ int policy_warn(struct policy *p, struct policy_error *err)
 	const struct rule *catch_all = NULL;
 
 	for (unsigned int i = 0; i < p->rules; i++) {
-		const struct rule *by = catch_all;
+		const struct rule *by = NULL;
 
+		if (warn_unmatchable(p, &p->rule[i], err))
+			return -1;
+		if (catch_all && rule_covers(catch_all, &p->rule[i]))
+			by = catch_all;
 		for (unsigned int j = 0; all && !by && j < i; j++) {
 			if (rule_covers(&p->rule[j], &p->rule[i]))
 				by = &p->rule[j];

@@ -24,7 +24,9 @@ struct policy {
 	char *text;			/* as it was loaded */
 	struct rule *rule;
 	unsigned int rules;
+	uint32_t events;		/* the optional ones that rules name */
 	struct rule otherwise;		/* the default */
+	struct rule unsaid;		/* allows what no rule and no default is about */
 	struct policy_warning *warning;
 	unsigned int warnings;
 };
@@ -41,7 +43,8 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
 
 /*
  * policy_warn - look for rules that can never match
- * It compares each with those before it, which takes a second or so for the
+ * Those that ask for what no event has, and those that an earlier one leaves
+ * nothing to: it compares each with those before it, which takes a second or so for the
  * longest policies.  Returns 0; or -1 with @err filled in, out of memory.
  */
 int policy_warn(struct policy *policy, struct policy_error *err);

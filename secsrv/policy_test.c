@@ -215,7 +215,7 @@ static void test_shadow_warnings(void **state)
 	check_warnings(RULE("a", "remote = \"10.0.0.0/8\";") ","
 		       RULE("b", "remote = \"::/0\";"), 0, "");
 	check_warnings(RULE("a", "protocol = [ \"tcp\", \"udp\" ];") ","
-		       RULE("b", "protocol = \"tcp\"; event = \"send\";"), 1,
+		       RULE("b", "protocol = \"udp\"; event = \"send\";"), 1,
 		       "\"b\"");
 	check_warnings(RULE("a", "host = [ \"a\", \"b\" ];") ","
 		       RULE("b", "host_group = \"g\";"), 0, "");
@@ -225,6 +225,50 @@ static void test_shadow_warnings(void **state)
 		       0, "");
 }
 
+/* Without `event` a rule is about no report. */
+static void test_shadows_and_reports(void **state)
+{
+	(void)state;
+	check_warnings(RULE("a", "") "," RULE("b", "event = \"close\";"), 0, "");
+	check_warnings(RULE("a", "port = 1;") ","
+		       RULE("b", "port = 1; event = \"ESTABLISHED\";"), 0, "");
+	check_warnings(RULE("a", "") "," RULE("b", "event = \"accept\";"), 1,
+		       "\"b\"");
+	check_warnings(RULE("a", "event = \"close\";") ","
+		       RULE("b", "event = \"CLOSE\"; user = 5;"), 1, "\"b\"");
+}
+
+static void test_unmatchable_warnings(void **state)
+{
+	(void)state;
+	check_warnings(RULE("a", "event = \"listen\"; remote = \"10.0.0.0/8\";"), 1,
+		       "\"a\" can never match: open, bind and listen have no remote");
+	check_warnings(RULE("a", "event = [ \"open\", \"bind\" ];"
+				 "remote = \"10.0.0.0/8\";"), 1, "no remote");
+	check_warnings(RULE("a", "event = [ \"listen\", \"accept\" ];"
+				 "remote = \"10.0.0.0/8\";"), 0, "");
+	check_warnings(RULE("a", "event = \"open\"; port = 80;"), 1, "no port");
+	check_warnings(RULE("a", "event = \"bind\"; port = 80;"), 0, "");
+	check_warnings(RULE("a", "protocol = \"packet\"; event = \"connect\";"), 1,
+		       "judged when they are opened");
+	check_warnings(RULE("a", "protocol = [ \"other\", \"packet\" ];"
+				 "remote = \"::/0\";"), 1, "judged when they");
+	check_warnings(RULE("a", "protocol = \"packet\";"), 0, "");
+	check_warnings(RULE("a", "protocol = [ \"packet\", \"udp\" ]; port = 1;"), 0,
+		       "");
+	check_warnings(RULE("a", "protocol = \"tcp\";"
+				 "event = [ \"send\", \"receive\" ];"), 1, "datagrams");
+	check_warnings(RULE("a", "protocol = \"tcp\"; event = \"SYN_SENT\";"), 0, "");
+	check_warnings(RULE("a", "protocol = \"udp\"; event = \"close\";"), 1,
+		       "of TCP only");
+	check_warnings(RULE("a", "event = \"close\";"), 0, "");
+	check_warnings(RULE("a", "protocol = \"udp\";"
+				 "event = [ \"close\", \"send\" ];"), 0, "");
+	/* Each line has the warnings of its own. */
+	check_warnings(RULE("a", "event = \"open\"; port = 80;") ","
+		       RULE("b", "event = \"open\"; port = 80;"), 3, "no port");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +276,8 @@ int main(void)
 		cmocka_unit_test(test_bad_policies),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_shadow_warnings),
+		cmocka_unit_test(test_shadows_and_reports),
+		cmocka_unit_test(test_unmatchable_warnings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

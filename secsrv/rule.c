@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,9 +137,70 @@ bool rule_covers(const struct rule *earlier, const struct rule *later)
 {
 	if (earlier->conditions & ~later->conditions)
 		return false;
+	/* Without `event` it is about no report. */
+	if (!rule_has(earlier, COND_EVENT) && later->events & RULE_REPORTS)
+		return false;
 	for (enum condition c = 0; c < COND_COUNT; c++) {
 		if (rule_has(earlier, c) && !covers(earlier, later, c))
 			return false;
 	}
 	return true;
+}
+
+/* Protocols by what kinds of events there are of them. */
+#define PROTOCOL_TCP 1U
+#define PROTOCOL_PAST_THE_GATE 2U
+#define PROTOCOL_ANY_OTHER 4U
+
+static unsigned int kinds_of_protocols(const struct rule *rule)
+{
+	unsigned int kinds = 0;
+
+	if (!rule_has(rule, COND_PROTOCOL))
+		return PROTOCOL_TCP | PROTOCOL_PAST_THE_GATE | PROTOCOL_ANY_OTHER;
+	for (unsigned int i = 0; i < 256; i++) {
+		if (!(rule->protocols[i / 64] & UINT64_C(1) << (i % 64)))
+			continue;
+		kinds |= i == IPPROTO_TCP ? PROTOCOL_TCP :
+			 i == SOCKGATE_PROTOCOL_PACKET ||
+			 i == SOCKGATE_PROTOCOL_OTHER ? PROTOCOL_PAST_THE_GATE :
+							PROTOCOL_ANY_OTHER;
+	}
+	return kinds;
+}
+
+#define EVENT(name) (1U << SOCKGATE_EVENT_##name)
+#define EVENTS_OF_ANY ((1U << __SOCKGATE_EVENT_MAX) - 2)
+
+/* Each takes away events that the rule cannot be about. */
+const char *rule_unmatchable(const struct rule *rule)
+{
+	const unsigned int kinds = kinds_of_protocols(rule);
+	const struct {
+		bool holds;
+		uint32_t none;
+		const char *why;
+	} limits[] = {
+		{ rule_has(rule, COND_REMOTE),
+		  EVENT(OPEN) | EVENT(BIND) | EVENT(LISTEN),
+		  "open, bind and listen have no remote address" },
+		{ rule_has(rule, COND_PORT), EVENT(OPEN), "open has no port" },
+		{ kinds == PROTOCOL_PAST_THE_GATE, ~EVENT(OPEN),
+		  "packet and other sockets are judged when they are opened, which "
+		  "has neither port nor remote address" },
+		{ kinds == PROTOCOL_TCP, EVENT(SEND) | EVENT(RECEIVE),
+		  "TCP knows neither send nor receive, which are about datagrams" },
+		{ !(kinds & PROTOCOL_TCP), RULE_REPORTS,
+		  "established and close are reported of TCP only" },
+	};
+	uint32_t left = rule_has(rule, COND_EVENT) ? rule->events :
+			EVENTS_OF_ANY & ~RULE_REPORTS;
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (limits[i].holds)
+			left &= ~limits[i].none;
+		if (!left)
+			return limits[i].why;
+	}
+	return NULL;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <linux/sockgate.h>
 
 #include "pattern.h"
 #include "prefix.h"
@@ -38,6 +39,10 @@ enum condition {
 	COND_REMOTE,
 	COND_COUNT,
 };
+
+/* Nobody waits for a verdict on these: only a rule that names them is about them. */
+#define RULE_REPORTS							\
+	(1U << SOCKGATE_EVENT_ESTABLISHED | 1U << SOCKGATE_EVENT_CLOSE)
 
 enum verdict {
 	VERDICT_DENY,		/* first, so that zeroed memory denies */
@@ -98,6 +103,12 @@ static inline bool rule_has(const struct rule *rule, enum condition c)
  * that @later never gets one.  It errs on the side of false.
  */
 bool rule_covers(const struct rule *earlier, const struct rule *later);
+
+/*
+ * rule_unmatchable - why no event can have all that the rule asks for
+ * Returns NULL if one may, else a static sentence.
+ */
+const char *rule_unmatchable(const struct rule *rule);
 
 /* The key of a condition in the policy language. */
 const char *condition_name(enum condition c);

@@ -44,7 +44,7 @@ struct client {
 	/* Of the last message of each kind. */
 	uint64_t id, generation, stored, questions, refused;
 	Sockgate__Action action;
-	uint32_t fields, line;
+	uint32_t fields, line, named;
 	unsigned int messages, decisions, errors, welcomes, changes, records;
 	unsigned int agents, steps;
 	char kernel[64], rule[64], decision_id[64], text[600], policy_error[600], why[512];
@@ -92,6 +92,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	case BODY(WELCOME):
 		c->welcomes++;
 		c->generation = msg->welcome->generation;
+		c->named = msg->welcome->events;
 		break;
 	case BODY(DECISION):
 		take_decision(c, msg->decision);
@@ -102,6 +103,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	case BODY(POLICY_CHANGED):
 		c->changes++;
 		c->generation = msg->policy_changed->generation;
+		c->named = msg->policy_changed->events;
 		break;
 	case BODY(RECORDS_STORED):
 		c->stored = msg->records_stored->sequence;
@@ -676,10 +678,13 @@ static void test_policy_by_command_and_signal(void **state)
 	wait_number(o.id, 9);
 	assert_string_equal(o.text, first_policy);
 	/* Good: in force at once, announced, and in the file. */
+	assert_int_equal(c.named, 0);
 	load.text = (char *)"rules = ( { name = \"no\"; port = 443; "
-			    "action = \"deny\"; } );";
+			    "action = \"deny\"; }, { name = \"b\"; event = "
+			    "[ \"bind\", \"send\" ]; action = \"deny\"; } );";
 	say(&o, 3, BODY(POLICY_LOAD), &load);
 	wait_count(c.changes, 1);
+	assert_int_equal(c.named, 1U << SOCKGATE__EVENT_KIND__EVENT_BIND);
 	assert_true(c.generation > before);
 	ask(&c, 2);
 	wait_count(c.decisions, 2);
@@ -703,6 +708,11 @@ static void test_policy_by_command_and_signal(void **state)
 	assert_string_equal(c.rule, "no");
 	assert_int_equal(c.changes, 2);
 	hang_up(&o);
+	hang_up(&c);
+	/* Who comes later is told at once. */
+	greet(&c);
+	assert_int_equal(c.changes, 0);
+	assert_int_equal(c.named, 1U << SOCKGATE__EVENT_KIND__EVENT_BIND);
 	hang_up(&c);
 }
 

@@ -143,6 +143,7 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	welcome.version = (char *)SOCKGATE_VERSION;
 	welcome.host = (char *)s->env->host;
 	welcome.generation = judge_generation(s->env->judge);
+	welcome.events = judge_policy(s->env->judge)->events;
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 	msg.welcome = &welcome;
@@ -381,6 +382,7 @@ void session_policy_changed(struct session *s)
 	if (!s->greeted)
 		return;
 	changed.generation = judge_generation(s->env->judge);
+	changed.events = judge_policy(s->env->judge)->events;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_CHANGED;
 	msg.policy_changed = &changed;
 	send_message(s, &msg);

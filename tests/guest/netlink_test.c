@@ -518,6 +518,15 @@ TEST_F(netlink, config_failsafes)
 		{ .events = 4, .prefix = 8 },
 		{ .events = 4, .rport_min = 2, .rport_max = 1 },
 		{ .events = 4, .lport_min = 1, .lport_max = 0 },
+		{ .events = 4, .family = AF_PACKET, .protocol = IPPROTO_UDP },
+		{ .events = 4, .family = AF_PACKET, .prefix = 1,
+		  .protocol = SOCKGATE_PROTOCOL_PACKET },
+	};
+	static const struct sockgate_failsafe past_the_gate[] = {
+		{ .events = 2, .family = AF_PACKET,
+		  .protocol = SOCKGATE_PROTOCOL_PACKET },
+		{ .events = 2, .family = AF_VSOCK,
+		  .protocol = SOCKGATE_PROTOCOL_OTHER },
 	};
 	static struct sockgate_failsafe many[SOCKGATE_MAX_FAILSAFES + 1];
 	struct gate_status before, after;
@@ -536,6 +545,8 @@ TEST_F(netlink, config_failsafes)
 	EXPECT_EQ(before.n_failsafes, after.n_failsafes);
 	EXPECT_EQ(0, memcmp(before.failsafe, after.failsafe,
 			    sizeof(before.failsafe)));
+	EXPECT_EQ(0, gate_set_failsafes(g, past_the_gate,
+					ARRAY_SIZE(past_the_gate)));
 	/* As many as there may be fit, and into the status too. */
 	EXPECT_EQ(0, gate_set_failsafes(g, many, SOCKGATE_MAX_FAILSAFES));
 	ASSERT_EQ(0, gate_status(g, &after));

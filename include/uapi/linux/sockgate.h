@@ -263,7 +263,9 @@ struct sockgate_failure {
 #define SOCKGATE_UID_ANY	0xffffffffU
 
 struct sockgate_failsafe {
-	__u8	addr[16];	/* remote; for LISTEN local; 4 bytes if AF_INET */
+	__u8	addr[16];	/* remote; for BIND and LISTEN local; 4 bytes if
+				 * AF_INET
+				 */
 	struct sockgate_file exe;	/* ino 0: any; size is not compared */
 	__u32	events;		/* bit (1 << enum sockgate_event) */
 	__u32	uid;
