@@ -333,6 +333,66 @@ TEST_F(netlink, message_of_another)
 	close(fd);
 }
 
+#define CALLERS 16
+
+/*
+ * Reads all the questions that came, then answers them: as long as there are some,
+ * the socket takes no acknowledgement.  Returns how many, or -1.
+ */
+static int answer_all(struct agent *a)
+{
+	struct ask ask[CALLERS];
+	int i, n = 0, got;
+
+	do {
+		got = agent_next(a, &ask[n], 0);
+		n += got > 0;
+	} while (got > 0 || (got < 0 && errno == ENOBUFS));
+	for (i = 0; i < n; i++)
+		if (agent_answer(a, ask[i].id, &agent_allow))
+			return -1;
+	return got < 0 ? -1 : n;
+}
+
+/* The agent does not read: the questions that its socket cannot take fail at once. */
+TEST_F(netlink, busy_agent)
+{
+	struct outcome outcome[CALLERS] = { 0 };
+	unsigned int i, allowed = 0, refused = 0;
+	struct worker w[CALLERS];
+	int one = 1;
+
+	ASSERT_EQ(0, gate_set_row(&self->s.gate, SOCKGATE_REASON_AGENT_BUSY,
+				  SOCKGATE_ACTION_DENY, EPERM));
+	ASSERT_EQ(0, gate_begin(&self->s.gate));
+	ASSERT_EQ(0, setsockopt(agent_fd(self->s.agent), SOL_SOCKET, SO_RCVBUF,
+				&one, sizeof(one)));
+	for (i = 0; i < CALLERS; i++) {
+		ASSERT_EQ(0, worker_start(&w[i], NULL));
+		ASSERT_EQ(0, worker_tell(&w[i], &self->call));
+		ASSERT_EQ(0, gate_wait_count(&self->s.gate, SOCKGATE_N_ASKED,
+					     i + 1));
+		/* Its question is sent, or has failed. */
+		worker_wait_state(&w[i], 'S');
+	}
+	/* Nobody reads, and yet the last of them knows. */
+	ASSERT_EQ(0, worker_hear(&w[CALLERS - 1], &outcome[CALLERS - 1]));
+	EXPECT_EQ(EPERM, outcome[CALLERS - 1].error);
+	EXPECT_LT(0, answer_all(self->s.agent));
+	for (i = 0; i < CALLERS; i++) {
+		if (i < CALLERS - 1)
+			ASSERT_EQ(0, worker_hear(&w[i], &outcome[i]));
+		EXPECT_EQ(0, outcome[i].unready);
+		allowed += !outcome[i].error;
+		refused += outcome[i].error == EPERM;
+		worker_end(&w[i]);
+	}
+	EXPECT_LT(0, allowed);
+	EXPECT_EQ(CALLERS, allowed + refused);
+	EXPECT_EQ(refused, gate_failures(&self->s.gate,
+					 SOCKGATE_REASON_AGENT_BUSY));
+}
+
 TEST_F(netlink, second_agent)
 {
 	struct agent *more[SOCKGATE_MAX_SOCKETS];
