@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "daemon.h"
+#include "names.h"
 #include "record.h"
 #include "text.h"
 
@@ -115,11 +116,13 @@ static int run(struct options *o, int argc, char **argv)
 		{ "app", required_argument, NULL, 'a' },
 		{ "host", required_argument, NULL, 'H' },
 		{ "denied", no_argument, NULL, 'd' },
+		{ "event", required_argument, NULL, 'e' },
 		{ 0 },
 	};
 	Sockgate__EventsQuery query = SOCKGATE__EVENTS_QUERY__INIT;
+	char all[NAME_EVENTS_SIZE];
 	uint64_t last = LAST_DEFAULT;
-	int c;
+	int c, events;
 
 	while ((c = options_next(o, argc, argv, "fn:", longs)) != -1) {
 		if (c == 'f')
@@ -130,6 +133,11 @@ static int run(struct options *o, int argc, char **argv)
 			query.host = optarg;
 		else if (c == 'd')
 			query.action = SOCKGATE__ACTION__ACTION_DENY;
+		else if (c == 'e' && (events = events_from_name(optarg)) < 0)
+			return options_usage(o, "`%s' is not an event: %s", optarg,
+					     name_events(~0U, ", ", all, sizeof(all)));
+		else if (c == 'e')
+			query.events |= (uint32_t)events;
 		else if (c != 'n')
 			return RESULT_USAGE;
 		else if (!text_number(optarg, 1, LAST_MAX, &last))
@@ -146,17 +154,19 @@ const struct command command_events = {
 	.name = "events",
 	.summary = "what applications did and what was decided",
 	.help =
-"Usage: sockgate events [-f] [-n N] [--app NAME] [--host HOST] [--denied] [-j]\n"
+"Usage: sockgate events [-f] [-n N] [--app NAME] [--host HOST] [--event EVENT]...\n"
+"                       [--denied] [-j]\n"
 "\n"
 "Shows the latest events with their decisions, oldest first: of all hosts on a\n"
 "security server, of this one on any other machine.\n"
 "\n"
-"  -f, --follow     go on with what happens from now, until interrupted\n"
-"  -n, --last N     so many of the past (default 50)\n"
-"      --app NAME   of this application only\n"
-"      --host HOST  of this host only\n"
-"      --denied     what was refused only\n"
-"  -j, --json       one JSON object per line\n"
+"  -f, --follow       go on with what happens from now, until interrupted\n"
+"  -n, --last N       so many of the past (default 50)\n"
+"      --app NAME     of this application only\n"
+"      --host HOST    of this host only\n"
+"      --event EVENT  this event only, such as accept or SYN_SENT; may be repeated\n"
+"      --denied       what was refused only\n"
+"  -j, --json         one JSON object per line\n"
 "\n"
 "Examples:\n"
 "  sockgate events -f --denied\n"

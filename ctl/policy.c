@@ -7,6 +7,8 @@
 
 #include "commands.h"
 #include "conf_text.h"
+#include "kernel.h"
+#include "names.h"
 #include "secsrv/policy.h"
 #include "session.h"
 #include "text.h"
@@ -40,8 +42,9 @@ static json_t *checked_json(const struct policy *policy, const struct policy_err
 			"line", (json_int_t)policy->warning[i].line,
 			"text", text_json(policy->warning[i].text)));
 	if (policy)
-		return json_pack("{s:b, s:I, s:o}", "ok", 1,
+		return json_pack("{s:b, s:I, s:o, s:o}", "ok", 1,
 				 "rules", (json_int_t)policy->rules,
+				 "optional_events", kernel_events_json(policy->events),
 				 "warnings", warnings);
 	return json_pack("{s:b, s:o, s:I, s:o, s:o}", "ok", 0,
 			 "file", text_json(err->file), "line", (json_int_t)err->line,
@@ -51,7 +54,7 @@ static json_t *checked_json(const struct policy *policy, const struct policy_err
 static void print_checked(const char *name, const struct policy *policy,
 			  const struct policy_error *err)
 {
-	char text[1024], clean[1200];
+	char text[1024], clean[1200], events[NAME_EVENTS_SIZE];
 
 	if (!policy) {
 		settings_error_text(err, text, sizeof(text));
@@ -61,8 +64,10 @@ static void print_checked(const char *name, const struct policy *policy,
 	for (unsigned int i = 0; i < policy->warnings; i++)
 		printf("%s:%u: warning: %s\n", name, policy->warning[i].line,
 		       text_clean(policy->warning[i].text, clean, sizeof(clean)));
-	printf("%s: ok, %u %s\n", name, policy->rules,
-	       policy->rules == 1 ? "rule" : "rules");
+	printf("%s: ok, %u %s%s%s\n", name, policy->rules,
+	       policy->rules == 1 ? "rule" : "rules",
+	       policy->events ? "; optional events: " : "",
+	       name_events(policy->events, ", ", events, sizeof(events)));
 }
 
 static int check(struct options *o, const char *file)

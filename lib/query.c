@@ -32,6 +32,14 @@ static bool word_matches(const char *want, const char *have)
 	return !*want || !strcasecmp(want, have);
 }
 
+/* A record without an event is of no kind. */
+static bool kind_matches(uint32_t events, const Sockgate__Event *event)
+{
+	unsigned int kind = event ? event->kind : 0;
+
+	return !events || (kind && kind < 32 && events & 1U << kind);
+}
+
 bool query_matches(const Sockgate__EventsQuery *q, const Sockgate__Record *r)
 {
 	const char *id = r->decision ? r->decision->decision_id : "";
@@ -39,7 +47,8 @@ bool query_matches(const Sockgate__EventsQuery *q, const Sockgate__Record *r)
 	return word_matches(q->host, r->host) &&
 	       word_matches(q->application, query_called(r)) &&
 	       (!*q->decision_id || !strcmp(q->decision_id, id)) &&
-	       (!q->action || q->action == query_effect(r));
+	       (!q->action || q->action == query_effect(r)) &&
+	       kind_matches(q->events, r->event);
 }
 
 /* protobuf-c copies by way of the wire format only. */

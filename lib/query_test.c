@@ -111,6 +111,26 @@ static void by_host_and_decision(void **state)
 	assert_false(query_matches(&query, &record));
 }
 
+static void by_event(void **state)
+{
+	Sockgate__Event event = SOCKGATE__EVENT__INIT;
+
+	(void)state;
+	query.events = 1U << SOCKGATE__EVENT_KIND__EVENT_ACCEPT |
+		       1U << SOCKGATE__EVENT_KIND__EVENT_CLOSE | 1;
+	assert_false(query_matches(&query, &record));
+	record.event = &event;
+	assert_false(query_matches(&query, &record));
+	event.kind = SOCKGATE__EVENT_KIND__EVENT_CONNECT;
+	assert_false(query_matches(&query, &record));
+	event.kind = SOCKGATE__EVENT_KIND__EVENT_CLOSE;
+	assert_true(query_matches(&query, &record));
+	event.kind = (Sockgate__EventKind)(32 + SOCKGATE__EVENT_KIND__EVENT_CLOSE);
+	assert_false(query_matches(&query, &record));
+	query.events = 0;
+	assert_true(query_matches(&query, &record));
+}
+
 static void a_copy_of_its_own(void **state)
 {
 	char host[] = "web1";
@@ -136,6 +156,7 @@ int main(void)
 		TEST(what_the_caller_got),
 		TEST(by_application),
 		TEST(by_host_and_decision),
+		TEST(by_event),
 		TEST(a_copy_of_its_own),
 	};
 

@@ -597,6 +597,18 @@ int audit_db_get(struct audit_db *db, int64_t id, Sockgate__Record **record)
 	return -1;
 }
 
+/* ",connect,send,": a word in it stands between commas. */
+static const char *comma_events(uint32_t set, char *text, size_t size)
+{
+	size_t len;
+
+	text[0] = ',';
+	name_events(set, ",", text + 1, size - 2);
+	len = strlen(text);
+	snprintf(text + len, size - len, ",");
+	return text;
+}
+
 /*
  * As query_matches().  Only the filters that are given, so that an index can
  * serve them: each ends with the number of the row.
@@ -604,16 +616,17 @@ int audit_db_get(struct audit_db *db, int64_t id, Sockgate__Record **record)
 static sqlite3_stmt *prepare_search(struct audit_db *db,
 				    const Sockgate__EventsQuery *q)
 {
+	char text[512], events[NAME_EVENTS_SIZE + 2];
 	sqlite3_stmt *st = NULL;
-	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "SELECT id FROM record WHERE id BETWEEN ?5 AND ?6%s%s%s%s "
+		 "SELECT id FROM record WHERE id BETWEEN ?5 AND ?6%s%s%s%s%s "
 		 "ORDER BY id DESC LIMIT ?7",
 		 *q->host ? " AND host = ?1 COLLATE NOCASE" : "",
 		 *q->application ? " AND called = ?2 COLLATE NOCASE" : "",
 		 *q->decision_id ? " AND decision_id = ?3" : "",
-		 q->action ? " AND effect = ?4" : "");
+		 q->action ? " AND effect = ?4" : "",
+		 q->events ? " AND instr(?8, ',' || event || ',')" : "");
 	if (sqlite3_prepare_v2(db->handle, text, -1, &st, NULL) != SQLITE_OK) {
 		fail(db, "cannot be read");
 		return NULL;
@@ -622,6 +635,7 @@ static sqlite3_stmt *prepare_search(struct audit_db *db,
 	sqlite3_bind_text(st, 2, q->application, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 3, q->decision_id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 4, action_word(q->action), -1, SQLITE_STATIC);
+	bind_text(st, 8, comma_events(q->events, events, sizeof(events)));
 	return st;
 }
 

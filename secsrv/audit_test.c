@@ -372,6 +372,8 @@ static Sockgate__Records *varied_records(void)
 		free(d->identity->name);
 		set_text(&d->identity->name, names[i / 18 % 4]);
 		set_text(&r->process->name, i / 72 % 2 ? "Curl" : "other");
+		if (r->event)
+			r->event->kind = (Sockgate__EventKind)(i * 5 % 11);
 		if (i % 7)
 			continue;
 		sockgate__decision__free_unpacked(d, NULL);
@@ -416,8 +418,9 @@ static void check_query(struct audit_db *db, const Sockgate__Records *records,
 	for (size_t i = 0; i < records->n_record; i++)
 		want += query_matches(q, records->record[i]);
 	found = search_all(db, q, &steps, &first);
-	print_message("%s %s %s %d: %llu\n", q->host, q->application,
-		      q->decision_id, q->action, (unsigned long long)found);
+	print_message("%s %s %s %d %x: %llu\n", q->host, q->application,
+		      q->decision_id, q->action, q->events,
+		      (unsigned long long)found);
 	assert_int_equal(found, want);
 }
 
@@ -426,6 +429,11 @@ static void test_one_meaning_of_a_query(void **state)
 	static const char *const apps[] = { "", "curl", "OTHER", "none" };
 	static const char *const hosts[] = { "", "WEB1", "web2" };
 	static const char *const ids[] = { "", "decision-9", "DECISION-9" };
+	static const uint32_t events[] = {
+		0, 1U << SOCKGATE__EVENT_KIND__EVENT_SEND,
+		1U << SOCKGATE__EVENT_KIND__EVENT_OPEN |
+		1U << SOCKGATE__EVENT_KIND__EVENT_CLOSE, 1,
+	};
 	Sockgate__Records *records = varied_records();
 	Sockgate__EventsQuery q = SOCKGATE__EVENTS_QUERY__INIT;
 	struct audit_db *db;
@@ -439,11 +447,12 @@ static void test_one_meaning_of_a_query(void **state)
 	assert_int_equal(audit_db_put_records(db, &source, records, 1, &added), 0);
 	assert_int_equal(audit_db_commit(db), 0);
 	q.last = 1000;
-	for (int i = 0; i < 4 * 3 * 3 * 3; i++) {
+	for (int i = 0; i < 4 * 3 * 3 * 3 * 4; i++) {
 		q.application = (char *)apps[i % 4];
 		q.host = (char *)hosts[i / 4 % 3];
 		q.decision_id = (char *)ids[i / 12 % 3];
-		q.action = (Sockgate__Action)(i / 36);
+		q.action = (Sockgate__Action)(i / 36 % 3);
+		q.events = events[i / 108];
 		check_query(db, records, &q);
 	}
 	audit_db_close(db);
