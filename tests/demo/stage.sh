@@ -38,14 +38,16 @@ EOT
 }
 
 stage_users() {
-    echo 'carol:x:1501:1501::/tmp:/bin/sh' >>/etc/passwd
-    echo 'dave:x:1502:1502::/tmp:/bin/sh' >>/etc/passwd
-    echo 'carol:x:1501:' >>/etc/group
-    echo 'dave:x:1502:' >>/etc/group
+    local user id=1501
+    for user in carol dave erin frank; do
+        echo "$user:x:$id:$id::/tmp:/bin/sh" >>/etc/passwd
+        echo "$user:x:$id:" >>/etc/group
+        id=$((id + 1))
+    done
 }
 
 stage_files() {
-    cp "$here/fetch.py" "$DEMO_OUT/stranger" "$work/"
+    cp "$here"/{fetch.py,loop.py,page.js,container} "$DEMO_OUT"/{stranger,browser,ring} "$work/"
     head -c 300000 /dev/zero >"$work/film.mkv"
     transmission-create -o "$work/film.torrent" -t "http://$site/announce" "$work/film.mkv" >/dev/null
     mkdir -p "$work/downloads"

@@ -101,10 +101,16 @@ step_until() {
     step_judge "$action" "$rule" "$application" "${step_user:-root}" "$status"
 }
 
-# step_domain USER allow|deny RULE: python3 as that user.
+# step_domain USER allow|deny RULE [SCRIPT]: python3 as that user.
 step_domain() {
     local step_user=$1
-    step "$2" "$3" 'python3*' runuser -u "$1" -- /usr/bin/python3 fetch.py "$site"
+    step "$2" "$3" 'python3*' runuser -u "$1" -- /usr/bin/python3 "${4:-fetch.py}" "$site"
+}
+
+# step_container allow|deny RULE APPLICATION COMMAND...: in carol's container, as its root.
+step_container() {
+    local step_user=carol
+    step "${@:1:3}" ./container "${@:4}"
 }
 
 # step_beside ACTION RULE APPLICATION WHAT: what root's daemons did beside the story.
