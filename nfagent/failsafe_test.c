@@ -83,8 +83,8 @@ static void test_events_of_loopback(void **state)
 	struct ask ask;
 
 	(void)state;
-	for (uint8_t e = SOCKGATE_EVENT_BIND; e <= SOCKGATE_EVENT_MAX; e++) {
-		ask = an_event(e, "127.0.0.1");
+	for (int e = SOCKGATE_EVENT_BIND; e <= SOCKGATE_EVENT_MAX; e++) {
+		ask = an_event((uint8_t)e, "127.0.0.1");
 		memcpy(ask.laddr, ask.raddr, sizeof(ask.laddr));
 		assert_true(allowed(&ask));
 		memset(ask.laddr, 0, sizeof(ask.laddr));

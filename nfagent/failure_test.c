@@ -153,13 +153,13 @@ static void test_address_of_each_event(void **state)
 	(void)state;
 	f.rport_min = 0;
 	f.rport_max = 0;
-	for (uint8_t e = SOCKGATE_EVENT_OPEN; e <= SOCKGATE_EVENT_MAX; e++) {
+	for (int e = SOCKGATE_EVENT_OPEN; e <= SOCKGATE_EVENT_MAX; e++) {
 		bool local = e == SOCKGATE_EVENT_LISTEN || e == SOCKGATE_EVENT_BIND;
 		struct ask ask = dns();
 
 		f.events = 1U << e;
 		set_failsafe(&f);
-		ask.event = e;
+		ask.event = (uint8_t)e;
 		assert_int_equal(failure_allows(&table, AWAY, &ask), !local);
 		memcpy(ask.laddr, ask.raddr, sizeof(ask.laddr));
 		memset(ask.raddr, 0, sizeof(ask.raddr));
