@@ -21,7 +21,8 @@ static void test_example_is_good(void **state)
 		fail_msg("%s:%u: %s", err.file, err.line, err.reason);
 		return;
 	}
-	assert_int_equal(p->rules, 10);
+	assert_int_equal(p->rules, 11);
+	assert_int_equal(p->events, 0);
 	assert_int_equal(p->warnings, 0);
 	assert_string_equal(p->rule[0].text, "{ name = \"no-malware\"; "
 			    "threat = \">=4\"; action = \"deny\"; }");
