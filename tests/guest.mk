@@ -7,7 +7,8 @@ GUEST_BINS := $(patsubst tests/guest/%.c,$(GUEST)/%,$(GUEST_TESTS))
 GUEST_KIT := agent child gate klog net scene worker
 GUEST_KIT_OBJS := $(patsubst %,$(GUEST)/obj/%.o,$(GUEST_KIT)) $(O)/obj/lib/genl.o
 # What the tests run: static, since starting it is most of what it costs.
-GUEST_PROGRAMS := $(GUEST)/worker $(GUEST)/brief $(GUEST)/evade
+GUEST_PROGRAMS := $(GUEST)/worker $(GUEST)/brief $(GUEST)/evade \
+	$(GUEST)/swap
 
 # The harness speaks GNU C.
 GUEST_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Iinclude/uapi -Ilib \
@@ -43,6 +44,9 @@ $(GUEST)/worker: $(GUEST)/obj/worker_main.o $(GUEST)/obj/uring.o
 
 $(GUEST)/evade: $(GUEST)/obj/evade.o $(GUEST)/obj/net.o $(GUEST)/obj/uring.o
 	$(CC) -static -o $@ $^ -pthread
+
+$(GUEST)/swap: $(GUEST)/obj/swap.o $(GUEST)/obj/net.o
+	$(CC) -static -o $@ $^
 
 $(GUEST)/brief: $(GUEST)/obj/brief.o
 	$(CC) -static -s -o $@ $^
