@@ -21,8 +21,6 @@
 #include <linux/file.h>
 #include <linux/ip.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter_ipv4.h>
-#include <linux/netfilter_ipv6.h>
 #include <linux/rcupdate.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
@@ -266,8 +264,16 @@ static unsigned int to_receiver(struct arriving *a)
 	return result;
 }
 
-static unsigned int arrive(void *priv, struct sk_buff *skb,
-			   const struct nf_hook_state *state)
+/**
+ * sg_arrival_arrive() - the hook of what this host receives
+ * @priv:  unused
+ * @skb:   the packet
+ * @state: of the hook
+ *
+ * Return: netfilter's verdict.
+ */
+unsigned int sg_arrival_arrive(void *priv, struct sk_buff *skb,
+			       const struct nf_hook_state *state)
 {
 	struct arriving a = {
 		.skb = skb,
@@ -288,27 +294,13 @@ static unsigned int arrive(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-static const struct nf_hook_ops ops[] = {
-	{
-		.hook = arrive,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_IN,
-		.priority = NF_IP_PRI_CONNTRACK_CONFIRM - 1,
-	}, {
-		.hook = arrive,
-		.pf = NFPROTO_IPV6,
-		.hooknum = NF_INET_LOCAL_IN,
-		.priority = NF_IP_PRI_CONNTRACK_CONFIRM - 1,
-	},
-};
-
 /* How many hooks there are up to ours, and it; 0: it is gone. */
 static unsigned int hooks_done(const struct nf_hook_entries *hooks)
 {
 	unsigned int i;
 
 	for (i = 0; hooks && i < hooks->num_hook_entries; i++)
-		if (hooks->hooks[i].hook == arrive)
+		if (hooks->hooks[i].hook == sg_arrival_arrive)
 			return i + 1;
 	return 0;
 }
@@ -342,36 +334,10 @@ void sg_arrival_resume(struct sg_parked *packet)
 		packet->okfn(net, NULL, skb);
 }
 
-static int __net_init open_namespace(struct net *net)
-{
-	return nf_register_net_hooks(net, ops, ARRAY_SIZE(ops));
-}
-
-static void __net_exit close_namespace(struct net *net)
-{
-	nf_unregister_net_hooks(net, ops, ARRAY_SIZE(ops));
-}
-
-static struct pernet_operations namespaces = {
-	.init = open_namespace,
-	.exit = close_namespace,
-};
-
-int __init sg_arrival_init(void)
-{
-	return register_pernet_subsys(&namespaces);
-}
-
 /**
  * sg_arrival_close() - judge no packet any more
  */
 void sg_arrival_close(void)
 {
 	WRITE_ONCE(closing, true);
-}
-
-/* After sg_hold_close(): nothing is parked any more. */
-void sg_arrival_exit(void)
-{
-	unregister_pernet_subsys(&namespaces);
 }

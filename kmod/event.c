@@ -179,12 +179,18 @@ static bool key_begin(struct sg_key *key, const struct sock *sk,
 	return true;
 }
 
+static void key_who(struct sg_key *key, struct sock *sk,
+		    struct task_struct *task)
+{
+	key_socket(key, sk);
+	key_process(key, task);
+	key_exe(key, task);
+}
+
 static void key_end(struct sg_key *key, struct sock *sk)
 {
 	key_local(key, sk);
-	key_socket(key, sk);
-	key_process(key, current);
-	key_exe(key, current);
+	key_who(key, sk, current);
 }
 
 /*
@@ -284,7 +290,13 @@ bool sg_event_stays(int family)
 	return false;
 }
 
-static bool is_gated(int family)
+/**
+ * sg_event_gated() - whether packets of a family pass the gate
+ * @family: AF_*
+ *
+ * Return: that.
+ */
+bool sg_event_gated(int family)
 {
 	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
 }
@@ -328,15 +340,12 @@ static bool open_gated(struct sg_key *key, const struct sock *sk)
 bool sg_event_open(struct sg_key *key, struct sock *sk, int family,
 		   int protocol)
 {
-	bool ours = is_gated(family) ? open_gated(key, sk) :
-				       open_past_gate(key, sk, family, protocol);
+	bool ours = sg_event_gated(family) ? open_gated(key, sk) :
+					     open_past_gate(key, sk, family, protocol);
 
-	if (!ours)
-		return false;
-	key_socket(key, sk);
-	key_process(key, current);
-	key_exe(key, current);
-	return true;
+	if (ours)
+		key_who(key, sk, current);
+	return ours;
 }
 
 static bool key_bound(struct sg_key *key, const struct sock *sk,
@@ -382,9 +391,7 @@ bool sg_event_bind(struct sg_key *key, struct sock *sk,
 	    !key_begin(key, sk, SOCKGATE_EVENT_BIND) ||
 	    !key_bound(key, sk, addr, addr_len))
 		return false;
-	key_socket(key, sk);
-	key_process(key, current);
-	key_exe(key, current);
+	key_who(key, sk, current);
 	return true;
 }
 
@@ -521,9 +528,7 @@ bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task)
 	key->protocol = protocol;
 	key->family = family_of(sk);
 	key_local(key, sk);
-	key_socket(key, sk);
-	key_process(key, task);
-	key_exe(key, task);
+	key_who(key, sk, task);
 	return true;
 }
 

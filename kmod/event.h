@@ -44,6 +44,7 @@ struct sg_key {
 #define SG_KEY_WORDS (sizeof(struct sg_key) / sizeof(u64))
 
 bool sg_event_stays(int family);
+bool sg_event_gated(int family);
 bool sg_event_open(struct sg_key *key, struct sock *sk, int family,
 		   int protocol);
 bool sg_event_bind(struct sg_key *key, struct sock *sk,

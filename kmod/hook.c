@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All interception of calls (packet.c has that of packets).  One ftrace_ops
+ * All interception of calls (chain.c has that of packets).  One ftrace_ops
  * stands at the entries of security_*() functions.  Its callback looks the
  * verdict up; only a call that is not known to be allowed is sent to a judged_*()
  * function instead, which may sleep, and which then enters the original past its
@@ -203,19 +203,10 @@ static noinline int judged_listen(struct socket *sock, int backlog)
 
 static void begin_record(struct sock *sk)
 {
-	struct sg_sock *rec;
-	struct sg_key owner;
-	struct file *exe;
+	struct sg_sock *rec = sg_sock_begin(sk);
 
-	if (!sg_event_own(&owner, sk, current))
-		return;
-	exe = sg_event_exe(&owner);
-	sg_sock_begin(sk, &owner, exe);
-	rec = sg_sock_find(sk);
 	if (rec && sg_agent_is_current())
 		WRITE_ONCE(rec->exempt, true);
-	if (exe)
-		fput(exe);
 }
 
 /* An accepted connection whose peer has not been judged. */
@@ -282,11 +273,6 @@ static noinline int judged_recvmsg(struct socket *sock, struct msghdr *msg,
 	return err;
 }
 
-static notrace bool concerns(int family)
-{
-	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
-}
-
 /* Held whatever the socket is to be: nothing of it is there to be held later. */
 static noinline int judged_create(struct socket *sock, int family, int type,
 				  int protocol, int kern)
@@ -295,7 +281,7 @@ static noinline int judged_create(struct socket *sock, int family, int type,
 	int err = 0;
 
 	enter();
-	if (concerns(family))
+	if (sg_event_gated(family))
 		begin_record(sock->sk);
 	if (!sg_agent_is_current() &&
 	    sg_event_open(&key, sock->sk, family, protocol))
@@ -472,7 +458,7 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 	struct sg_sock *rec;
 	struct sg_key key;
 
-	if (!sk || !concerns(sk->sk_family))
+	if (!sk || !sg_event_gated(sk->sk_family))
 		return true;
 	rec = sg_sock_find(sk);
 	if (!event_of(hook, fregs, &key, sk)) {

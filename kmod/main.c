@@ -7,9 +7,9 @@
  * cache.c (known verdicts) -> hold.c (waiting) -> upcall.c (asking agent.c's
  * process) -> failure.c (no verdict to be had).
  *
- * What no caller could be held for: packet.c (what leaves), arrival.c (peers),
- * report.c (states) -> sock.c (whose it is; scan.c finds the older ones) ->
- * park.c (packets that wait) -> cut.c (telling the application).
+ * What no caller could be held for: chain.c (control) -> packet.c (what leaves)
+ * and arrival.c (peers), report.c (states) -> sock.c (whose it is; scan.c finds the
+ * older ones) -> park.c (packets that wait) -> cut.c (telling the application).
  *
  * scope.c says which of these the policy wants to be asked about.
  */
@@ -17,13 +17,12 @@
 #include <linux/module.h>
 
 #include "agent.h"
-#include "arrival.h"
 #include "cache.h"
+#include "chain.h"
 #include "cut.h"
 #include "failure.h"
 #include "hold.h"
 #include "hook.h"
-#include "packet.h"
 #include "report.h"
 #include "scan.h"
 #include "sock.h"
@@ -58,23 +57,15 @@ static int __init sockgate_init(void)
 	err = sg_report_init();
 	if (err)
 		goto no_report;
-	err = sg_arrival_init();
-	if (err)
-		goto no_arrival;
 	err = sg_scan();
 	if (!err)
-		err = sg_packet_init();
+		err = sg_chain_init();
 	if (err)
-		goto no_packet;
+		goto no_chain;
 	pr_info("version %s, waiting for an agent\n", SOCKGATE_VERSION);
 	return 0;
 
-no_packet:
-	/* What is held goes on through hooks that are still there. */
-	sg_arrival_close();
-	sg_hold_close();
-	sg_arrival_exit();
-no_arrival:
+no_chain:
 	sg_report_close();
 	sg_hold_close();
 	sg_report_exit();
@@ -102,13 +93,11 @@ no_cache:
 static void __exit sockgate_exit(void)
 {
 	sg_hook_close();
-	sg_packet_close();
-	sg_arrival_close();
+	sg_chain_close();
 	sg_report_close();
 	sg_hold_close();
 	sg_report_exit();
-	sg_arrival_exit();
-	sg_packet_exit();
+	sg_chain_exit();
 	sg_hook_exit();
 	sg_upcall_exit();
 	sg_agent_exit();

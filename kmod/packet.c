@@ -21,7 +21,6 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/tcp.h>
 #include <net/inet_sock.h>
-#include <net/net_namespace.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -257,8 +256,16 @@ static unsigned int nobody(const struct leaving *l)
 	return NF_DROP_ERR(err);
 }
 
-static unsigned int leave(void *priv, struct sk_buff *skb,
-			  const struct nf_hook_state *state)
+/**
+ * sg_packet_leave() - the hook of what this host sends
+ * @priv:  unused
+ * @skb:   the packet
+ * @state: of the hook
+ *
+ * Return: netfilter's verdict.
+ */
+unsigned int sg_packet_leave(void *priv, struct sk_buff *skb,
+			     const struct nf_hook_state *state)
 {
 	struct sg_key key = {};
 	enum sg_grant how;
@@ -279,51 +286,10 @@ static unsigned int leave(void *priv, struct sk_buff *skb,
 	return good(how) ? pass(&l, how) : judge(&l);
 }
 
-static const struct nf_hook_ops ops[] = {
-	{
-		.hook = leave,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_OUT,
-		.priority = NF_IP_PRI_FIRST,
-	}, {
-		.hook = leave,
-		.pf = NFPROTO_IPV6,
-		.hooknum = NF_INET_LOCAL_OUT,
-		.priority = NF_IP6_PRI_FIRST,
-	},
-};
-
-static int __net_init open_namespace(struct net *net)
-{
-	return nf_register_net_hooks(net, ops, ARRAY_SIZE(ops));
-}
-
-static void __net_exit close_namespace(struct net *net)
-{
-	nf_unregister_net_hooks(net, ops, ARRAY_SIZE(ops));
-}
-
-static struct pernet_operations namespaces = {
-	.init = open_namespace,
-	.exit = close_namespace,
-};
-
-int __init sg_packet_init(void)
-{
-	return register_pernet_subsys(&namespaces);
-}
-
 /**
  * sg_packet_close() - judge no packet any more
  */
 void sg_packet_close(void)
 {
 	WRITE_ONCE(closing, true);
-}
-
-/* After sg_hold_close(): nothing is parked any more. */
-void sg_packet_exit(void)
-{
-	unregister_pernet_subsys(&namespaces);
-	WARN_ON_ONCE(sg_park_count());
 }

@@ -3,8 +3,11 @@
 #ifndef SOCKGATE_PACKET_H
 #define SOCKGATE_PACKET_H
 
-int sg_packet_init(void);
+struct nf_hook_state;
+struct sk_buff;
+
+unsigned int sg_packet_leave(void *priv, struct sk_buff *skb,
+			     const struct nf_hook_state *state);
 void sg_packet_close(void);
-void sg_packet_exit(void);
 
 #endif

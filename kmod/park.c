@@ -42,19 +42,32 @@ static u8 family_of(const struct nf_hook_state *state)
 	return state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
 }
 
-/* Room for one more, in memory and by the limit. */
-static struct sg_parked *place(enum sg_direction direction)
+/*
+ * Its socket is held.  @room counts those that share a limit of @max beside that
+ * of all; or NULL.
+ */
+static struct sg_parked *place(enum sg_direction direction, struct sock *sk,
+			       atomic_t *room, int max)
 {
 	struct sg_parked *packet = NULL;
 
+	if (room && atomic_inc_return(room) > max)
+		goto full;
 	if (atomic_inc_return(&parked) <= SG_PARKED_MAX)
 		packet = kzalloc(sizeof(*packet), GFP_ATOMIC | __GFP_NOWARN);
-	if (!packet) {
-		atomic_dec(&parked);
-		return NULL;
-	}
+	if (!packet || !refcount_inc_not_zero(&sk->sk_refcnt))
+		goto none;
 	packet->direction = direction;
+	packet->sk = sk;
+	packet->room = room;
 	return packet;
+none:
+	kfree(packet);
+	atomic_dec(&parked);
+full:
+	if (room)
+		atomic_dec(room);
+	return NULL;
 }
 
 /**
@@ -73,12 +86,10 @@ struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state
 	/* The route is only lent by the socket until now. */
 	if (!skb_dst_force(skb))
 		return NULL;
-	packet = place(SG_LEAVING);
+	packet = place(SG_LEAVING, state->sk, NULL, 0);
 	if (!packet)
 		return NULL;
-	sock_hold(state->sk);
 	packet->skb = skb;
-	packet->sk = state->sk;
 	packet->family = family_of(state);
 	return packet;
 }
@@ -101,28 +112,16 @@ struct sg_parked *sg_park_arrival(struct sk_buff *skb,
 {
 	struct sg_parked *packet;
 
-	if (atomic_inc_return(&rec->arrivals) > SG_ARRIVALS_MAX)
-		goto full;
 	if (!skb_dst_force(skb))
-		goto full;
-	packet = place(SG_ARRIVING);
+		return NULL;
+	packet = place(SG_ARRIVING, sk, &rec->arrivals, SG_ARRIVALS_MAX);
 	if (!packet)
-		goto full;
-	if (!refcount_inc_not_zero(&sk->sk_refcnt))
-		goto gone;
+		return NULL;
 	packet->skb = skb;
-	packet->sk = sk;
 	packet->family = family_of(state);
-	packet->rec = rec;
 	packet->ifindex = skb->dev->ifindex;
 	packet->okfn = state->okfn;
 	return packet;
-gone:
-	kfree(packet);
-	atomic_dec(&parked);
-full:
-	atomic_dec(&rec->arrivals);
-	return NULL;
 }
 
 /**
@@ -135,23 +134,7 @@ full:
  */
 struct sg_parked *sg_park_report(struct sock *sk)
 {
-	struct sg_parked *packet;
-
-	if (atomic_inc_return(&reports) > SG_REPORTS_MAX)
-		goto full;
-	packet = place(SG_REPORT);
-	if (!packet)
-		goto full;
-	if (!refcount_inc_not_zero(&sk->sk_refcnt))
-		goto gone;
-	packet->sk = sk;
-	return packet;
-gone:
-	kfree(packet);
-	atomic_dec(&parked);
-full:
-	atomic_dec(&reports);
-	return NULL;
+	return place(SG_REPORT, sk, &reports, SG_REPORTS_MAX);
 }
 
 /**
@@ -160,10 +143,9 @@ full:
  */
 void sg_unpark(struct sg_parked *packet)
 {
-	if (packet->direction == SG_ARRIVING)
-		atomic_dec(&packet->rec->arrivals);
-	else if (packet->direction == SG_REPORT)
-		atomic_dec(&reports);
+	/* Before the socket goes: it may be in its record. */
+	if (packet->room)
+		atomic_dec(packet->room);
 	sock_gen_put(packet->sk);
 	kfree(packet);
 	atomic_dec(&parked);

@@ -3,6 +3,7 @@
 #ifndef SOCKGATE_PARK_H
 #define SOCKGATE_PARK_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/types.h>
 
@@ -33,8 +34,9 @@ struct sg_parked {
 	u8 family;
 	u8 direction;		/* enum sg_direction */
 
+	atomic_t *room;		/* that it takes of a limit; may be NULL */
+
 	/* Of what arrives: */
-	struct sg_sock *rec;	/* of sk, as long as sk is held */
 	int ifindex;
 	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 };

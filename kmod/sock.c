@@ -125,26 +125,39 @@ struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
 	return insert(rec);
 }
 
+static struct sg_sock *add_current(struct sock *sk, const struct sg_key *owner)
+{
+	struct file *exe = sg_event_exe(owner);
+	struct sg_sock *rec = sg_sock_add(sk, owner, exe, GFP_KERNEL);
+
+	if (exe)
+		fput(exe);
+	return rec;
+}
+
 /**
- * sg_sock_begin() - begin the record of a socket that has just been made
- * @sk:    the socket
- * @owner: who
- * @exe:   what the owner runs, or NULL
+ * sg_sock_begin() - begin the record of a socket that the caller has just made
+ * @sk: the socket
  *
  * Whatever had its memory before is gone; what sg_sock_follow() has begun for it
  * is kept.
+ *
+ * Return: the record, or NULL: no memory, or the socket is none of our business.
  */
-void sg_sock_begin(struct sock *sk, const struct sg_key *owner,
-		   struct file *exe)
+struct sg_sock *sg_sock_begin(struct sock *sk)
 {
-	struct sg_sock *rec = sg_sock_find(sk);
+	struct sg_sock *rec;
+	struct sg_key owner;
 
+	if (!sg_event_own(&owner, sk, current))
+		return NULL;
+	rec = sg_sock_find(sk);
 	if (rec && rec->early) {
 		rec->early = false;
-		return;
+		return rec;
 	}
 	sg_sock_drop(sk);
-	sg_sock_add(sk, owner, exe, GFP_KERNEL);
+	return add_current(sk, &owner);
 }
 
 /* Some kernels make the first connection inside the socket() call already. */
@@ -152,16 +165,12 @@ static struct sg_sock *leader_of(struct sock *sk)
 {
 	struct sg_sock *rec = sg_sock_find(sk);
 	struct sg_key owner;
-	struct file *exe;
 
 	if (rec || !sg_event_own(&owner, sk, current))
 		return rec;
-	exe = sg_event_exe(&owner);
-	rec = sg_sock_add(sk, &owner, exe, GFP_KERNEL);
+	rec = add_current(sk, &owner);
 	if (rec)
 		rec->early = true;
-	if (exe)
-		fput(exe);
 	return rec;
 }
 

@@ -51,8 +51,7 @@ void sg_sock_exit(void);
 struct sg_sock *sg_sock_find(const struct sock *sk);
 struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
 			    struct file *exe, gfp_t gfp);
-void sg_sock_begin(struct sock *sk, const struct sg_key *owner,
-		   struct file *exe);
+struct sg_sock *sg_sock_begin(struct sock *sk);
 void sg_sock_follow(struct sock *sk, struct sock *leader);
 void sg_sock_inherit(const struct sock *parent, const struct sock *child);
 void sg_sock_drop(const struct sock *sk);
