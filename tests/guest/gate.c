@@ -167,6 +167,13 @@ uint64_t gate_count(struct gate *g, enum sockgate_counter counter)
 	return gate_status(g, &s) ? UINT64_MAX : s.n[counter];
 }
 
+uint32_t gate_parked(struct gate *g)
+{
+	struct gate_status st;
+
+	return gate_status(g, &st) ? UINT32_MAX : st.parked;
+}
+
 uint64_t gate_failures(struct gate *g, enum sockgate_reason reason)
 {
 	return gate_count(g, SOCKGATE_N_REASON + reason);

@@ -61,6 +61,9 @@ int gate_status(struct gate *g, struct gate_status *s);
 uint64_t gate_count(struct gate *g, enum sockgate_counter counter);
 uint64_t gate_failures(struct gate *g, enum sockgate_reason reason);
 
+/* gate_parked - how many packets wait; UINT32_MAX if it did not answer */
+uint32_t gate_parked(struct gate *g);
+
 /*
  * gate_wait_pending, gate_wait_count - wait until that many are held, or were
  * counted.  The harness's time limit bounds them.  Return 0, or an errno.

@@ -116,25 +116,6 @@ static int set_mark(int fd, uint32_t mark)
 	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 }
 
-static int send_marked(int fd, uint32_t mark)
-{
-	char control[CMSG_SPACE(sizeof(mark))] = { 0 };
-	struct iovec v = { (void *)"m", 1 };
-	struct msghdr m = {
-		.msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SO_MARK;
-	c->cmsg_len = CMSG_LEN(sizeof(mark));
-	memcpy(CMSG_DATA(c), &mark, sizeof(mark));
-	return sendmsg(fd, &m, 0) == 1 ? 0 : -1;
-}
-
 /* Waits for an answer, so that all that it sent has been seen. */
 static int send_datagrams(const struct addr *to)
 {
@@ -146,7 +127,7 @@ static int send_datagrams(const struct addr *to)
 		return 1;
 	if (set_mark(fd, LATER_MARK) || send(fd, "l", 1, 0) != 1)
 		return 2;
-	if (send_marked(fd, MESSAGE_MARK))
+	if (net_send_control(fd, SO_MARK, MESSAGE_MARK))
 		return 3;
 	return recv(fd, &byte, 1, 0) == 1 ? 0 : 4;
 }

@@ -26,6 +26,25 @@ struct addr net_addr(const char *text, uint16_t port)
 	return a;
 }
 
+int net_send_control(int fd, int type, uint32_t value)
+{
+	char byte = 'x', control[CMSG_SPACE(sizeof(value))] = { 0 };
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(sizeof(value));
+	memcpy(CMSG_DATA(c), &value, sizeof(value));
+	return sendmsg(fd, &m, 0) == 1 ? 0 : -1;
+}
+
 int net_listen(int type, uint16_t *port)
 {
 	struct addr a = net_addr("::", 0);

@@ -31,6 +31,13 @@ struct addr net_addr(const char *text, uint16_t port);
  */
 int net_listen(int type, uint16_t *port);
 
+/*
+ * net_send_control - send one byte, with a control message beside it
+ * @type: of SOL_SOCKET: SCM_RIGHTS, SO_MARK
+ * Returns 0, or -1 with errno.
+ */
+int net_send_control(int fd, int type, uint32_t value);
+
 /* net_same - whether bytes are the address that the text says */
 bool net_same(const char *text, const uint8_t *bytes, size_t len);
 

@@ -197,16 +197,9 @@ static bool arrived(const struct scene *s, bool stream, int timeout_ms)
 	return poll(&p, 1, timeout_ms) == 1;
 }
 
-static uint32_t parked(struct scene *s)
-{
-	struct gate_status st;
-
-	return gate_status(&s->gate, &st) ? UINT32_MAX : st.parked;
-}
-
 static void wait_parked(struct scene *s, uint32_t n)
 {
-	while (parked(s) != n)
+	while (gate_parked(&s->gate) != n)
 		gate_nap();
 }
 
@@ -218,7 +211,7 @@ TEST_F(leaving, allowed)
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	EXPECT_EQ(variant->event, s->ask.event);
 	EXPECT_EQ(pid, (pid_t)s->ask.process.pid);
-	EXPECT_EQ(1, parked(s));
+	EXPECT_EQ(1, gate_parked(&s->gate));
 	EXPECT_FALSE(arrived(s, variant->stream, 0));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	EXPECT_TRUE(arrived(s, variant->stream, CHILD_MS));
@@ -228,7 +221,7 @@ TEST_F(leaving, allowed)
 		EXPECT_EQ(0, child_end(pid));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_ALLOW));
-	EXPECT_EQ(0, parked(s));
+	EXPECT_EQ(0, gate_parked(&s->gate));
 }
 
 TEST_F(leaving, denied)
@@ -248,7 +241,7 @@ TEST_F(leaving, denied)
 		EXPECT_FALSE(arrived(s, variant->stream, 0));
 	}
 	EXPECT_EQ(i, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
-	EXPECT_EQ(0, parked(s));
+	EXPECT_EQ(0, gate_parked(&s->gate));
 }
 
 /* What is known to be refused is refused by the call itself. */
@@ -313,7 +306,7 @@ TEST_F(packet, agent_gone)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	EXPECT_EQ(0, gate_wait_pending(&s->gate, 0));
-	EXPECT_EQ(0, parked(s));
+	EXPECT_EQ(0, gate_parked(&s->gate));
 }
 
 /* Unloading lets go what waits, by the failsafe list, 20 times over. */
@@ -365,7 +358,7 @@ TEST_F(packet, bounded)
 
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
 	EXPECT_EQ(100 - 64, child_end(pid));
-	EXPECT_EQ(64, parked(s));
+	EXPECT_EQ(64, gate_parked(&s->gate));
 	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
 	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	for (got = 0; recv(s->udp, &byte, 1, MSG_DONTWAIT) == 1; got++)
@@ -548,25 +541,6 @@ static const char *beside_worker(const char *name)
 	return path;
 }
 
-static int give(int to, int fd)
-{
-	char byte = 'x', control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = {
-		.msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(to, &m, 0) == 1 ? 0 : -1;
-}
-
 static int by_message(int fd)
 {
 	int ends[2];
@@ -581,7 +555,8 @@ static int by_message(int fd)
 			execl(beside_worker("evade"), "evade", "take", NULL);
 		_exit(CHILD_LOST);
 	}
-	return give(ends[0], fd) ? CHILD_LOST : child_end(pid);
+	return net_send_control(ends[0], SCM_RIGHTS, (uint32_t)fd) ?
+	       CHILD_LOST : child_end(pid);
 }
 
 static int by_pidfd(int fd)

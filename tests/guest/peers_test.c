@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Peers: who connects to a listener, and whose datagrams come to a socket. */
+#include "kselftest_harness.h"
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/wait.h>
+
+#define V4 "127.0.0.1"
+
+static int patience_ms = AT_ONCE_MS;	/* of clients that start from now on */
+
+/* Connects and sends a byte; 0 if it could, ETIMEDOUT if nobody answered. */
+static int greet(const struct addr *to)
+{
+	int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK, 0), error = 0;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t size = sizeof(error);
+
+	connect(fd, &to->sa, to->len);
+	if (poll(&p, 1, patience_ms) != 1)
+		return ETIMEDOUT;
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	if (!error && send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+		error = errno;
+	p.events = POLLIN;
+	/* Until the server has closed: so it has read. */
+	poll(&p, 1, AT_ONCE_MS);
+	return error;
+}
+
+/* Sends one and waits for the answer to it. */
+static int tell(const struct addr *to)
+{
+	int fd = socket(to->family, SOCK_DGRAM, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (sendto(fd, "x", 1, 0, &to->sa, to->len) != 1)
+		return errno;
+	return poll(&p, 1, patience_ms) == 1 ? 0 : ETIMEDOUT;
+}
+
+#define STREAM server_stream, greet, SOCKGATE_EVENT_ACCEPT, IPPROTO_TCP
+#define DATAGRAMS server_datagrams, tell, SOCKGATE_EVENT_RECEIVE, IPPROTO_UDP
+
+FIXTURE(peer) {
+	struct scene s;
+	struct script script;
+	struct server server;
+};
+
+FIXTURE_VARIANT(peer) {
+	const char *to, *from;
+	size_t len;
+	server_fn server;
+	child_fn client;
+	uint8_t event, protocol;
+};
+
+FIXTURE_VARIANT_ADD(peer, tcp4) { V4, V4, 4, STREAM };
+FIXTURE_VARIANT_ADD(peer, tcp6) { "::1", "::1", 16, STREAM };
+FIXTURE_VARIANT_ADD(peer, tcp_mapped) { "::ffff:127.0.0.1", V4, 4, STREAM };
+FIXTURE_VARIANT_ADD(peer, udp4) { V4, V4, 4, DATAGRAMS };
+FIXTURE_VARIANT_ADD(peer, udp6) { "::1", "::1", 16, DATAGRAMS };
+FIXTURE_VARIANT_ADD(peer, udp_mapped) { "::ffff:127.0.0.1", V4, 4, DATAGRAMS };
+
+FIXTURE_SETUP(peer)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->script = script_allowing();
+	ASSERT_EQ(0, server_start(&self->s, &self->script, variant->server,
+				  &self->server, variant->to));
+}
+
+FIXTURE_TEARDOWN(peer)
+{
+	server_end(&self->server);
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+TEST_F(peer, not_asked)
+{
+	pid_t pid = child_start(variant->client, &self->server.at);
+
+	EXPECT_EQ('x', server_heard(&self->s, &self->script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(&self->s, &self->script, pid));
+	EXPECT_EQ(0, self->script.asked[variant->event]);
+}
+
+TEST_F(peer, allowed)
+{
+	const struct ask *ask = &self->script.last[variant->event];
+	pid_t pid;
+
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS, 1U << variant->event));
+	pid = child_start(variant->client, &self->server.at);
+	EXPECT_EQ('x', server_heard(&self->s, &self->script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(&self->s, &self->script, pid));
+	EXPECT_EQ(1, self->script.asked[variant->event]);
+	EXPECT_EQ(self->server.pid, (pid_t)ask->process.pid);
+	EXPECT_EQ(ntohs(self->server.at.in.sin_port), ask->lport);
+	EXPECT_EQ(0, ask->rport);
+	EXPECT_EQ(variant->len, ask->raddr_len);
+	EXPECT_TRUE(net_same(variant->from, ask->raddr, variant->len));
+	EXPECT_EQ(variant->protocol, ask->protocol);
+	/* The second time it is known. */
+	pid = child_start(variant->client, &self->server.at);
+	EXPECT_EQ('x', server_heard(&self->s, &self->script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(&self->s, &self->script, pid));
+	EXPECT_EQ(1, self->script.asked[variant->event]);
+}
+
+TEST_F(peer, refused)
+{
+	struct answer deny = script_refuse;
+	int i;
+
+	deny.lifetime = FAR_MS;
+	deny.fields = SOCKGATE_F_ALL;
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS, 1U << variant->event));
+	self->script.answer[variant->event] = &deny;
+	patience_ms = SOON_MS;
+	for (i = 0; i < 2; i++) {
+		pid_t pid = child_start(variant->client, &self->server.at);
+
+		EXPECT_EQ(ETIMEDOUT,
+			  script_end(&self->s, &self->script, pid));
+	}
+	EXPECT_EQ(-1, server_heard(&self->s, &self->script, &self->server, SOON_MS));
+	EXPECT_EQ(1, self->script.asked[variant->event]);
+	EXPECT_EQ(1, gate_count(&self->s.gate, SOCKGATE_N_PACKET_HELD_DENY));
+	EXPECT_LE(1, gate_count(&self->s.gate, SOCKGATE_N_PACKET_DENIED));
+}
+
+/* Held: neither side knows of it, until the answer. */
+TEST_F(peer, held)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid;
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, 1U << variant->event));
+	script->answer[variant->event] = NULL;
+	pid = child_start(variant->client, &self->server.at);
+	while (!script->asked[variant->event])
+		script_serve(s, script, 1);
+	EXPECT_LE(1, gate_parked(&s->gate));
+	EXPECT_EQ(-1, server_heard(s, script, &self->server, SOON_MS / 3));
+	ASSERT_EQ(0, agent_answer(s->agent, script->last[variant->event].id,
+				  &script_remember));
+	EXPECT_EQ('x', server_heard(s, script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(s, script, pid));
+	EXPECT_EQ(0, gate_parked(&s->gate));
+}
+
+/* A verdict that is not remembered is asked for at the handshake and after it. */
+TEST_F(peer, not_remembered)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS, 1U << variant->event));
+	self->script.answer[variant->event] = &agent_allow;
+	pid = child_start(variant->client, &self->server.at);
+	EXPECT_EQ('x', server_heard(&self->s, &self->script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(&self->s, &self->script, pid));
+	if (variant->event == SOCKGATE_EVENT_RECEIVE) {
+		EXPECT_EQ(1, self->script.asked[variant->event]);
+		return;
+	}
+	/* After it by the first packet, or the first read, or both at once. */
+	EXPECT_LE(2, self->script.asked[variant->event]);
+	EXPECT_GE(3, self->script.asked[variant->event]);
+}
+
+TEST_F(peer, without_an_agent)
+{
+	struct scene *s = &self->s;
+	pid_t pid;
+	int status;
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, 1U << variant->event));
+	agent_close(s->agent);
+	s->agent = NULL;
+	ASSERT_EQ(0, gate_set_row(&s->gate, SOCKGATE_REASON_NO_AGENT,
+				  SOCKGATE_ACTION_FAILSAFE, EACCES));
+	const struct sockgate_failsafe list[] = {
+		{ .events = EVENT(CONNECT) | EVENT(SEND) | EVENT(LISTEN),
+		  .uid = SOCKGATE_UID_ANY },
+	};
+	ASSERT_EQ(0, gate_set_failsafes(&s->gate, list, 1));
+	patience_ms = SOON_MS;
+	pid = child_start(variant->client, &self->server.at);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(ETIMEDOUT, WEXITSTATUS(status));
+}
+
+#define ARRIVALS_MAX 128	/* SG_ARRIVALS_MAX of the module */
+#define FLOOD 300
+#define QUEUE_TIMEOUT_MS 100
+
+/* From as many addresses as there are sockets. */
+static int flood_begin(const struct addr *to, int fds[FLOOD])
+{
+	struct addr from = net_addr(V4, 0);
+	int i;
+
+	for (i = 0; i < FLOOD; i++) {
+		from.in.sin_addr.s_addr = htonl(0x7f010000U + (uint32_t)i + 1);
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (fds[i] < 0 || bind(fds[i], &from.sa, from.len))
+			return errno;
+		if (!connect(fds[i], &to->sa, to->len) || errno != EINPROGRESS)
+			return EPROTO;
+	}
+	return 0;
+}
+
+static int connected(const int fds[FLOOD], short *events)
+{
+	struct pollfd p[FLOOD];
+	int i, n = 0;
+
+	for (i = 0; i < FLOOD; i++)
+		p[i] = (struct pollfd){ .fd = fds[i], .events = POLLOUT };
+	poll(p, FLOOD, 0);
+	for (i = 0; i < FLOOD; i++) {
+		events[i] = p[i].revents;
+		n += p[i].revents == POLLOUT;
+	}
+	return n;
+}
+
+FIXTURE(flood) {
+	struct scene s;
+	struct script script;
+};
+
+FIXTURE_SETUP(flood)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->script = script_allowing();
+}
+
+FIXTURE_TEARDOWN(flood)
+{
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+/*
+ * A flood holds a bounded number of segments.  What comes beyond them gets a
+ * handshake, and is cut by its verdict all the same; others are not hurt.
+ */
+TEST_F(flood, of_peers)
+{
+	const struct answer deny = {
+		.action = SOCKGATE_ACTION_DENY, .error = EPERM,
+		.lifetime = FAR_MS,
+		.fields = SOCKGATE_F_EVENT | SOCKGATE_F_LPORT,
+	};
+	struct server server, other;
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	struct gate_status st;
+	short events[FLOOD];
+	uint64_t ids[FLOOD];
+	int fds[FLOOD], i, n = 0, ms;
+	pid_t pid;
+
+	ASSERT_EQ(0, server_start(s, script, server_stream, &server, V4));
+	ASSERT_EQ(0, server_start(s, script, server_stream, &other, V4));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
+	ASSERT_EQ(0, flood_begin(&server.at, fds));
+	while (agent_next(s->agent, &s->ask, QUEUE_TIMEOUT_MS) == 1 && n < FLOOD)
+		ids[n++] = s->ask.id;
+	/*
+	 * Fewer, if they call a second time already.  One is the server's own,
+	 * which reads from the first that got through.
+	 */
+	EXPECT_GE(ARRIVALS_MAX + 1, n);
+	ASSERT_EQ(0, gate_status(&s->gate, &st));
+	EXPECT_EQ(ARRIVALS_MAX, st.parked);
+	EXPECT_GE(ARRIVALS_MAX + 1, st.pending);
+	EXPECT_LE(FLOOD - ARRIVALS_MAX, connected(fds, events));
+
+	pid = child_start(greet, &other.at);
+	EXPECT_EQ('x', server_heard(s, script, &other, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(s, script, pid));
+
+	script->answer[SOCKGATE_EVENT_ACCEPT] = &deny;
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, agent_answer(s->agent, ids[i], &deny));
+	for (i = 0; i < FLOOD; i++)
+		if (events[i] == POLLOUT)
+			send(fds[i], "x", 1, MSG_NOSIGNAL);
+	for (ms = 0; ms < AT_ONCE_MS && connected(fds, events); ms++)
+		script_serve(s, script, 1);
+	EXPECT_EQ(0, connected(fds, events));
+	while ((n = server_heard(s, script, &server, SOON_MS)) >= 0)
+		EXPECT_NE('x', n);
+	for (i = 0; i < FLOOD; i++)
+		close(fds[i]);
+	server_end(&server);
+	server_end(&other);
+}
+
+TEST_HARNESS_MAIN
