@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PROCESSORS_MAX 64
 #define P9 "trans=virtio,version=9p2000.L,msize=512000,"
 
 /* Process 1 can report only to the console; its end makes the kernel panic: the guest ends. */
@@ -134,6 +135,29 @@ static void loopback_up(void)
 	close(fd);
 }
 
+/*
+ * The kernel booted with one processor (maxcpus=1, qemu.sh): QEMU's multi-threaded
+ * TCG now and then dies in iotlb_to_section() when one processor moves PCI windows,
+ * as the kernel does while it finds its devices, and another touches its APIC
+ * (QEMU's issue 1921). All devices are found by now; the others may come.
+ */
+static void start_processors(void)
+{
+	char path[64];
+
+	for (int cpu = 1; cpu < PROCESSORS_MAX; cpu++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			return;
+		if (fd < 0 || write(fd, "1", 1) != 1)
+			fatal(path);
+		close(fd);
+	}
+}
+
 void boot_root(void)
 {
 	umask(022);
@@ -143,6 +167,7 @@ void boot_root(void)
 	mount_kernel_file_systems();
 	mount_fresh_directories();
 	loopback_up();
+	start_processors();
 }
 
 int boot_open_port(void)

@@ -40,6 +40,8 @@ qemu_pack_modules() {
     rm -rf "$tree"
 }
 
+# The kernel starts one processor; init starts the others (boot.c says why).
+#
 # Adds the arguments for one machine to the array `hub`: NAME NUMBER [NETWORK-ARG...].
 qemu_machine() {
     local name=$1 port=$((50 + $2)) vmlinux=$3 initrd=$4
@@ -54,7 +56,7 @@ qemu_machine() {
     hub+=(--machine "$name" qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
         -M q35 -accel "$accel" "${clock[@]}" -cpu max -smp "$smp" -m "$qemu_mem"
         -kernel "$vmlinux" -initrd "$initrd"
-        -append "console=ttyS0 quiet panic=-1 oops=panic log_buf_len=1M random.trust_cpu=on $qemu_append"
+        -append "console=ttyS0 quiet panic=-1 oops=panic log_buf_len=1M random.trust_cpu=on maxcpus=1 $qemu_append"
         -chardev "file,id=console,path=$run/$name.console" -serial chardev:console
         -device virtio-rng-pci
         -fsdev 'local,id=root,path=/,security_model=none,readonly=on,multidevs=remap'
