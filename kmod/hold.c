@@ -319,22 +319,28 @@ static void ask(struct sg_request *req, gfp_t gfp)
 		fail_one(req, reason);
 }
 
-/* Who is killed will not call again: his question is of use to nobody. */
-static void stop_waiting(struct sg_request *req)
+/*
+ * Who is killed will not call again: his question is of use to nobody.
+ *
+ * False: it is taken out, so that it is answered, or will be in a moment.
+ */
+static bool stop_waiting(struct sg_request *req)
 {
 	const struct sg_verdict verdict =
 		sg_verdict_fail(SOCKGATE_REASON_AGENT_GONE);
-	bool won;
+	bool pends, won;
 
 	spin_lock_bh(&pending_lock);
 	req->n_callers--;
-	won = fatal_signal_pending(current) && !req->n_callers &&
-	      !req->n_packets && !taken(req);
+	pends = !taken(req);
+	won = pends && fatal_signal_pending(current) && !req->n_callers &&
+	      !req->n_packets;
 	if (won)
 		take(req);
 	spin_unlock_bh(&pending_lock);
 	if (won)
 		finish(req, &verdict);
+	return pends;
 }
 
 /*
@@ -353,8 +359,12 @@ static int wait(struct sg_request *req, const struct sock *sk)
 								 timeout);
 	if (left > 0)
 		return 0;
+	/* An answer that came with the signal is not asked for again. */
+	if (!stop_waiting(req)) {
+		wait_for_completion(&req->done);
+		return 0;
+	}
 	sg_count(SOCKGATE_N_INTERRUPTED);
-	stop_waiting(req);
 	return left ? sock_intr_errno(timeout) : -EAGAIN;
 }
 
