@@ -60,14 +60,22 @@ struct arriving {
 	__be16 dport;
 };
 
+/*
+ * Fragments of IPv6 come by here before they are put together: the first one is
+ * judged for all, and without it the others are nothing.
+ */
 static int protocol_of(struct arriving *a)
 {
+	unsigned short fragment = 0;
+	int protocol;
+
 	if (a->family == AF_INET) {
 		a->offset = ip_hdrlen(a->skb);
 		return ip_hdr(a->skb)->protocol;
 	}
 	a->offset = 0;
-	return ipv6_find_hdr(a->skb, &a->offset, -1, NULL, NULL);
+	protocol = ipv6_find_hdr(a->skb, &a->offset, -1, &fragment, NULL);
+	return fragment ? IPPROTO_NONE : protocol;
 }
 
 static struct sock *listener4(const struct arriving *a, int doff)

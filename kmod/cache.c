@@ -175,6 +175,7 @@ static void mask_bits(struct sg_key *bits, const struct sg_fields *f)
 		bits->exe_ctime = ~0LL;
 		bits->exe_dev = ~0U;
 		bits->exe_generation = ~0U;
+		bits->exe_instance = ~0ULL;
 	}
 	if (f->fields & SOCKGATE_F_PROCESS) {
 		bits->pid = ~0U;

@@ -75,5 +75,4 @@ void sg_chain_close(void)
 void sg_chain_exit(void)
 {
 	unregister_pernet_subsys(&namespaces);
-	WARN_ON_ONCE(sg_park_count());
 }

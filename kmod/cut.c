@@ -49,7 +49,8 @@ void sg_cut(struct sock *sk, int error)
 		return;
 	if (sk->sk_type != SOCK_STREAM || sk->sk_protocol != IPPROTO_TCP) {
 		/* As udp_err() does for a socket that has one peer only. */
-		if (sk->sk_state != TCP_ESTABLISHED)
+		if ((sk->sk_type == SOCK_DGRAM || sk->sk_type == SOCK_RAW) &&
+		    sk->sk_state != TCP_ESTABLISHED)
 			return;
 		WRITE_ONCE(sk->sk_err, error);
 		sk_error_report(sk);

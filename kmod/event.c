@@ -13,11 +13,14 @@
 #include <linux/ipv6.h>
 #include <linux/magic.h>
 #include <linux/mm_types.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/siphash.h>
 #include <linux/skbuff.h>
 #include <linux/socket.h>
 #include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 #include <net/inet_sock.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
@@ -27,9 +30,54 @@
 #include "event.h"
 #include "scope.h"
 
-static_assert(sizeof(struct sg_key) == 2 * 16 + 6 * 8 + 4 * 4 + 2 * 2 + 4,
+static_assert(sizeof(struct sg_key) == 2 * 16 + 7 * 8 + 4 * 4 + 2 * 2 + 4,
 	      "a hole in the key would be compared");
 static_assert(sizeof(struct sg_key) % sizeof(u64) == 0);
+
+static siphash_key_t instance_key __read_mostly;
+
+static bool on_fuse(const struct inode *inode)
+{
+	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC;
+}
+
+static bool on_overlay_of_user(const struct inode *inode)
+{
+	return inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC &&
+	       inode->i_sb->s_user_ns != &init_user_ns;
+}
+
+/**
+ * sg_event_verifiable() - whether reading an executable proves what runs
+ * @exe: the file
+ *
+ * Safe in the ftrace callback.
+ *
+ * Return: false if a user decides what is in it, while it runs too.
+ */
+bool sg_event_verifiable(const struct file *exe)
+{
+	const struct inode *inode = file_inode(exe);
+
+	return !on_fuse(inode) && !on_overlay_of_user(inode) &&
+	       !on_fuse(sg_real_inode(exe));
+}
+
+/*
+ * What is mapped by a read first is written without a fault there, and so
+ * without a new ctime; elsewhere ->page_mkwrite() sees to it.
+ */
+static bool changes_unseen(const struct inode *inode)
+{
+	return inode->i_sb->s_magic == TMPFS_MAGIC;
+}
+
+/* The process is in the key already. */
+static u64 instance_of(const struct sg_key *key)
+{
+	return siphash_3u64(key->start_ns, key->exec_id, key->pid,
+			    &instance_key) ?: 1;
+}
 
 static void key_file(struct sg_key *key, const struct file *exe)
 {
@@ -38,21 +86,20 @@ static void key_file(struct sg_key *key, const struct file *exe)
 
 	key->exe_ino = inode->i_ino;
 	key->exe_dev = inode->i_sb->s_dev;
-	/*
-	 * Its server says what an inode is: it could show the numbers of any
-	 * file on a device whose number it was given after that one.
-	 */
-	if (inode->i_sb->s_magic == FUSE_SUPER_MAGIC)
-		key->exe_dev |= SOCKGATE_DEV_FUSE;
+	/* Not even its numbers are sure: they could be any other file's. */
+	if (!sg_event_verifiable(exe))
+		key->exe_dev |= SOCKGATE_DEV_UNVERIFIABLE;
 	key->exe_generation = inode->i_generation;
 	key->exe_ctime = timespec64_to_ns(&ctime);
+	key->exe_instance = changes_unseen(inode) ? instance_of(key) : 0;
 }
 
 static bool same_file(const struct sg_key *a, const struct sg_key *b)
 {
 	return a->exe_ino == b->exe_ino && a->exe_dev == b->exe_dev &&
 	       a->exe_generation == b->exe_generation &&
-	       a->exe_ctime == b->exe_ctime;
+	       a->exe_ctime == b->exe_ctime &&
+	       a->exe_instance == b->exe_instance;
 }
 
 /**
@@ -770,7 +817,11 @@ struct file *sg_event_exe(const struct sg_key *key)
  */
 bool sg_event_runs(const struct sg_key *key, const struct file *exe)
 {
-	struct sg_key now = {};
+	struct sg_key now = {
+		.pid = key->pid,
+		.start_ns = key->start_ns,
+		.exec_id = key->exec_id,
+	};
 
 	if (exe)
 		key_file(&now, exe);
@@ -785,8 +836,15 @@ bool sg_event_runs(const struct sg_key *key, const struct file *exe)
  */
 bool sg_event_same_exe(const struct sg_key *key)
 {
-	struct sg_key now = {};
+	struct file *exe = sg_event_exe_of(current);
+	bool same = sg_event_runs(key, exe);
 
-	key_exe(&now, current);
-	return same_file(&now, key);
+	if (exe)
+		fput(exe);
+	return same;
+}
+
+void __init sg_event_init(void)
+{
+	get_random_bytes(&instance_key, sizeof(instance_key));
 }

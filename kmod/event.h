@@ -27,6 +27,7 @@ struct sg_key {
 	u64 netns;
 	u64 exe_ino;
 	s64 exe_ctime;
+	u64 exe_instance;
 	u64 start_ns;
 	u64 exec_id;
 	u32 exe_dev;
@@ -73,5 +74,7 @@ struct file *sg_event_exe_of(struct task_struct *task);
 struct file *sg_event_exe(const struct sg_key *key);
 bool sg_event_same_exe(const struct sg_key *key);
 bool sg_event_runs(const struct sg_key *key, const struct file *exe);
+bool sg_event_verifiable(const struct file *exe);
+void sg_event_init(void) __init;
 
 #endif

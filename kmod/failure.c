@@ -44,9 +44,9 @@ static struct sockgate_failure failures[__SOCKGATE_REASON_MAX] = {
 };
 
 static_assert(sizeof(struct sockgate_failure) == sizeof(u32));
-static_assert(sizeof(struct sockgate_file) == 32);
+static_assert(sizeof(struct sockgate_file) == 40);
 static_assert(sizeof(struct sockgate_process) == 24);
-static_assert(sizeof(struct sockgate_failsafe) == 16 + 32 + 8 + 8 + 8);
+static_assert(sizeof(struct sockgate_failsafe) == 16 + 40 + 8 + 8 + 8);
 
 struct sg_failsafes {
 	struct rcu_head rcu;
@@ -139,7 +139,8 @@ static bool exe_matches(const struct sockgate_file *exe,
 		return true;
 	return exe->ino == key->exe_ino && exe->dev == key->exe_dev &&
 	       exe->generation == key->exe_generation &&
-	       exe->ctime_ns == key->exe_ctime;
+	       exe->ctime_ns == key->exe_ctime &&
+	       exe->instance == key->exe_instance;
 }
 
 static bool prefix_matches(const u8 *want, const struct in6_addr *addr,

@@ -15,7 +15,8 @@
  * it would without us.  Who is killed takes his request with him if nobody else
  * waits on it.
  *
- * No user may have more than a share of the table, but for root.
+ * No user may have more than a share of the table, nor all of them together its
+ * last one, but for root; nor what arrives from peers, whoever it is for.
  *
  * Locking: pending_lock covers both tables, the age list, the count, the lists
  * of packets and `closed`.  It nests inside nothing and is taken with bottom
@@ -57,6 +58,7 @@ static DEFINE_SPINLOCK(pending_lock);
 static u64 last_id;
 static u32 pending;
 static u32 pending_of[USER_SLOTS];	/* by a hash of the user */
+static u32 pending_arrivals;
 static bool closed = true;
 static bool reaper_armed;
 static unsigned long reaper_due;	/* jiffies, if armed */
@@ -139,11 +141,24 @@ static u32 *pending_of_user(u32 uid)
 	return &pending_of[hash_32(uid ^ hash_seed, USER_BITS)];
 }
 
-static bool full(u32 uid)
+static bool arrives(const struct sg_key *key)
 {
+	return key->event == SOCKGATE_EVENT_ACCEPT ||
+	       key->event == SOCKGATE_EVENT_RECEIVE;
+}
+
+static bool full(const struct sg_key *key)
+{
+	u32 share = DIV_ROUND_UP(limit, USER_SHARE);
+
 	if (pending >= limit)
 		return true;
-	return uid && *pending_of_user(uid) >= DIV_ROUND_UP(limit, USER_SHARE);
+	if (arrives(key) && pending_arrivals >= share)
+		return true;
+	if (!key->uid)
+		return false;
+	return *pending_of_user(key->uid) >= share ||
+	       (pending >= limit - limit / USER_SHARE);
 }
 
 static struct sg_request *find_id(u64 id)
@@ -180,6 +195,7 @@ static void publish(struct sg_request *req, u32 hash)
 	list_add_tail(&req->age, &by_age);
 	WRITE_ONCE(pending, pending + 1);
 	*pending_of_user(req->key.uid) += 1;
+	pending_arrivals += arrives(&req->key);
 	arm_reaper(req->deadline);
 }
 
@@ -192,6 +208,7 @@ static void take(struct sg_request *req)
 	list_del_init(&req->age);
 	WRITE_ONCE(pending, pending - 1);
 	*pending_of_user(req->key.uid) -= 1;
+	pending_arrivals -= arrives(&req->key);
 }
 
 static bool taken(const struct sg_request *req)
@@ -252,7 +269,7 @@ static struct sg_request *find_or_publish(struct sg_request *mine,
 		*verdict = sg_verdict_fail(SOCKGATE_REASON_UNLOAD);
 		return NULL;
 	}
-	if (full(mine->key.uid)) {
+	if (full(&mine->key)) {
 		*verdict = sg_verdict_fail(SOCKGATE_REASON_TABLE_FULL);
 		return NULL;
 	}
@@ -628,4 +645,5 @@ void sg_hold_close(void)
 void sg_hold_exit(void)
 {
 	WARN_ON_ONCE(pending);
+	WARN_ON_ONCE(sg_park_count());
 }

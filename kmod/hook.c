@@ -70,6 +70,12 @@ asmlinkage void sg_original_sctp_clone(struct sctp_association *asoc,
 				       struct sock *sk, struct sock *newsk);
 asmlinkage int sg_original_subflow(struct sock *sk, unsigned long a,
 				   unsigned long b);
+asmlinkage ssize_t sg_original_splice_read(struct file *file, loff_t *ppos,
+					   struct pipe_inode_info *pipe,
+					   size_t len, unsigned int flags);
+asmlinkage ssize_t sg_original_sendpage(struct file *file, struct page *page,
+					int offset, size_t size, loff_t *ppos,
+					int more);
 
 unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 
@@ -84,6 +90,8 @@ STACK_FRAME_NON_STANDARD(sg_original_free);
 STACK_FRAME_NON_STANDARD(sg_original_bind);
 STACK_FRAME_NON_STANDARD(sg_original_sctp_clone);
 STACK_FRAME_NON_STANDARD(sg_original_subflow);
+STACK_FRAME_NON_STANDARD(sg_original_splice_read);
+STACK_FRAME_NON_STANDARD(sg_original_sendpage);
 
 #define ORIGINAL(name, index) \
 	asm(".pushsection .text\n" \
@@ -104,12 +112,16 @@ ORIGINAL(free, 6);
 ORIGINAL(bind, 7);
 ORIGINAL(sctp_clone, 8);
 ORIGINAL(subflow, 9);
+ORIGINAL(splice_read, 11);
+ORIGINAL(sendpage, 12);
 static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SENDMSG == 2 && SOCKGATE_HOOK_RECVMSG == 3 &&
 	      SOCKGATE_HOOK_CREATE == 4 && SOCKGATE_HOOK_CLONE == 5 &&
 	      SOCKGATE_HOOK_FREE == 6 && SOCKGATE_HOOK_BIND == 7 &&
 	      SOCKGATE_HOOK_SCTP_CLONE == 8 && SOCKGATE_HOOK_SUBFLOW == 9 &&
-	      SOCKGATE_HOOK_SWAP_EXE == 10 && __SOCKGATE_HOOK_MAX == 11);
+	      SOCKGATE_HOOK_SWAP_EXE == 10 &&
+	      SOCKGATE_HOOK_SPLICE_READ == 11 && SOCKGATE_HOOK_SENDPAGE == 12 &&
+	      __SOCKGATE_HOOK_MAX == 13);
 
 static void enter(void)
 {
@@ -273,6 +285,36 @@ static noinline int judged_recvmsg(struct socket *sock, struct msghdr *msg,
 	return err;
 }
 
+/* These two have no security_*() of their own. */
+static noinline ssize_t judged_splice_read(struct file *file, loff_t *ppos,
+					   struct pipe_inode_info *pipe,
+					   size_t len, unsigned int flags)
+{
+	ssize_t err;
+
+	enter();
+	err = use(file->private_data);
+	if (!err)
+		err = sg_original_splice_read(file, ppos, pipe, len, flags);
+	leave();
+	return err;
+}
+
+static noinline ssize_t judged_sendpage(struct file *file, struct page *page,
+					int offset, size_t size, loff_t *ppos,
+					int more)
+{
+	ssize_t err;
+
+	enter();
+	err = use(file->private_data);
+	if (!err)
+		err = sg_original_sendpage(file, page, offset, size, ppos,
+					   more);
+	leave();
+	return err;
+}
+
 /* Held whatever the socket is to be: nothing of it is there to be held later. */
 static noinline int judged_create(struct socket *sock, int family, int type,
 				  int protocol, int kern)
@@ -381,6 +423,8 @@ static struct hook {
 	[SOCKGATE_HOOK_SCTP_CLONE] = { "security_sctp_sk_clone", noted_sctp_clone },
 	[SOCKGATE_HOOK_SUBFLOW] = { SUBFLOW, noted_subflow },
 	[SOCKGATE_HOOK_SWAP_EXE] = { "replace_mm_exe_file", refused_swap_exe },
+	[SOCKGATE_HOOK_SPLICE_READ] = { "sock_splice_read", judged_splice_read },
+	[SOCKGATE_HOOK_SENDPAGE] = { SG_SENDPAGE, judged_sendpage },
 };
 
 /* The first call of each; two CPUs may do it at once, to the same effect. */
@@ -445,11 +489,14 @@ static notrace void exempt(struct sg_sock *rec)
 }
 
 /* A call that names no remote: is it the owner's? */
-static notrace bool passes_as_owner(const struct sock *sk,
-				    const struct sg_sock *rec)
+static notrace bool passes_as_owner(const struct sock *sk)
 {
-	if (!current->mm || sk->sk_kern_sock)
+	const struct sg_sock *rec;
+
+	if (!sk || !sg_event_gated(sk->sk_family) || !current->mm ||
+	    sk->sk_kern_sock)
 		return true;
+	rec = sg_sock_find(sk);
 	return rec && sg_event_by_current(&rec->owner) && !awaits(rec);
 }
 
@@ -462,9 +509,10 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 		return true;
 	rec = sg_sock_find(sk);
 	if (!event_of(hook, fregs, &key, sk)) {
-		if (hook != SOCKGATE_HOOK_SENDMSG && hook != SOCKGATE_HOOK_RECVMSG)
-			return true;
-		return passes_as_owner(sk, rec);
+		/* connect() that is not judged dissolves, or is refused. */
+		if (rec && hook == SOCKGATE_HOOK_CONNECT)
+			WRITE_ONCE(rec->standing, SG_GRANT_NONE);
+		return hook != SOCKGATE_HOOK_SENDMSG || passes_as_owner(sk);
 	}
 	if (sg_agent_is_current()) {
 		exempt(rec);
@@ -480,7 +528,16 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 
 static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
 {
+	const struct socket *sock;
+
 	switch (hook) {
+	case SOCKGATE_HOOK_RECVMSG:
+		sock = argument(fregs, 0);
+		return passes_as_owner(sock->sk);
+	case SOCKGATE_HOOK_SPLICE_READ:
+	case SOCKGATE_HOOK_SENDPAGE:
+		sock = ((const struct file *)argument(fregs, 0))->private_data;
+		return passes_as_owner(sock->sk);
 	case SOCKGATE_HOOK_CREATE:
 		return argument(fregs, 4) ||
 		       sg_event_stays((long)argument(fregs, 1));

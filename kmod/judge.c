@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/sched/signal.h>
 #include <net/sock.h>
+#include <net/tcp_states.h>
 
 #include "agent.h"
 #include "cache.h"
 #include "count.h"
+#include "cut.h"
 #include "failure.h"
 #include "hold.h"
 #include "judge.h"
@@ -35,6 +37,9 @@ static void permit(struct sock *sk, struct sg_sock *rec,
 {
 	if (!opens_way(key, rec))
 		return;
+	/* It was a listener's, and is to be another connection now. */
+	if (rec && key->event == SOCKGATE_EVENT_CONNECT)
+		WRITE_ONCE(rec->accepted, false);
 	if (rec)
 		sg_sock_grant(rec, key, tag, how);
 	if (is_of_peer(key, rec))
@@ -119,6 +124,61 @@ int sg_settle(struct sock *sk, const struct sg_key *key,
 	return err;
 }
 
+/*
+ * Whether an application learns of a refused packet by its socket.  Without a
+ * verdict, a connection that is open is not ended: the verdict may still come.
+ */
+static bool ends(const struct sock *sk, const struct sg_verdict *verdict,
+		 bool told)
+{
+	if (sk->sk_protocol == IPPROTO_TCP && sk->sk_type == SOCK_STREAM)
+		return verdict->action == SOCKGATE_ACTION_DENY ||
+		       sk->sk_state == TCP_SYN_SENT;
+	return !told || (sk->sk_type != SOCK_DGRAM && sk->sk_type != SOCK_RAW);
+}
+
+/*
+ * The failsafe list goes by the address that a listener answers from.  That is
+ * no leave for the others that it may answer from.
+ */
+static int fail_answer(const struct sg_key *key, const struct sk_buff *skb,
+		       u8 family, enum sockgate_reason reason)
+{
+	struct sg_key where = *key;
+
+	sg_event_from(&where, skb, family);
+	return sg_failure_apply(reason, &where);
+}
+
+/**
+ * sg_settle_leaving() - what a verdict means for a packet that a socket sends
+ * @sk:      the socket; told at once of what it must end
+ * @key:     of the event
+ * @skb:     the packet
+ * @family:  of the packet
+ * @verdict: on the event
+ * @told:    whether the call that sends it returns the error
+ *
+ * In softirqs too.
+ *
+ * Return: 0 if it may, else the negative errno.
+ */
+int sg_settle_leaving(struct sock *sk, const struct sg_key *key,
+		      const struct sk_buff *skb, u8 family,
+		      const struct sg_verdict *verdict, bool told)
+{
+	int err;
+
+	if (verdict->action == SOCKGATE_ACTION_FAIL &&
+	    key->event == SOCKGATE_EVENT_LISTEN)
+		err = fail_answer(key, skb, family, verdict->reason);
+	else
+		err = sg_settle(sk, key, verdict);
+	if (err && ends(sk, verdict, told))
+		sg_cut(sk, -err);
+	return err;
+}
+
 static void count_outcome(const struct sg_verdict *verdict, bool held, int err)
 {
 	if (verdict->action == SOCKGATE_ACTION_ALLOW)
@@ -149,6 +209,8 @@ static void defer(const struct sg_key *key, struct sock *sk)
 {
 	struct sg_sock *rec = own(key, sk);
 
+	if (rec && key->event == SOCKGATE_EVENT_CONNECT)
+		WRITE_ONCE(rec->accepted, false);
 	if (rec)
 		sg_sock_revoke(rec);
 	sg_count(SOCKGATE_N_DEFERRED);

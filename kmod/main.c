@@ -32,6 +32,7 @@ static int __init sockgate_init(void)
 {
 	int err;
 
+	sg_event_init();
 	err = sg_failure_init();
 	if (err)
 		return err;
@@ -97,9 +98,10 @@ static void __exit sockgate_exit(void)
 	sg_report_close();
 	sg_hold_close();
 	sg_report_exit();
+	/* Before the chain goes: an answer may be letting packets on. */
+	sg_upcall_exit();
 	sg_chain_exit();
 	sg_hook_exit();
-	sg_upcall_exit();
 	sg_agent_exit();
 	sg_hold_exit();
 	sg_cut_exit();

@@ -36,8 +36,11 @@ void sg_mark_set(struct sock *sk, u32 tag)
 	mask = sg_mark_kept();
 	old = READ_ONCE(sk->sk_mark);
 	new = (old & ~mask) | (tag & mask);
-	if (new != old)
-		WRITE_ONCE(sk->sk_mark, new);
+	if (new == old)
+		return;
+	WRITE_ONCE(sk->sk_mark, new);
+	/* As SO_MARK does: the tag may choose another route. */
+	sk_dst_reset(sk);
 }
 
 /**

@@ -19,8 +19,11 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
+#include <linux/sctp.h>
 #include <linux/tcp.h>
 #include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -48,15 +51,38 @@ struct leaving {
 	struct sg_sock *rec;
 	u8 family;
 	bool stream;
-	bool opening;		/* a segment that opens a connection */
+	bool opening;		/* a segment that opens a connection, or an INIT */
 	bool open;		/* one of a connection */
 };
 
-static bool is_opening(const struct sk_buff *skb)
+/* Its socket may be a listener, which opens associations as well. */
+static bool opens_sctp(const struct sk_buff *skb)
 {
-	const struct tcphdr *th = tcp_hdr(skb);
+	const int at = skb_transport_offset(skb) + sizeof(struct sctphdr);
+	struct sctp_chunkhdr *chunk, buffer;
 
-	return th->syn && !th->ack;
+	chunk = skb_header_pointer(skb, at, sizeof(buffer), &buffer);
+	return chunk && chunk->type == SCTP_CID_INIT;
+}
+
+static bool is_opening(const struct sock *sk, const struct sk_buff *skb)
+{
+	if (!skb_transport_header_was_set(skb))
+		return false;
+	if (sk->sk_protocol == IPPROTO_SCTP)
+		return opens_sctp(skb);
+	return sk->sk_protocol == IPPROTO_TCP && sk->sk_type == SOCK_STREAM &&
+	       tcp_hdr(skb)->syn && !tcp_hdr(skb)->ack;
+}
+
+/* IPsec sends it through the chain again, as its own: it has been judged. */
+static bool is_transformed(const struct sk_buff *skb, u8 family)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (family == AF_INET6)
+		return IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED;
+#endif
+	return IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED;
 }
 
 static bool describe(struct leaving *l, struct sk_buff *skb,
@@ -73,9 +99,10 @@ static bool describe(struct leaving *l, struct sk_buff *skb,
 	l->family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
 	l->stream = sk->sk_type == SOCK_STREAM &&
 		    sk->sk_protocol == IPPROTO_TCP;
-	l->opening = l->stream && is_opening(skb);
+	l->opening = is_opening(sk, skb);
 	l->open = l->stream && !l->opening && sk->sk_state != TCP_LISTEN;
-	return l->rec || !sk->sk_kern_sock;
+	return (l->rec || !sk->sk_kern_sock) &&
+	       !is_transformed(skb, l->family);
 }
 
 /* The application cannot change the tag: not by SO_MARK, not per message. */
@@ -127,7 +154,7 @@ static enum sg_grant granted(const struct leaving *l, const struct sg_key *key)
 	enum sg_grant how = SG_GRANT_NONE;
 
 	if (accepted(l))
-		how = READ_ONCE(l->rec->standing);
+		how = sg_sock_standing(l->rec);
 	return how ?: sg_sock_granted(l->rec, key) ?:
 		      granted_to_leader(l, key);
 }
@@ -142,7 +169,7 @@ static bool good(enum sg_grant how)
 static void key_where(const struct leaving *l, struct sg_key *key)
 {
 	sg_event_packet(key, l->sk, l->skb, l->family);
-	if (l->sk->sk_state == TCP_LISTEN || accepted(l))
+	if (accepted(l) || (l->sk->sk_state == TCP_LISTEN && !l->opening))
 		sg_event_accepted(key, l->sk);
 }
 
@@ -155,43 +182,29 @@ static struct file *key_whole(const struct leaving *l, struct sg_key *key)
 	return exe;
 }
 
-/*
- * A connection that is being made is told at once.  One that is open is only
- * cut by a verdict: where none can be had, it may still come.
- */
-static unsigned int refuse(const struct leaving *l, int err, bool verdict)
-{
-	sg_count(SOCKGATE_N_PACKET_DENIED);
-	if (verdict || l->sk->sk_state == TCP_SYN_SENT)
-		sg_cut(l->sk, -err);
-	return NF_DROP_ERR(err);
-}
-
 static unsigned int settle(const struct leaving *l, const struct sg_key *key,
 			   const struct sg_verdict *verdict)
 {
-	int err = sg_settle(l->sk, key, verdict);
+	int err = sg_settle_leaving(l->sk, key, l->skb, l->family, verdict, true);
 
-	if (err)
-		return refuse(l, err, verdict->action == SOCKGATE_ACTION_DENY);
-	return pass(l, granted(l, key));
+	if (!err)
+		return pass(l, granted(l, key));
+	sg_count(SOCKGATE_N_PACKET_DENIED);
+	return NF_DROP_ERR(err);
 }
 
-/* A listener on all addresses is judged by the one that it answers from. */
-static unsigned int fail(const struct leaving *l, struct sg_key *key,
+static unsigned int fail(const struct leaving *l, const struct sg_key *key,
 			 enum sockgate_reason reason)
 {
 	const struct sg_verdict verdict = sg_verdict_fail(reason);
 
-	if (key->event == SOCKGATE_EVENT_LISTEN)
-		sg_event_from(key, l->skb, l->family);
 	return settle(l, key, &verdict);
 }
 
-static unsigned int park(const struct leaving *l, struct sg_key *key,
+static unsigned int park(const struct leaving *l, const struct sg_key *key,
 			 struct file *exe)
 {
-	struct sg_parked *packet = sg_park(l->skb, l->state);
+	struct sg_parked *packet = sg_park(l->skb, l->state, key->uid);
 	struct sg_verdict verdict;
 
 	if (!packet)
@@ -236,10 +249,12 @@ static unsigned int judge(const struct leaving *l)
 static unsigned int released(const struct leaving *l)
 {
 	struct sg_key key = {};
+	enum sg_grant how;
 
 	key_where(l, &key);
+	how = granted(l, &key);
 	/* Another call may have replaced the grant since. */
-	return pass(l, granted(l, &key) ?: SG_GRANT_FAILURE);
+	return how ? pass(l, how) : tagged(l);
 }
 
 /* Nobody knows whose it is. */
@@ -279,7 +294,7 @@ unsigned int sg_packet_leave(void *priv, struct sk_buff *skb,
 		return NF_ACCEPT;
 	if (sg_park_passing(skb))
 		return released(&l);
-	if (l.open && good(READ_ONCE(l.rec->standing)))
+	if (l.open && good(sg_sock_standing(l.rec)))
 		return tagged(&l);
 	key_where(&l, &key);
 	how = granted(&l, &key);

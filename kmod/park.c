@@ -12,9 +12,12 @@
  * that arrives has passed all hooks before ours, and goes on after it.
  *
  * Locking: the list belongs to whoever took the request out of the tables
- * (hold.c).  `passing` is only touched with bottom halves off.
+ * (hold.c).  `passing` is set with bottom halves off, so that it is this CPU's
+ * while its packet is on the way.  A hook that runs with them on may see another
+ * CPU's, which is never its own packet.
  */
 #include <linux/atomic.h>
+#include <linux/hash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/percpu.h>
@@ -33,8 +36,11 @@
 #include "park.h"
 #include "sock.h"
 
+#define USER_BITS	10
+
 static atomic_t parked = ATOMIC_INIT(0);
 static atomic_t reports = ATOMIC_INIT(0);
+static atomic_t parked_of[BIT(USER_BITS)];	/* by a hash of the user */
 static DEFINE_PER_CPU(const struct sk_buff *, passing);
 
 static u8 family_of(const struct nf_hook_state *state)
@@ -74,19 +80,22 @@ full:
  * sg_park() - take a packet out of the way that it goes
  * @skb:   the packet; stays the caller's until the hook returns NF_STOLEN
  * @state: of the hook
+ * @uid:   whose it is: one user has a share of the room, but for root
  *
  * In softirqs too.
  *
  * Return: what keeps it, or NULL: no memory, or too many already.
  */
-struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state)
+struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state,
+			  u32 uid)
 {
+	atomic_t *room = uid ? &parked_of[hash_32(uid, USER_BITS)] : NULL;
 	struct sg_parked *packet;
 
 	/* The route is only lent by the socket until now. */
 	if (!skb_dst_force(skb))
 		return NULL;
-	packet = place(SG_LEAVING, state->sk, NULL, 0);
+	packet = place(SG_LEAVING, state->sk, room, SG_PARKED_SHARE);
 	if (!packet)
 		return NULL;
 	packet->skb = skb;
@@ -207,25 +216,14 @@ static void settle_arriving(struct sg_parked *packet, const struct sg_key *key,
 static void settle_leaving(struct sg_parked *packet, const struct sg_key *key,
 			   const struct sg_verdict *verdict)
 {
-	struct sock *sk = sk_to_full_sk(packet->sk);
-	struct sg_key where = *key;
-	int err;
-
-	/* The failsafe list goes by the address that a listener answers from. */
-	if (verdict->action == SOCKGATE_ACTION_FAIL &&
-	    key->event == SOCKGATE_EVENT_LISTEN)
-		sg_event_from(&where, packet->skb, packet->family);
-	err = sg_settle(sk, &where, verdict);
-	if (!err) {
-		sg_count(SOCKGATE_N_PACKET_HELD_ALLOW);
-		let_out(packet);
+	if (sg_settle_leaving(sk_to_full_sk(packet->sk), key, packet->skb,
+			      packet->family, verdict, false)) {
+		sg_count(SOCKGATE_N_PACKET_HELD_DENY);
+		kfree_skb(packet->skb);
 		return;
 	}
-	sg_count(SOCKGATE_N_PACKET_HELD_DENY);
-	kfree_skb(packet->skb);
-	if (verdict->action == SOCKGATE_ACTION_DENY ||
-	    sk->sk_state != TCP_ESTABLISHED || sk->sk_type != SOCK_STREAM)
-		sg_cut(sk, -err);
+	sg_count(SOCKGATE_N_PACKET_HELD_ALLOW);
+	let_out(packet);
 }
 
 static void settle(struct sg_parked *packet, const struct sg_key *key,
@@ -264,7 +262,7 @@ void sg_park_release(struct list_head *packets, const struct sg_key *key,
 
 /**
  * sg_park_passing() - whether a packet is one that is being released
- * @skb: at our hook, bottom halves off
+ * @skb: at our hook
  *
  * Return: that; true once for each release.
  */

@@ -11,6 +11,7 @@
 #include "verdict.h"
 
 #define SG_PARKED_MAX	16384U	/* of all sockets together */
+#define SG_PARKED_SHARE	(SG_PARKED_MAX / 4)	/* of one user, but for root */
 #define SG_ARRIVALS_MAX	128	/* for one socket */
 #define SG_REPORTS_MAX	256	/* of all sockets together */
 
@@ -41,7 +42,8 @@ struct sg_parked {
 	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 };
 
-struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state);
+struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state,
+			  u32 uid);
 struct sg_parked *sg_park_arrival(struct sk_buff *skb,
 				  const struct nf_hook_state *state,
 				  struct sock *sk, struct sg_sock *rec);

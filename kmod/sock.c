@@ -21,6 +21,7 @@
 #include <linux/bits.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include <linux/siphash.h>
@@ -29,6 +30,7 @@
 #include <net/tcp_states.h>
 
 #include "cache.h"
+#include "hold.h"
 #include "scope.h"
 #include "sock.h"
 
@@ -217,6 +219,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child)
 	/* Where peers are judged, this one's verdict is still to be seen. */
 	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT))
 		rec->standing = READ_ONCE(from->standing);
+	rec->lapses = READ_ONCE(from->lapses);
 	rec->tag = READ_ONCE(from->tag);
 	rec->exempt = READ_ONCE(from->exempt);
 	rec->accepted = parent->sk_state == TCP_LISTEN;
@@ -250,7 +253,8 @@ static bool same_program(const struct sg_key *a, const struct sg_key *b)
 {
 	return a->exe_ino && a->exe_ino == b->exe_ino &&
 	       a->exe_dev == b->exe_dev && a->exe_ctime == b->exe_ctime &&
-	       a->exe_generation == b->exe_generation;
+	       a->exe_generation == b->exe_generation &&
+	       a->exe_instance == b->exe_instance;
 }
 
 /* Process, user and executable; where the socket is bound may change. */
@@ -371,8 +375,31 @@ static u64 grant_of(const struct sg_key *key)
 void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
 		   enum sg_grant how)
 {
+	if (how == SG_GRANT_FAILURE)
+		WRITE_ONCE(rec->lapses, jiffies +
+			   msecs_to_jiffies(sg_hold_deadline()));
 	WRITE_ONCE(rec->tag, tag);
 	WRITE_ONCE(rec->granted, grant_of(key) | how);
+}
+
+/* What the failure table granted is asked for again: it may not last. */
+static enum sg_grant unless_lapsed(const struct sg_sock *rec, enum sg_grant how)
+{
+	if (how == SG_GRANT_FAILURE &&
+	    time_after(jiffies, READ_ONCE(rec->lapses)))
+		return SG_GRANT_NONE;
+	return how;
+}
+
+/**
+ * sg_sock_standing() - whether an open connection may go on
+ * @rec: its record
+ *
+ * Return: how good that is; SG_GRANT_NONE: nobody has said yet.
+ */
+enum sg_grant sg_sock_standing(const struct sg_sock *rec)
+{
+	return unless_lapsed(rec, READ_ONCE(rec->standing));
 }
 
 /**
@@ -389,7 +416,7 @@ enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 
 	if (!granted || (granted & ~HOW) != grant_of(key))
 		return SG_GRANT_NONE;
-	return granted & HOW;
+	return unless_lapsed(rec, granted & HOW);
 }
 
 /**
@@ -408,7 +435,7 @@ int __init sg_sock_init(void)
 	int err;
 
 	get_random_bytes(&grant_key, sizeof(grant_key));
-	record_cache = KMEM_CACHE(sg_sock, 0);
+	record_cache = KMEM_CACHE(sg_sock, SLAB_ACCOUNT);
 	if (!record_cache)
 		return -ENOMEM;
 	err = rhashtable_init(&records, &params);

@@ -19,13 +19,13 @@ struct sock;
 enum sg_grant {
 	SG_GRANT_NONE = 0,
 	SG_GRANT_VERDICT = 1,	/* somebody decided so */
-	SG_GRANT_FAILURE = 2,	/* the failure table did, for this once */
+	SG_GRANT_FAILURE = 2,	/* the failure table did, for some seconds */
 	SG_GRANT_NO_AGENT = 3,	/* ... and good until there is an agent */
 };
 
 /*
- * @sk is compared, never followed.  @granted, @standing, @tag and @exempt are
- * read and written without a lock, each for itself.  @lock covers the rest.
+ * @sk is compared, never followed.  @granted, @standing, @tag, @lapses, @exempt
+ * and @accepted are read and written without a lock, each for itself.  @lock covers the rest.
  */
 struct sg_sock {
 	struct rhash_head node;
@@ -36,6 +36,7 @@ struct sg_sock {
 	bool exempt;		/* the agent's own */
 	bool accepted;		/* made by a listener, which was judged */
 	bool early;		/* older than the end of the call that made sk */
+	unsigned long lapses;	/* jiffies, of SG_GRANT_FAILURE */
 	atomic_t arrivals;	/* packets for it that wait */
 	refcount_t refs;	/* the table's, and one of each that follows */
 	struct sg_sock *leader;	/* whose owner is this one's; or NULL */
@@ -66,6 +67,7 @@ void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
 		   enum sg_grant how);
 enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 			      const struct sg_key *key);
+enum sg_grant sg_sock_standing(const struct sg_sock *rec);
 void sg_sock_revoke(struct sg_sock *rec);
 
 #endif

@@ -10,7 +10,6 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
-#include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/netlink.h>
@@ -34,7 +33,7 @@
 static struct genl_family family;
 static DEFINE_MUTEX(config_lock);
 
-static_assert(sizeof(struct sockgate_ask) == 144 &&
+static_assert(sizeof(struct sockgate_ask) == 152 &&
 	      sizeof(struct sockgate_answer) == 32,
 	      "a hole would tell what was in memory");
 
@@ -59,6 +58,7 @@ static void fill_exe(struct sockgate_file *exe, const struct sg_request *req)
 	exe->size = req->exe ? i_size_read(sg_real_inode(req->exe)) : 0;
 	exe->dev = key->exe_dev;
 	exe->generation = key->exe_generation;
+	exe->instance = key->exe_instance;
 }
 
 static void fill_process(struct sockgate_process *process,
@@ -258,9 +258,8 @@ static int give_exe(struct genl_info *info, struct file *exe)
 {
 	int fd, err;
 
-	/* Reading it could make the agent wait for ever, at its server's will. */
-	if (file_inode(exe)->i_sb->s_magic == FUSE_SUPER_MAGIC ||
-	    sg_real_inode(exe)->i_sb->s_magic == FUSE_SUPER_MAGIC)
+	/* Reading what is on FUSE could take for ever, too, at its server's will. */
+	if (!sg_event_verifiable(exe))
 		return -EOPNOTSUPP;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
@@ -506,7 +505,6 @@ static struct genl_family family __ro_after_init = {
 	.module = THIS_MODULE,
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),
-	.resv_start_op = SOCKGATE_CMD_MAX + 1,
 	.parallel_ops = true,
 };
 

@@ -102,6 +102,8 @@ static const char *const hooks[] = {
 	[SOCKGATE_HOOK_SCTP_CLONE] = "sctp_clone",
 	[SOCKGATE_HOOK_SUBFLOW] = "subflow",
 	[SOCKGATE_HOOK_SWAP_EXE] = "swap_exe",
+	[SOCKGATE_HOOK_SPLICE_READ] = "splice_read",
+	[SOCKGATE_HOOK_SENDPAGE] = "sendpage",
 };
 _Static_assert(COUNT(hooks) == __SOCKGATE_HOOK_MAX, "a hook has no name");
 

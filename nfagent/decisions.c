@@ -35,8 +35,9 @@ struct key {
 	uint8_t family;
 	uint8_t protocol;
 	uint8_t present;	/* which addresses there are at all */
+	uint64_t zero;		/* makes the words even; see hash_of() */
 };
-_Static_assert(sizeof(struct key) == 112, "struct key has holes");
+_Static_assert(sizeof(struct key) == 128, "struct key has holes");
 #define KEY_WORDS (sizeof(struct key) / sizeof(uint64_t))
 
 struct entry {

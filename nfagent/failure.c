@@ -39,7 +39,8 @@ static bool exe_matches(const struct sockgate_file *want,
 		return true;
 	return want->ino == have->ino && want->dev == have->dev &&
 	       want->generation == have->generation &&
-	       want->ctime_ns == have->ctime_ns;
+	       want->ctime_ns == have->ctime_ns &&
+	       want->instance == have->instance;
 }
 
 static bool prefix_matches(const uint8_t want[16], const uint8_t have[16],

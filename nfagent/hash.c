@@ -67,7 +67,7 @@ struct hash_cache {
 	struct hash_counts counts;
 };
 
-_Static_assert(sizeof(struct sockgate_file) == 32, "key has holes");
+_Static_assert(sizeof(struct sockgate_file) == 40, "key has holes");
 
 /* ---- what is known ---- */
 

@@ -18,6 +18,9 @@
 #ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
 #error "sockgate needs CONFIG_DYNAMIC_FTRACE_WITH_ARGS"
 #endif
+#ifdef CONFIG_PREEMPT_RT
+#error "sockgate takes locks that sleep on PREEMPT_RT where that kernel cannot"
+#endif
 #ifndef CONFIG_SECURITY_NETWORK
 #error "sockgate needs CONFIG_SECURITY_NETWORK"
 #endif
@@ -70,5 +73,12 @@ static inline struct inode *sg_real_inode(const struct file *file)
 	return d_backing_inode(d_real(file->f_path.dentry, NULL));
 #endif
 }
+
+/* Since 6.5 splice() and sendfile() send by security_socket_sendmsg() too. */
+#ifdef SG_HAVE_SENDPAGE
+#define SG_SENDPAGE "sock_sendpage"
+#else
+#define SG_SENDPAGE NULL
+#endif
 
 #endif

@@ -50,7 +50,20 @@ stage_files() {
     cp "$here"/{fetch.py,loop.py,page.js,container} "$DEMO_OUT"/{stranger,browser,ring} "$work/"
     head -c 300000 /dev/zero >"$work/film.mkv"
     transmission-create -o "$work/film.torrent" -t "http://$site/announce" "$work/film.mkv" >/dev/null
-    mkdir -p "$work/downloads"
+    mkdir -p "$work/downloads" "$work/www"
+    echo 'Hello from the workload.' >"$work/www/index.html"
+    cat >"$work/nginx.conf" <<EOT
+pid $work/nginx.pid;
+error_log $work/nginx.log;
+events {}
+http {
+    access_log off;
+    server {
+        listen 80;
+        root $work/www;
+    }
+}
+EOT
     chmod 755 "$work"
 }
 
@@ -62,7 +75,6 @@ user_wait_ms = 4000;
 EOT
     LAB_AGENT_CONF=$work/agent.conf LAB_UP_WAIT=60 lab-up "$here/policy.conf"
 }
-
 
 stage_all() {
     stage_names

@@ -186,19 +186,25 @@ enum sockgate_reason {
 #define SOCKGATE_F_ALL		((1U << 12) - 1)
 
 /*
- * In dev: the file system is FUSE, and what it says of an inode is its own word.
+ * In dev: a user decides what is in the file while it runs, so that reading it
+ * proves nothing.  It is on FUSE, or on an overlay that was mounted in a user
+ * namespace: whoever did can write in its layers.
  * No device has this bit (MAJOR is 12 bits, and 11 are in use).
  */
-#define SOCKGATE_DEV_FUSE	(1U << 31)
+#define SOCKGATE_DEV_UNVERIFIABLE	(1U << 31)
 
 /*
  * An executable: the real inode, behind overlayfs if there is one.  A changed
  * file is another key (ctime); so is a reused inode number (generation).
+ *
+ * On tmpfs a write through a mapping may leave ctime as it is, though never while
+ * the file runs: what is known of such a file is known of one instance only.
  */
 struct sockgate_file {
 	__u64	ino;
 	__s64	ctime_ns;
 	__u64	size;
+	__u64	instance;	/* 0: every process that runs it is alike */
 	__u32	dev;		/* MAJOR << 20 | MINOR */
 	__u32	generation;
 };
@@ -321,6 +327,8 @@ enum sockgate_hook {
 	SOCKGATE_HOOK_SCTP_CLONE,	/* the same for SCTP */
 	SOCKGATE_HOOK_SUBFLOW,		/* a connection of MPTCP */
 	SOCKGATE_HOOK_SWAP_EXE,		/* PR_SET_MM_EXE_FILE */
+	SOCKGATE_HOOK_SPLICE_READ,	/* splice() from a socket */
+	SOCKGATE_HOOK_SENDPAGE,		/* splice() and sendfile() to one */
 	__SOCKGATE_HOOK_MAX,
 };
 
