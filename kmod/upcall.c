@@ -505,6 +505,8 @@ static struct genl_family family __ro_after_init = {
 	.module = THIS_MODULE,
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),
+	/* Or an answer, which has no policy, would not get through. */
+	.resv_start_op = SOCKGATE_CMD_MAX + 1,
 	.parallel_ops = true,
 };
 
