@@ -21,6 +21,8 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/sctp.h>
 #include <linux/tcp.h>
+#include <net/inet6_hashtables.h>
+#include <net/inet_hashtables.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -224,6 +226,52 @@ static bool agents_own(const struct leaving *l, const struct sg_key *key)
 	return true;
 }
 
+/* The socket that a segment is for, if that is in the same namespace; held. */
+static struct sock *other_end(const struct leaving *l)
+{
+	const struct tcphdr *th = tcp_hdr(l->skb);
+	struct net *net = l->state->net;
+
+	if (l->family == AF_INET)
+		return __inet_lookup_established(net,
+				net->ipv4.tcp_death_row.hashinfo,
+				ip_hdr(l->skb)->saddr, th->source,
+				ip_hdr(l->skb)->daddr, ntohs(th->dest), 0, 0);
+#if IS_ENABLED(CONFIG_IPV6)
+	return __inet6_lookup_established(net,
+				net->ipv4.tcp_death_row.hashinfo,
+				&ipv6_hdr(l->skb)->saddr, th->source,
+				&ipv6_hdr(l->skb)->daddr, ntohs(th->dest), 0, 0);
+#else
+	return NULL;
+#endif
+}
+
+/*
+ * A security server on the agent's own machine: what it says to the agent must
+ * not wait for the agent.  Whoever else talks to the agent reaches nobody else
+ * by that.
+ */
+static bool answers_agent(const struct leaving *l)
+{
+	const struct sg_sock *rec;
+	bool exempt = false;
+	struct sock *sk;
+
+	if (!l->stream || l->opening || !skb_transport_header_was_set(l->skb))
+		return false;
+	sk = other_end(l);
+	if (!sk)
+		return false;
+	rec = sg_sock_find(sk);
+	if (rec)
+		exempt = READ_ONCE(rec->exempt);
+	sock_gen_put(sk);
+	if (exempt && l->sk->sk_state != TCP_LISTEN)
+		WRITE_ONCE(l->rec->exempt, true);
+	return exempt;
+}
+
 /* Nothing that was granted covers it. */
 static unsigned int judge(const struct leaving *l)
 {
@@ -232,7 +280,7 @@ static unsigned int judge(const struct leaving *l)
 	struct sg_key key;
 	struct file *exe = key_whole(l, &key);
 
-	if (agents_own(l, &key))
+	if (agents_own(l, &key) || answers_agent(l))
 		result = NF_ACCEPT;
 	else if (sg_cache_lookup(&key, &verdict))
 		result = settle(l, &key, &verdict);

@@ -11,6 +11,48 @@
 
 #include "policy.h"
 
+/* What README shows as a policy. */
+static void copy_from_readme(FILE *to)
+{
+	FILE *readme = fopen("README", "re");
+	char line[256];
+	bool inside = false;
+
+	assert_non_null(readme);
+	while (fgets(line, sizeof(line), readme)) {
+		inside |= !strcmp(line, "    rules = (\n");
+		if (inside)
+			assert_true(fputs(line, to) >= 0);
+		inside &= strncmp(line, "    default = ", 14) != 0;
+	}
+	fclose(readme);
+}
+
+static void test_readme_is_good(void **state)
+{
+	char path[] = "/tmp/policy_testXXXXXX";
+	struct policy_error err;
+	struct policy *p;
+	int fd = mkstemp(path);
+	FILE *to;
+
+	(void)state;
+	assert_true(fd >= 0);
+	to = fdopen(fd, "w");
+	assert_non_null(to);
+	copy_from_readme(to);
+	assert_int_equal(0, fclose(to));
+	p = policy_load(path, &err);
+	unlink(path);
+	if (!p) {
+		fail_msg("README, line %u of its policy: %s", err.line,
+			 err.reason);
+		return;
+	}
+	assert_int_equal(p->rules, 2);
+	policy_free(p);
+}
+
 static void test_example_is_good(void **state)
 {
 	struct policy_error err;
@@ -273,6 +315,7 @@ static void test_unmatchable_warnings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_readme_is_good),
 		cmocka_unit_test(test_example_is_good),
 		cmocka_unit_test(test_bad_policies),
 		cmocka_unit_test(test_bad_files),

@@ -3,13 +3,20 @@
 #include "kselftest_harness.h"
 #include "scene.h"
 
+#include <errno.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #define TO "127.0.0.1"
 #define LONG_MS 600000U
-/* On a file system of its own: overlayfs would show other inode numbers. */
-#define PROGRAM "/dev/shm/cache_test_worker"
-#define OTHER "/dev/shm/cache_test_other"
+/*
+ * On a file system of its own: overlayfs would show other inode numbers.  Not
+ * tmpfs, where each process is another program.
+ */
+#define DIR "/run/cache_test"
+#define PROGRAM DIR "/worker"
+#define OTHER DIR "/other"
+#define ON_TMPFS "/dev/shm/cache_test_worker"
 
 FIXTURE(cache) {
 	struct scene s;
@@ -34,8 +41,6 @@ FIXTURE_SETUP(cache)
 FIXTURE_TEARDOWN(cache)
 {
 	EXPECT_EQ(0, scene_strike(&self->s));
-	unlink(PROGRAM);
-	unlink(OTHER);
 }
 
 /* Control: what is not to be remembered is asked each time. */
@@ -290,6 +295,14 @@ TEST_F(mask, covers)
 
 /* ---- who it is ------------------------------------------------------------------- */
 
+static int place_program(void)
+{
+	if (mkdir(DIR, 0755) && errno != EEXIST)
+		return -1;
+	return mount("ramfs", DIR, "ramfs", 0, "mode=755") ? -1 :
+	       worker_place(PROGRAM);
+}
+
 FIXTURE(program) {
 	struct scene s;
 	struct worker w;
@@ -311,7 +324,7 @@ FIXTURE_SETUP(program)
 {
 	ASSERT_EQ(0, scene_set(&self->s));
 	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, worker_place(PROGRAM));
+	ASSERT_EQ(0, place_program());
 	ASSERT_EQ(0, worker_start(&self->w, PROGRAM));
 	self->call = scene_connect(&self->s, TO);
 	self->answer = (struct answer){
@@ -325,8 +338,8 @@ FIXTURE_TEARDOWN(program)
 {
 	worker_end(&self->w);
 	EXPECT_EQ(0, scene_strike(&self->s));
-	unlink(PROGRAM);
-	unlink(OTHER);
+	/* A socket that closes may still have its owner's file. */
+	EXPECT_EQ(0, umount2(DIR, MNT_DETACH));
 }
 
 static int judge(FIXTURE_DATA(program) *self)
@@ -382,6 +395,19 @@ TEST_F(program, exec_of_the_same)
 	EXPECT_EQ(0, judge(self));
 }
 
+/* A file of tmpfs can change without a sign of it once nobody runs it. */
+TEST_F(program, exec_of_the_same_on_tmpfs)
+{
+	ASSERT_EQ(0, worker_place(ON_TMPFS));
+	become(_metadata, self, ON_TMPFS);
+	EXPECT_EQ(1, judge(self));
+	EXPECT_EQ(0, judge(self));
+	become(_metadata, self, ON_TMPFS);
+	EXPECT_EQ(1, judge(self));
+	EXPECT_EQ(0, judge(self));
+	EXPECT_EQ(0, unlink(ON_TMPFS));
+}
+
 FIXTURE(replaced) {
 	struct scene s;
 	struct worker w;
@@ -393,7 +419,7 @@ FIXTURE_SETUP(replaced)
 {
 	ASSERT_EQ(0, scene_set(&self->s));
 	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, worker_place(PROGRAM));
+	ASSERT_EQ(0, place_program());
 	ASSERT_EQ(0, worker_start(&self->w, PROGRAM));
 	self->call = scene_connect(&self->s, TO);
 	self->answer = (struct answer){
@@ -411,8 +437,8 @@ FIXTURE_TEARDOWN(replaced)
 {
 	worker_end(&self->w);
 	EXPECT_EQ(0, scene_strike(&self->s));
-	unlink(PROGRAM);
-	unlink(OTHER);
+	/* A socket that closes may still have its owner's file. */
+	EXPECT_EQ(0, umount2(DIR, MNT_DETACH));
 }
 
 static int judge_replaced(FIXTURE_DATA(replaced) *self)
