@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/sched/signal.h>
+#include <net/ipv6.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
@@ -137,6 +138,13 @@ static bool ends(const struct sock *sk, const struct sg_verdict *verdict,
 	return !told || (sk->sk_type != SOCK_DGRAM && sk->sk_type != SOCK_RAW);
 }
 
+/* Only a listener: what it took has one address. */
+static bool listens_on_all(const struct sg_key *key)
+{
+	return key->event == SOCKGATE_EVENT_LISTEN &&
+	       ipv6_addr_any(&key->laddr);
+}
+
 /*
  * The failsafe list goes by the address that a listener answers from.  That is
  * no leave for the others that it may answer from.
@@ -169,8 +177,7 @@ int sg_settle_leaving(struct sock *sk, const struct sg_key *key,
 {
 	int err;
 
-	if (verdict->action == SOCKGATE_ACTION_FAIL &&
-	    key->event == SOCKGATE_EVENT_LISTEN)
+	if (verdict->action == SOCKGATE_ACTION_FAIL && listens_on_all(key))
 		err = fail_answer(key, skb, family, verdict->reason);
 	else
 		err = sg_settle(sk, key, verdict);
