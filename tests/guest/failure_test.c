@@ -585,7 +585,7 @@ TEST_F(anywhere, answers_from_where_it_may)
 		s->agent = NULL;
 	}
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(0, reach(self, variant->client, LOOP4));
+		EXPECT_EQ(0, reach(self, connect_to, LOOP4));
 		EXPECT_EQ(ETIMEDOUT, reach(self, variant->client, FAR4));
 	}
 }
