@@ -218,6 +218,17 @@ int sg_failure_apply(enum sockgate_reason reason, const struct sg_key *key)
 	return allow ? 0 : -(row.error ?: EACCES);
 }
 
+/**
+ * sg_failure_by_list() - whether the failsafe list says what may pass
+ * @reason: why there is no verdict
+ *
+ * Return: that.
+ */
+bool sg_failure_by_list(enum sockgate_reason reason)
+{
+	return row_read(reason).action == SOCKGATE_ACTION_FAILSAFE;
+}
+
 static bool row_valid(const struct sockgate_failure *row)
 {
 	if (row->reason == SOCKGATE_REASON_UNSPEC ||

@@ -13,6 +13,7 @@ int sg_failure_init(void);
 void sg_failure_exit(void);
 
 int sg_failure_apply(enum sockgate_reason reason, const struct sg_key *key);
+bool sg_failure_by_list(enum sockgate_reason reason);
 
 int sg_failure_check_rows(const struct sockgate_failure *rows, size_t n);
 void sg_failure_set_rows(const struct sockgate_failure *rows, size_t n);

@@ -76,10 +76,16 @@ bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
 	return true;
 }
 
-/* What lets a packet through without a verdict is void once one can be had. */
-static enum sg_grant grant_of_failure(void)
+/*
+ * What lets a packet through without a verdict is void once one can be had.  What
+ * the list names stays: the verdict may depend on it, where the security server is
+ * on this machine and its answers are what would have to be asked about.
+ */
+static enum sg_grant grant_of_failure(enum sockgate_reason reason)
 {
-	return sg_agent_present() ? SG_GRANT_FAILURE : SG_GRANT_NO_AGENT;
+	if (!sg_agent_present())
+		return SG_GRANT_NO_AGENT;
+	return sg_failure_by_list(reason) ? SG_GRANT_FAILSAFE : SG_GRANT_FAILURE;
 }
 
 static int fail(struct sock *sk, struct sg_sock *rec, const struct sg_key *key,
@@ -89,7 +95,7 @@ static int fail(struct sock *sk, struct sg_sock *rec, const struct sg_key *key,
 
 	/* What an earlier verdict said of the socket is past. */
 	if (!err)
-		permit(sk, rec, key, 0, grant_of_failure());
+		permit(sk, rec, key, 0, grant_of_failure(reason));
 	return err;
 }
 

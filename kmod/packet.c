@@ -164,6 +164,7 @@ static enum sg_grant granted(const struct leaving *l, const struct sg_key *key)
 static bool good(enum sg_grant how)
 {
 	return how == SG_GRANT_VERDICT || how == SG_GRANT_FAILURE ||
+	       how == SG_GRANT_FAILSAFE ||
 	       (how == SG_GRANT_NO_AGENT && !sg_agent_present());
 }
 

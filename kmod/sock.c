@@ -35,7 +35,7 @@
 #include "sock.h"
 
 #define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
-#define HOW		3ULL		/* enum sg_grant in the word of a grant */
+#define HOW		7ULL		/* enum sg_grant in the word of a grant */
 
 static const struct rhashtable_params params = {
 	.key_len = sizeof(const struct sock *),

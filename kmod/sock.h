@@ -21,6 +21,7 @@ enum sg_grant {
 	SG_GRANT_VERDICT = 1,	/* somebody decided so */
 	SG_GRANT_FAILURE = 2,	/* the failure table did, for some seconds */
 	SG_GRANT_NO_AGENT = 3,	/* ... and good until there is an agent */
+	SG_GRANT_FAILSAFE = 4,	/* the failsafe list names it */
 };
 
 /*

@@ -3,10 +3,12 @@
  * evade WAY ADDRESS PORT PAYLOAD FROM - tries one way past the gate, for ways_test
  * and others.  Exits with the errno that it met, 0 if it met none.
  *
- * evade take             a socket from a message on standard input; sends on it
- * evade getfd PID FD     a socket out of another process; sends on it
+ * evade inherit FD USE     a socket that it was started with, put to this use
+ * evade take USE           one from a message on standard input
+ * evade getfd PID FD USE   one out of another process
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -276,14 +278,48 @@ static const struct {
 
 /* ---- a socket of somebody else's ----------------------------------------------------- */
 
-static int use(int fd)
+static ssize_t by_read(int fd)
+{
+	char byte;
+
+	return read(fd, &byte, 1);
+}
+
+static ssize_t by_splice_from(int fd)
+{
+	int ends[2];
+
+	if (pipe(ends))
+		return -1;
+	return splice(fd, NULL, ends[1], NULL, 1, 0);
+}
+
+static const struct {
+	const char *name;
+	net_move_fn use;
+} uses[] = {
+	{ "send", net_send_one },
+	{ "sendfile", net_sendfile_one },
+	{ "splice", net_splice_one },
+	{ "read", by_read },
+	{ "splice-from", by_splice_from },
+};
+
+static int use(int fd, const char *how)
 {
 	struct pollfd p = { .fd = fd };
+	ssize_t n = 0;
+	size_t i;
 	int err;
 
 	if (fd < 0)
 		return NOT_THAT;
-	err = error_of(send(fd, "x", 1, MSG_NOSIGNAL));
+	for (i = 0; i < sizeof(uses) / sizeof(uses[0]); i++)
+		if (!strcmp(how, uses[i].name))
+			n = uses[i].use(fd);
+	if (!n)
+		return NOT_THAT;
+	err = error_of(n);
 	if (err == EAGAIN && poll(&p, 1, -1) == 1)
 		err = so_error(fd);
 	return err;
@@ -322,10 +358,12 @@ int main(int argc, char **argv)
 	struct target t;
 	size_t i;
 
-	if (argc == 2 && !strcmp(argv[1], "take"))
-		return use(take_from(STDIN_FILENO));
-	if (argc == 4 && !strcmp(argv[1], "getfd"))
-		return use(get_from(atoi(argv[2]), atoi(argv[3])));
+	if (argc == 4 && !strcmp(argv[1], "inherit"))
+		return use(atoi(argv[2]), argv[3]);
+	if (argc == 3 && !strcmp(argv[1], "take"))
+		return use(take_from(STDIN_FILENO), argv[2]);
+	if (argc == 5 && !strcmp(argv[1], "getfd"))
+		return use(get_from(atoi(argv[2]), atoi(argv[3])), argv[4]);
 	if (argc != 6)
 		return NOT_THAT;
 	t.from = net_addr(argv[5], 0);

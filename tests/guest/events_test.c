@@ -237,6 +237,115 @@ TEST_F(events, bind)
 	EXPECT_EQ(EPERM, script_run(&self->s, &self->script, bind_there, &to));
 }
 
+/* ---- what gives no leave --------------------------------------------------------- */
+
+#define TAG 0x5a
+
+static uint32_t mark_of(int fd)
+{
+	socklen_t size = sizeof(uint32_t);
+	uint32_t mark = UINT32_MAX;
+
+	getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size);
+	return mark;
+}
+
+/* Opens, binds, receives and sends: the errno of that, or a mark that it got. */
+static int answer_one(const struct addr *at)
+{
+	int fd = socket(at->family, SOCK_DGRAM, 0);
+	struct addr from = { .len = sizeof(from.in6) };
+	char byte;
+
+	if (bind(fd, &at->sa, at->len) ||
+	    recvfrom(fd, &byte, 1, 0, &from.sa, &from.len) != 1)
+		return CHILD_LOST;
+	if (mark_of(fd))
+		return TAG;
+	if (sendto(fd, &byte, 1, 0, &from.sa, from.len) != 1)
+		return errno;
+	return mark_of(fd) ? TAG : 0;
+}
+
+FIXTURE(aside) {
+	struct scene s;
+	struct script script;
+	struct answer allow;
+	struct addr at;
+};
+
+FIXTURE_VARIANT(aside) {
+	uint8_t event;
+};
+
+FIXTURE_VARIANT_ADD(aside, open) { SOCKGATE_EVENT_OPEN };
+FIXTURE_VARIANT_ADD(aside, bind) { SOCKGATE_EVENT_BIND };
+FIXTURE_VARIANT_ADD(aside, receive) { SOCKGATE_EVENT_RECEIVE };
+
+FIXTURE_SETUP(aside)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS,
+				  1U << variant->event));
+	self->at = net_addr(V4, 1719);
+	self->allow = agent_allow;
+	self->allow.tag = TAG;
+	self->script = script_allowing();
+	self->script.answer[variant->event] = &self->allow;
+	self->script.answer[SOCKGATE_EVENT_SEND] = &agent_allow;
+}
+
+FIXTURE_TEARDOWN(aside)
+{
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+/* Has datagrams come to it until it ends: its exit status. */
+static int be_answered(struct scene *s, struct script *script,
+		       const struct addr *at)
+{
+	const struct addr to = net_addr("::ffff:" V4, ntohs(at->in.sin_port));
+	pid_t pid = child_start(answer_one, at);
+	int status, ms;
+
+	for (ms = 0; ms < AT_ONCE_MS; ms++) {
+		sendto(s->udp, "x", 1, 0, &to.sa, to.len);
+		script_serve(s, script, 1);
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_LOST;
+	}
+	return script_end(s, script, pid);
+}
+
+/* It may be made, or bound, or may receive: that is no leave to send, nor a tag. */
+TEST_F(aside, is_no_leave)
+{
+	struct script *script = &self->script;
+
+	EXPECT_EQ(0, be_answered(&self->s, script, &self->at));
+	EXPECT_LE(1, script->asked[variant->event]);
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_SEND]);
+	script->answer[SOCKGATE_EVENT_SEND] = &script_refuse;
+	EXPECT_EQ(EPERM, be_answered(&self->s, script, &self->at));
+}
+
+/* The same where it is known beforehand. */
+TEST_F(aside, is_no_leave_when_known)
+{
+	struct script *script = &self->script;
+	unsigned int asked;
+
+	self->allow.lifetime = FAR_MS;
+	self->allow.fields = SOCKGATE_F_EVENT | SOCKGATE_F_EXE;
+	EXPECT_EQ(0, be_answered(&self->s, script, &self->at));
+	asked = script->asked[variant->event];
+	EXPECT_EQ(0, be_answered(&self->s, script, &self->at));
+	EXPECT_EQ(asked, script->asked[variant->event]);
+	EXPECT_EQ(2, script->asked[SOCKGATE_EVENT_SEND]);
+}
+
 /* ---- states -------------------------------------------------------------------- */
 
 /* Connects, then waits for the connection to end: its error, or 0. */

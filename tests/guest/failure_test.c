@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What happens when no verdict can be had: the failure table and its failsafes. */
 #include "kselftest_harness.h"
-#include "scene.h"
+#include "server.h"
 
+#include <poll.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define LOOP4 "127.0.0.1"
 #define LOOP6 "::1"
@@ -316,6 +318,276 @@ TEST_F(list, not_while_an_agent_answers)
 	ASSERT_EQ(0, scene_agent(s));
 	EXPECT_EQ(1, scene_judge(s, &call, &agent_deny));
 	EXPECT_EQ(EACCES, s->outcome.error);
+}
+
+/* ---- how long it holds ------------------------------------------------------------------ */
+
+#define LAPSE_MS 200
+#define TICK_MS 10	/* the kernel's clock is that coarse */
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Connects and sends, byte by byte, until it may not: the errno of that. */
+static int send_for_ever(const struct addr *to, int type)
+{
+	int fd = socket(to->family, type | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, &to->sa, to->len))
+		return errno;
+	while (send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+		gate_nap();
+	return errno;
+}
+
+static int send_stream(const struct addr *to)
+{
+	return send_for_ever(to, SOCK_STREAM);
+}
+
+static int send_datagrams(const struct addr *to)
+{
+	return send_for_ever(to, SOCK_DGRAM);
+}
+
+FIXTURE(held_good) {
+	struct scene s;
+	pid_t pid;
+	int peer;	/* gets what it sends */
+};
+
+FIXTURE_VARIANT(held_good) {
+	child_fn program;
+	bool stream;
+};
+
+FIXTURE_VARIANT_ADD(held_good, tcp) { send_stream, true };
+FIXTURE_VARIANT_ADD(held_good, udp) { send_datagrams, false };
+
+FIXTURE_SETUP(held_good)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, net_other_addresses());
+	ASSERT_EQ(0, scene_agent(&self->s));
+	self->peer = -1;
+}
+
+FIXTURE_TEARDOWN(held_good)
+{
+	if (self->pid > 0) {
+		kill(self->pid, SIGKILL);
+		waitpid(self->pid, NULL, 0);
+	}
+	if (variant->stream && self->peer >= 0)
+		close(self->peer);
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+/* The agent has no verdict on the connection, and the row lets it through. */
+static int let_through(FIXTURE_DATA(held_good) *self,
+		       const FIXTURE_VARIANT(held_good) *v, const char *address,
+		       uint8_t action)
+{
+	static const struct answer away = {
+		.action = SOCKGATE_ACTION_FAIL,
+		.reason = SOCKGATE_REASON_SERVER_AWAY,
+	};
+	struct scene *s = &self->s;
+	struct addr to = net_addr(address, v->stream ? s->tcp_port : s->udp_port);
+	int err = gate_set_row(&s->gate, SOCKGATE_REASON_SERVER_AWAY, action,
+			       EACCES);
+
+	if (err)
+		return err;
+	self->pid = child_start(v->program, &to);
+	if (agent_next(s->agent, &s->ask, -1) != 1)
+		return EPROTO;
+	err = agent_answer(s->agent, s->ask.id, &away);
+	if (err)
+		return err;
+	self->peer = v->stream ? accept(s->tcp, NULL, NULL) : s->udp;
+	return self->peer < 0 ? errno : 0;
+}
+
+/* Takes what it sends: at least so many bytes, and for so long. */
+static int take(int fd, int n, int ms)
+{
+	int64_t until = now_ms() + ms;
+	char byte;
+
+	while (n > 0 || now_ms() < until) {
+		if (recv(fd, &byte, 1, 0) != 1)
+			return -1;
+		n--;
+	}
+	return 0;
+}
+
+TEST_F(held_good, until_it_lapses)
+{
+	struct scene *s = &self->s;
+	struct script script = script_allowing();
+	int64_t begin = now_ms();
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, LAPSE_MS));
+	ASSERT_EQ(0, let_through(self, variant, FAR4, SOCKGATE_ACTION_ALLOW));
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, CHILD_MS));
+	EXPECT_LE(LAPSE_MS - TICK_MS, now_ms() - begin);
+	EXPECT_EQ(SOCKGATE_EVENT_CONNECT, s->ask.event);
+	EXPECT_EQ(self->pid, (pid_t)s->ask.process.pid);
+	/* Now there is a verdict; if it comes too late for this one, for the next. */
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	agent_answer(s->agent, s->ask.id, &script_refuse);
+	script.answer[SOCKGATE_EVENT_CONNECT] = &script_refuse;
+	EXPECT_NE(CHILD_LOST, script_end(s, &script, self->pid));
+	self->pid = 0;
+}
+
+TEST_F(held_good, and_not_asked_about_before)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, let_through(self, variant, FAR4, SOCKGATE_ACTION_ALLOW));
+	ASSERT_EQ(0, take(self->peer, 100, LAPSE_MS));
+	EXPECT_EQ(0, agent_next(s->agent, &s->ask, 0));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
+}
+
+/* The security server's own connection may be among it. */
+TEST_F(held_good, for_good_if_listed)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, LAPSE_MS));
+	ASSERT_EQ(0, let_through(self, variant, LOOP4, SOCKGATE_ACTION_FAILSAFE));
+	ASSERT_EQ(0, take(self->peer, 100, 2 * LAPSE_MS));
+	EXPECT_EQ(0, agent_next(s->agent, &s->ask, 0));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_ASKED));
+}
+
+/* ---- a listener on all addresses ----------------------------------------------------------- */
+
+#define FAST_OPEN "/proc/sys/net/ipv4/tcp_fastopen"
+#define FAST_OPEN_FOR_ALL "1543"	/* 0x607: everybody, and without a cookie */
+#define FAST_OPEN_DEFAULT "1"
+
+static int outcome_of(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	socklen_t size = sizeof(int);
+	int error = CHILD_LOST;
+
+	if (poll(&p, 1, SOON_MS) != 1)
+		return ETIMEDOUT;
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return error;
+}
+
+/* Whether it is answered. */
+static int connect_to(const struct addr *to)
+{
+	int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (connect(fd, &to->sa, to->len) && errno != EINPROGRESS)
+		return errno;
+	return outcome_of(fd, POLLOUT);
+}
+
+/* With data in its first segment: the server has it, and ends, before an answer. */
+static int open_fast(const struct addr *to)
+{
+	int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (sendto(fd, "x", 1, MSG_FASTOPEN, &to->sa, to->len) != 1 &&
+	    errno != EINPROGRESS)
+		return errno;
+	return outcome_of(fd, POLLIN);
+}
+
+FIXTURE(anywhere) {
+	struct scene s;
+	struct script script;
+	struct server server;
+};
+
+FIXTURE_VARIANT(anywhere) {
+	uint8_t reason;
+	child_fn client;
+};
+
+FIXTURE_VARIANT_ADD(anywhere, no_agent) { SOCKGATE_REASON_NO_AGENT, connect_to };
+FIXTURE_VARIANT_ADD(anywhere, no_agent_fast) { SOCKGATE_REASON_NO_AGENT, open_fast };
+FIXTURE_VARIANT_ADD(anywhere, away) { SOCKGATE_REASON_SERVER_AWAY, connect_to };
+FIXTURE_VARIANT_ADD(anywhere, away_fast) { SOCKGATE_REASON_SERVER_AWAY, open_fast };
+
+/* Clients may go anywhere; a listener may answer from loopback. */
+static const struct sockgate_failsafe from_loopback[] = {
+	{ .events = 1U << SOCKGATE_EVENT_CONNECT, .uid = SOCKGATE_UID_ANY },
+	{ .events = 1U << SOCKGATE_EVENT_LISTEN, .uid = SOCKGATE_UID_ANY,
+	  .family = AF_INET, .addr = { 127 }, .prefix = 8 },
+};
+
+FIXTURE_SETUP(anywhere)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, file_write(FAST_OPEN, FAST_OPEN_FOR_ALL));
+	ASSERT_EQ(0, scene_set(s));
+	ASSERT_EQ(0, net_other_addresses());
+	ASSERT_EQ(0, scene_agent(s));
+	ASSERT_EQ(0, gate_set_failsafes(&s->gate, from_loopback,
+					ARRAY_SIZE(from_loopback)));
+	self->script = script_allowing();
+	self->script.answer[SOCKGATE_EVENT_LISTEN] = &agent_allow;
+	ASSERT_EQ(0, server_start(s, &self->script, server_stream, &self->server,
+				  LOOP4));
+}
+
+FIXTURE_TEARDOWN(anywhere)
+{
+	server_end(&self->server);
+	EXPECT_EQ(0, scene_strike(&self->s));
+	EXPECT_EQ(0, file_write(FAST_OPEN, FAST_OPEN_DEFAULT));
+}
+
+/* What a client there meets. */
+static int reach(FIXTURE_DATA(anywhere) *self, child_fn client, const char *address)
+{
+	struct scene *s = &self->s;
+	struct addr to = net_addr(address, ntohs(self->server.at.in.sin_port));
+	pid_t pid = child_start(client, &to);
+
+	return s->agent ? script_end(s, &self->script, pid) : child_end(pid);
+}
+
+/* One peer was answered by the list; that is no leave for the next. */
+TEST_F(anywhere, answers_from_where_it_may)
+{
+	static const struct answer away = {
+		.action = SOCKGATE_ACTION_FAIL,
+		.reason = SOCKGATE_REASON_SERVER_AWAY,
+	};
+	struct scene *s = &self->s;
+	int i;
+
+	EXPECT_EQ(0, reach(self, variant->client, FAR4));
+	/* What it was allowed is void. */
+	ASSERT_EQ(0, agent_set_generation(s->agent, 2));
+	self->script.answer[SOCKGATE_EVENT_LISTEN] = &away;
+	if (variant->reason == SOCKGATE_REASON_NO_AGENT) {
+		agent_close(s->agent);
+		s->agent = NULL;
+	}
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, reach(self, connect_to, LOOP4));
+		EXPECT_EQ(ETIMEDOUT, reach(self, variant->client, FAR4));
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -176,6 +176,33 @@ TEST_F(hold, share_of_a_user)
 		worker_end(&w[i]);
 }
 
+/* Nor can all users together have the last of it: whoever repairs a host is root. */
+TEST_F(hold, room_for_root)
+{
+	struct scene *s = &self->s;
+	struct worker w[7];
+	struct call call = self->call;
+	uint32_t i;
+
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_MAX_PENDING, 8));
+	for (i = 0; i < ARRAY_SIZE(w); i++)
+		ASSERT_EQ(0, worker_start(&w[i], NULL));
+	/* Four that differ in two bits share no slot of the users' counts. */
+	for (i = 0; i < 6; i++) {
+		call.uid = 4240 + i / 2;
+		ASSERT_EQ(0, scene_hold(s, &w[i], &call));
+	}
+	call.uid = 4243;
+	ASSERT_EQ(0, worker_tell(&w[6], &call));
+	ASSERT_EQ(0, worker_hear(&w[6], &s->outcome));
+	EXPECT_EQ(EACCES, s->outcome.error);
+	EXPECT_EQ(1, gate_failures(&s->gate, SOCKGATE_REASON_TABLE_FULL));
+	ASSERT_EQ(0, scene_hold(s, &s->worker, &self->call));
+	EXPECT_EQ(0, s->ask.uid);
+	for (i = 0; i < ARRAY_SIZE(w); i++)
+		worker_end(&w[i]);
+}
+
 /* The whole thread group goes, though every thread is held. */
 TEST_F(hold, killed_with_threads)
 {

@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
-
 
 struct addr net_addr(const char *text, uint16_t port)
 {
@@ -43,6 +45,36 @@ int net_send_control(int fd, int type, uint32_t value)
 	c->cmsg_len = CMSG_LEN(sizeof(value));
 	memcpy(CMSG_DATA(c), &value, sizeof(value));
 	return sendmsg(fd, &m, 0) == 1 ? 0 : -1;
+}
+
+ssize_t net_send_one(int fd)
+{
+	return send(fd, "x", 1, MSG_NOSIGNAL);
+}
+
+ssize_t net_sendfile_one(int fd)
+{
+	int file = memfd_create("byte", MFD_CLOEXEC);
+	ssize_t n = -1;
+
+	if (write(file, "x", 1) == 1)
+		n = sendfile(fd, file, &(off_t){ 0 }, 1);
+	close(file);
+	return n;
+}
+
+ssize_t net_splice_one(int fd)
+{
+	int ends[2];
+	ssize_t n = -1;
+
+	if (pipe(ends))
+		return -1;
+	if (write(ends[1], "x", 1) == 1)
+		n = splice(ends[0], NULL, fd, NULL, 1, 0);
+	close(ends[0]);
+	close(ends[1]);
+	return n;
 }
 
 int net_listen(int type, uint16_t *port)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #define NET_BACKLOG 4096
 
@@ -37,6 +38,15 @@ int net_listen(int type, uint16_t *port);
  * Returns 0, or -1 with errno.
  */
 int net_send_control(int fd, int type, uint32_t value);
+
+/*
+ * net_send_one, ... - send one byte; the others take it from elsewhere than the
+ * caller's memory.  Return 1, or -1 with errno.
+ */
+typedef ssize_t (*net_move_fn)(int fd);
+ssize_t net_send_one(int fd);
+ssize_t net_sendfile_one(int fd);
+ssize_t net_splice_one(int fd);
 
 /* net_same - whether bytes are the address that the text says */
 bool net_same(const char *text, const uint8_t *bytes, size_t len);

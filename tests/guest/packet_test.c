@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
 #include <sys/time.h>
 
 #define V4 "127.0.0.1"
@@ -69,34 +68,8 @@ static int send_not_waiting(const struct addr *to)
 	return sendto(fd, "x", 1, MSG_DONTWAIT, &to->sa, to->len) == 1 ? 0 : errno;
 }
 
-/* What sends one byte; these take it from elsewhere than the caller's memory. */
-typedef ssize_t (*send_fn)(int fd);
-
-static ssize_t by_send(int fd)
-{
-	return send(fd, "x", 1, MSG_NOSIGNAL);
-}
-
-static ssize_t by_sendfile(int fd)
-{
-	int file = memfd_create("byte", MFD_CLOEXEC);
-
-	if (write(file, "x", 1) != 1)
-		return -1;
-	return sendfile(fd, file, &(off_t){ 0 }, 1);
-}
-
-static ssize_t by_splice(int fd)
-{
-	int ends[2];
-
-	if (pipe(ends) || write(ends[1], "x", 1) != 1)
-		return -1;
-	return splice(ends[0], NULL, fd, NULL, 1, 0);
-}
-
 /* The error of the datagram that was dropped is the socket's next. */
-static int connect_and_send(const struct addr *to, send_fn send_one)
+static int connect_and_send(const struct addr *to, net_move_fn send_one)
 {
 	int fd = open_socket(to, SOCK_DGRAM | SOCK_NONBLOCK);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -108,17 +81,17 @@ static int connect_and_send(const struct addr *to, send_fn send_one)
 
 static int send_connected(const struct addr *to)
 {
-	return connect_and_send(to, by_send);
+	return connect_and_send(to, net_send_one);
 }
 
 static int sendfile_connected(const struct addr *to)
 {
-	return connect_and_send(to, by_sendfile);
+	return connect_and_send(to, net_sendfile_one);
 }
 
 static int splice_connected(const struct addr *to)
 {
-	return connect_and_send(to, by_splice);
+	return connect_and_send(to, net_splice_one);
 }
 
 static void on_alarm(int sig)
@@ -532,16 +505,8 @@ TEST_F(packet, interrupted_and_denied)
 
 /* ---- whose socket it is ------------------------------------------------------------ */
 
-/* How a connected socket comes into another program's hands; its exit status. */
-typedef int (*hand_fn)(int fd);
-
-static int by_exec(int fd)
-{
-	if (dup2(fd, 3) != 3)
-		return CHILD_LOST;
-	execl("/bin/dash", "dash", "-c", "echo x >&3", NULL);
-	return CHILD_LOST;
-}
+/* How a connected socket comes into the hands of evade, and to what use: its exit status. */
+typedef int (*hand_fn)(int fd, const char *use);
 
 static const char *beside_worker(const char *name)
 {
@@ -552,7 +517,15 @@ static const char *beside_worker(const char *name)
 	return path;
 }
 
-static int by_message(int fd)
+static int by_exec(int fd, const char *use)
+{
+	if (dup2(fd, 3) != 3)
+		return CHILD_LOST;
+	execl(beside_worker("evade"), "evade", "inherit", "3", use, NULL);
+	return CHILD_LOST;
+}
+
+static int by_message(int fd, const char *use)
 {
 	int ends[2];
 	pid_t pid;
@@ -563,14 +536,14 @@ static int by_message(int fd)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (dup2(ends[1], STDIN_FILENO) == STDIN_FILENO)
-			execl(beside_worker("evade"), "evade", "take", NULL);
+			execl(beside_worker("evade"), "evade", "take", use, NULL);
 		_exit(CHILD_LOST);
 	}
 	return net_send_control(ends[0], SCM_RIGHTS, (uint32_t)fd) ?
 	       CHILD_LOST : child_end(pid);
 }
 
-static int by_pidfd(int fd)
+static int by_pidfd(int fd, const char *use)
 {
 	char owner[16], number[16];
 	pid_t pid;
@@ -580,7 +553,8 @@ static int by_pidfd(int fd)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execl(beside_worker("evade"), "evade", "getfd", owner, number, NULL);
+		execl(beside_worker("evade"), "evade", "getfd", owner, number, use,
+		      NULL);
 		_exit(CHILD_LOST);
 	}
 	return child_end(pid);
@@ -589,16 +563,32 @@ static int by_pidfd(int fd)
 FIXTURE(handed) {
 	struct scene s;
 	struct addr to;
+	int peer;	/* the listener's side */
 };
 
 FIXTURE_VARIANT(handed) {
 	hand_fn hand;
-	int refused;	/* exit status */
+	const char *use;
+	bool sends;
 };
 
-FIXTURE_VARIANT_ADD(handed, by_exec) { by_exec, 1 };
-FIXTURE_VARIANT_ADD(handed, by_message) { by_message, EACCES };
-FIXTURE_VARIANT_ADD(handed, by_pidfd) { by_pidfd, EACCES };
+#define HANDED(by, name, use_, sends_) \
+	FIXTURE_VARIANT_ADD(handed, by##_##name) { \
+		.hand = by, .use = use_, .sends = sends_, \
+	}
+
+/* However it is handed over, the use is the same hook's: not all of both. */
+HANDED(by_exec, send, "send", true);
+HANDED(by_exec, sendfile, "sendfile", true);
+HANDED(by_exec, splice, "splice", true);
+HANDED(by_exec, read, "read", false);
+HANDED(by_exec, splice_from, "splice-from", false);
+HANDED(by_message, send, "send", true);
+HANDED(by_message, sendfile, "sendfile", true);
+HANDED(by_message, splice_from, "splice-from", false);
+HANDED(by_pidfd, send, "send", true);
+HANDED(by_pidfd, splice, "splice", true);
+HANDED(by_pidfd, splice_from, "splice-from", false);
 
 FIXTURE_SETUP(handed)
 {
@@ -606,60 +596,70 @@ FIXTURE_SETUP(handed)
 	ASSERT_EQ(0, scene_agent(&self->s));
 	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
 	self->to = net_addr(V4, self->s.tcp_port);
+	self->peer = -1;
 }
 
 FIXTURE_TEARDOWN(handed)
 {
+	close(self->peer);
 	EXPECT_EQ(0, scene_strike(&self->s));
 }
 
-/* The first program connects, by leave, and another sends on its socket. */
-static int hand_over(struct scene *s, const struct addr *to, hand_fn hand,
+/*
+ * The first program connects, by leave, and another uses its socket, on which a
+ * byte has come.  Exit status of that.
+ */
+static int hand_over(FIXTURE_DATA(handed) *self, const FIXTURE_VARIANT(handed) *v,
 		     const struct answer *second)
 {
+	struct scene *s = &self->s;
 	pid_t pid = fork();
 	uint64_t ino;
 	int fd;
 
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		fd = open_socket(to, SOCK_STREAM);
-		_exit(connect(fd, &to->sa, to->len) ? CHILD_LOST : hand(fd));
+		fd = open_socket(&self->to, SOCK_STREAM);
+		_exit(connect(fd, &self->to.sa, self->to.len) ?
+		      CHILD_LOST : v->hand(fd, v->use));
 	}
 	if (agent_next(s->agent, &s->ask, -1) != 1 ||
 	    agent_answer(s->agent, s->ask.id, &agent_allow))
 		return CHILD_LOST;
+	self->peer = accept(s->tcp, NULL, NULL);
+	if (send(self->peer, "y", 1, MSG_NOSIGNAL) != 1)
+		return CHILD_LOST;
 	ino = s->ask.exe.ino;
-	if (agent_next(s->agent, &s->ask, -1) != 1 || s->ask.exe.ino == ino ||
-	    agent_answer(s->agent, s->ask.id, second))
+	/* A use that is not asked about has its exit status. */
+	if (agent_next(s->agent, &s->ask, CHILD_MS) != 1)
+		return child_end(pid);
+	if (s->ask.exe.ino == ino || agent_answer(s->agent, s->ask.id, second))
 		return CHILD_LOST;
 	return child_end(pid);
 }
 
 /* What the listener's side gets of it until the end: bytes. */
-static int received(const struct scene *s)
+static int received(int fd)
 {
-	int fd = accept(s->tcp, NULL, NULL), n = 0;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char byte;
+	int n = 0;
 
 	while (poll(&p, 1, CHILD_MS) == 1 && read(fd, &byte, 1) == 1)
 		n++;
-	close(fd);
 	return n;
 }
 
 TEST_F(handed, to_another_program_and_denied)
 {
-	EXPECT_EQ(variant->refused,
-		  hand_over(&self->s, &self->to, variant->hand, &agent_deny));
-	EXPECT_EQ(0, received(&self->s));
+	EXPECT_EQ(EACCES, hand_over(self, variant, &agent_deny));
+	EXPECT_EQ(0, received(self->peer));
 }
 
 TEST_F(handed, to_another_program_and_allowed)
 {
-	EXPECT_EQ(0, hand_over(&self->s, &self->to, variant->hand, &agent_allow));
-	EXPECT_LE(1, received(&self->s));
+	EXPECT_EQ(0, hand_over(self, variant, &agent_allow));
+	EXPECT_EQ(variant->sends, received(self->peer));
 	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
 }
 
@@ -871,7 +871,7 @@ TEST_F(packet, child_of_a_dead_agent)
 /* ---- sockets older than the module ------------------------------------------------------- */
 
 static int old_ready[2], old_go[2];
-static send_fn old_send;
+static net_move_fn old_send;
 
 /* Connected before there was a module; sends when told, and waits for an error or an end. */
 static int send_on_old(const struct addr *to)
@@ -896,12 +896,12 @@ FIXTURE(old) {
 };
 
 FIXTURE_VARIANT(old) {
-	send_fn send;
+	net_move_fn send;
 };
 
-FIXTURE_VARIANT_ADD(old, send) { by_send };
-FIXTURE_VARIANT_ADD(old, sendfile) { by_sendfile };
-FIXTURE_VARIANT_ADD(old, splice) { by_splice };
+FIXTURE_VARIANT_ADD(old, send) { net_send_one };
+FIXTURE_VARIANT_ADD(old, sendfile) { net_sendfile_one };
+FIXTURE_VARIANT_ADD(old, splice) { net_splice_one };
 
 FIXTURE_SETUP(old)
 {

@@ -308,4 +308,33 @@ TEST_F(flood, of_peers)
 	server_end(&other);
 }
 
+/* Peers cannot fill the table, though the listener is root's: callers have room. */
+TEST_F(flood, leaves_room_for_callers)
+{
+	struct script *script = &self->script;
+	struct call call = scene_connect(&self->s, V4);
+	struct scene *s = &self->s;
+	struct server server;
+	int fds[FLOOD], i, n = 0;
+
+	ASSERT_EQ(0, server_start(s, script, server_stream, &server, V4));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_MAX_PENDING, 8));
+	ASSERT_EQ(0, flood_begin(&server.at, fds));
+	while (agent_next(s->agent, &s->ask, QUEUE_TIMEOUT_MS) == 1) {
+		EXPECT_EQ(SOCKGATE_EVENT_ACCEPT, s->ask.event);
+		n++;
+	}
+	EXPECT_EQ(8 / 4, n);
+	EXPECT_LE(FLOOD - n, gate_failures(&s->gate, SOCKGATE_REASON_TABLE_FULL));
+	call.uid = 4242;
+	ASSERT_EQ(0, worker_tell(&s->worker, &call));
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, AT_ONCE_MS));
+	EXPECT_EQ(SOCKGATE_EVENT_CONNECT, s->ask.event);
+	EXPECT_EQ(s->worker.pid, (pid_t)s->ask.process.pid);
+	for (i = 0; i < FLOOD; i++)
+		close(fds[i]);
+	server_end(&server);
+}
+
 TEST_HARNESS_MAIN
