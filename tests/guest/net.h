@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 
 #define NET_BACKLOG 4096
+#define NET_ROUNDS 4
+#define NET_PATIENCE_MS 5000
 
 struct addr {
 	socklen_t len;		/* 0: none */
@@ -37,6 +39,16 @@ int net_listen(int type, uint16_t *port);
  * Returns 0, or -1 with errno.
  */
 int net_send_control(int fd, int type, uint32_t value);
+
+/*
+ * net_converse - connect, and NET_ROUNDS times send a byte and wait for its answer
+ * @type: SOCK_STREAM or SOCK_DGRAM, and SOCK_NONBLOCK if wanted
+ * Returns 0, or an errno; ETIMEDOUT after NET_PATIENCE_MS.
+ */
+int net_converse(const struct addr *to, int type);
+
+/* net_enter - go into a network namespace of ip-netns(8).  Returns 0, or -1. */
+int net_enter(const char *name);
 
 /* net_same - whether bytes are the address that the text says */
 bool net_same(const char *text, const uint8_t *bytes, size_t len);
