@@ -690,13 +690,30 @@ void sg_event_state(struct sg_key *key, const struct sock *sk,
 	key->lport = inet_sk(sk)->inet_sport;
 }
 
+/**
+ * sg_event_transport() - where the header of a socket's protocol is
+ * @skb: a packet that it sends; its transport header was set
+ *
+ * SCTP may have put itself into UDP (RFC 6951).
+ *
+ * Return: offset from the data.
+ */
+int sg_event_transport(const struct sk_buff *skb)
+{
+	if (skb->encapsulation &&
+	    skb->inner_protocol_type == ENCAP_TYPE_IPPROTO &&
+	    skb->inner_ipproto == IPPROTO_SCTP)
+		return skb_inner_transport_offset(skb);
+	return skb_transport_offset(skb);
+}
+
 static __be16 packet_port(const struct sk_buff *skb)
 {
 	__be16 ports[2], *p;
 
 	if (!skb_transport_header_was_set(skb))
 		return 0;
-	p = skb_header_pointer(skb, skb_transport_offset(skb), sizeof(ports),
+	p = skb_header_pointer(skb, sg_event_transport(skb), sizeof(ports),
 			       ports);
 	return p ? p[1] : 0;
 }

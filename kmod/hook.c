@@ -37,6 +37,7 @@
 #include <linux/sched.h>
 #include <linux/socket.h>
 #include <net/inet_sock.h>
+#include <net/sctp/structs.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
@@ -352,16 +353,22 @@ static noinline int judged_bind(struct socket *sock, struct sockaddr *addr,
 static noinline void noted_clone(const struct sock *sk, struct sock *newsk)
 {
 	enter();
-	sg_sock_inherit(sk, newsk);
+	sg_sock_inherit(sk, newsk, true);
 	sg_original_clone(sk, newsk);
 	leave();
+}
+
+/* Only who takes an association makes a cookie, and gets it back. */
+static bool opened_here(const struct sctp_association *asoc)
+{
+	return !asoc->c.expiration;
 }
 
 static noinline void noted_sctp_clone(struct sctp_association *asoc,
 				      struct sock *sk, struct sock *newsk)
 {
 	enter();
-	sg_sock_inherit(sk, newsk);
+	sg_sock_inherit(sk, newsk, !opened_here(asoc));
 	sg_original_sctp_clone(asoc, sk, newsk);
 	leave();
 }

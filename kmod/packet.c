@@ -60,7 +60,7 @@ struct leaving {
 /* Its socket may be a listener, which opens associations as well. */
 static bool opens_sctp(const struct sk_buff *skb)
 {
-	const int at = skb_transport_offset(skb) + sizeof(struct sctphdr);
+	const int at = sg_event_transport(skb) + sizeof(struct sctphdr);
 	struct sctp_chunkhdr *chunk, buffer;
 
 	chunk = skb_header_pointer(skb, at, sizeof(buffer), &buffer);

@@ -199,13 +199,16 @@ void sg_sock_follow(struct sock *sk, struct sock *leader)
 }
 
 /**
- * sg_sock_inherit() - begin the record of a socket that a listener made
- * @parent: the listener
+ * sg_sock_inherit() - begin the record of a socket that another one's connection
+ *                     gets
+ * @parent: mostly a listener
  * @child:  known to nobody else yet
+ * @taken:  false: the parent opened the connection itself
  *
  * In softirqs too.  The child is its listener's: same owner, same verdict.
  */
-void sg_sock_inherit(const struct sock *parent, const struct sock *child)
+void sg_sock_inherit(const struct sock *parent, const struct sock *child,
+		     bool taken)
 {
 	struct sg_sock *from = sg_sock_find(parent), *rec;
 
@@ -222,7 +225,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child)
 	rec->lapses = READ_ONCE(from->lapses);
 	rec->tag = READ_ONCE(from->tag);
 	rec->exempt = READ_ONCE(from->exempt);
-	rec->accepted = parent->sk_state == TCP_LISTEN;
+	rec->accepted = taken && parent->sk_state == TCP_LISTEN;
 	insert(rec);
 }
 

@@ -4,14 +4,12 @@
  * host see of it, and what the application can do about it.
  */
 #include "kselftest_harness.h"
-#include "child.h"
-#include "scene.h"
+#include "server.h"
 
-#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define V4 "127.0.0.1"
-#define FAR_MS 100000U
 
 /* What the application wants in its mark: at first, later, and in one message. */
 #define OWN_MARK 0x010001ffU
@@ -237,6 +235,141 @@ TEST_F(tagged, accepted_connections)
 	EXPECT_LE(2, counted("later"));
 	EXPECT_EQ(0, counted("untagged"));
 	EXPECT_LE(1, counted("answered"));
+}
+
+/* ---- routes ----------------------------------------------------------------------- */
+
+/*
+ * A machine that two cables lead to, the second one for what is tagged.  Answers
+ * take either, which is that machine's affair.
+ */
+#define THERE "10.50.0.9"
+#define TAG 0x5a
+
+static const char lay_cables[] =
+	"ip netns del there 2>/dev/null; ip netns add there && "
+	"for cable in 1 2; do"
+	" ip link add way$cable type veth peer name way$cable netns there &&"
+	" ip addr add 10.9.$cable.1/24 dev way$cable &&"
+	" ip link set way$cable up &&"
+	" ip -n there addr add 10.9.$cable.2/24 dev way$cable &&"
+	" ip -n there link set way$cable up || exit 1;"
+	"done && "
+	"ip -n there addr add " THERE "/32 dev lo && ip -n there link set lo up && "
+	"ip -n there route replace 10.9.1.0/24 dev way1 src " THERE " && "
+	"ip -n there route replace 10.9.2.0/24 dev way2 src " THERE " && "
+	"ip netns exec there sysctl -qw net.ipv4.conf.all.rp_filter=0"
+	" net.ipv4.conf.way1.rp_filter=0 net.ipv4.conf.way2.rp_filter=0 && "
+	"sysctl -qw net.ipv4.conf.all.rp_filter=0"
+	" net.ipv4.conf.way1.rp_filter=0 net.ipv4.conf.way2.rp_filter=0 && "
+	"ip route add " THERE " via 10.9.1.2 && "
+	"ip route add " THERE " via 10.9.2.2 table 100 && "
+	"ip rule add fwmark 0x5a/0xff lookup 100";
+
+static const char take_cables[] =
+	"ip rule del fwmark 0x5a/0xff; ip link del way1; ip link del way2; "
+	"ip netns del there";
+
+/* By the card that it really leaves by. */
+static const char count_ways[] =
+	"table inet marks {\n"
+	" counter way1 {}\n counter way2 {}\n"
+	" chain out {\n"
+	"  type filter hook postrouting priority filter;\n"
+	"  oifname way1 ip daddr " THERE " counter name way1\n"
+	"  oifname way2 ip daddr " THERE " counter name way2\n"
+	" }\n}\n";
+
+static int stream_there(int says)
+{
+	return net_enter("there") ? CHILD_LOST : server_echo(says);
+}
+
+static int datagrams_there(int says)
+{
+	return net_enter("there") ? CHILD_LOST : server_datagrams(says);
+}
+
+static int converse_udp(const struct addr *to)
+{
+	return net_converse(to, SOCK_DGRAM);
+}
+
+static int converse_udp_nonblocking(const struct addr *to)
+{
+	return net_converse(to, SOCK_DGRAM | SOCK_NONBLOCK);
+}
+
+static int converse_tcp(const struct addr *to)
+{
+	return net_converse(to, SOCK_STREAM);
+}
+
+static int converse_tcp_nonblocking(const struct addr *to)
+{
+	return net_converse(to, SOCK_STREAM | SOCK_NONBLOCK);
+}
+
+FIXTURE(routed) {
+	struct scene s;
+	struct script script;
+	struct server server;
+};
+
+FIXTURE_VARIANT(routed) {
+	server_fn server;
+	child_fn client;
+};
+
+FIXTURE_VARIANT_ADD(routed, udp) { datagrams_there, converse_udp };
+FIXTURE_VARIANT_ADD(routed, udp_nonblocking) {
+	datagrams_there, converse_udp_nonblocking
+};
+FIXTURE_VARIANT_ADD(routed, tcp) { stream_there, converse_tcp };
+FIXTURE_VARIANT_ADD(routed, tcp_nonblocking) {
+	stream_there, converse_tcp_nonblocking
+};
+
+FIXTURE_SETUP(routed)
+{
+	ASSERT_EQ(0, system(lay_cables));
+	ASSERT_EQ(0, nft(count_ways));
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->script = script_allowing();
+	ASSERT_EQ(0, server_start(&self->s, &self->script, variant->server,
+				  &self->server, THERE));
+}
+
+FIXTURE_TEARDOWN(routed)
+{
+	server_end(&self->server);
+	EXPECT_EQ(0, system("nft delete table inet marks"));
+	EXPECT_EQ(0, system(take_cables));
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+TEST_F(routed, without_a_tag)
+{
+	EXPECT_EQ(0, script_run(&self->s, &self->script, variant->client,
+				&self->server.at));
+	EXPECT_LE(NET_ROUNDS, counted("way1"));
+	EXPECT_EQ(0, counted("way2"));
+}
+
+/* Every packet, though the first may have had a route before its verdict. */
+TEST_F(routed, by_the_tag)
+{
+	struct answer tagged = agent_allow;
+
+	tagged.tag = TAG;
+	self->script.answer[SOCKGATE_EVENT_CONNECT] = &tagged;
+	EXPECT_EQ(0, script_run(&self->s, &self->script, variant->client,
+				&self->server.at));
+	EXPECT_EQ(1, self->script.asked[SOCKGATE_EVENT_CONNECT]);
+	EXPECT_LE(NET_ROUNDS, counted("way2"));
+	EXPECT_EQ(0, counted("way1"));
 }
 
 TEST_HARNESS_MAIN

@@ -4,6 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,6 +97,50 @@ int net_listen(int type, uint16_t *port)
 	err = errno;
 	close(fd);
 	return -err;
+}
+
+static int send_and_hear(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte = 'x';
+
+	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+		return errno;
+	if (poll(&p, 1, NET_PATIENCE_MS) != 1)
+		return ETIMEDOUT;
+	return recv(fd, &byte, 1, 0) == 1 ? 0 : errno ?: ECONNRESET;
+}
+
+int net_converse(const struct addr *to, int type)
+{
+	int fd = socket(to->family, type | SOCK_CLOEXEC, 0), error = 0, i;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	socklen_t size = sizeof(error);
+
+	if (connect(fd, &to->sa, to->len) && errno != EINPROGRESS)
+		error = errno;
+	else if (poll(&p, 1, NET_PATIENCE_MS) != 1)
+		error = ETIMEDOUT;
+	else
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	for (i = 0; i < NET_ROUNDS && !error; i++)
+		error = send_and_hear(fd);
+	close(fd);
+	return error;
+}
+
+int net_enter(const char *name)
+{
+	char path[64];
+	int fd, rc;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = setns(fd, CLONE_NEWNET);
+	close(fd);
+	return rc;
 }
 
 bool net_same(const char *text, const uint8_t *bytes, size_t len)

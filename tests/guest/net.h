@@ -10,6 +10,8 @@
 #include <sys/types.h>
 
 #define NET_BACKLOG 4096
+#define NET_ROUNDS 4
+#define NET_PATIENCE_MS 5000
 
 struct addr {
 	socklen_t len;		/* 0: none */
@@ -47,6 +49,16 @@ typedef ssize_t (*net_move_fn)(int fd);
 ssize_t net_send_one(int fd);
 ssize_t net_sendfile_one(int fd);
 ssize_t net_splice_one(int fd);
+
+/*
+ * net_converse - connect, and NET_ROUNDS times send a byte and wait for its answer
+ * @type: SOCK_STREAM or SOCK_DGRAM, and SOCK_NONBLOCK if wanted
+ * Returns 0, or an errno; ETIMEDOUT after NET_PATIENCE_MS.
+ */
+int net_converse(const struct addr *to, int type);
+
+/* net_enter - go into a network namespace of ip-netns(8).  Returns 0, or -1. */
+int net_enter(const char *name);
 
 /* net_same - whether bytes are the address that the text says */
 bool net_same(const char *text, const uint8_t *bytes, size_t len);

@@ -2,6 +2,7 @@
 /* Peers: who connects to a listener, and whose datagrams come to a socket. */
 #include "kselftest_harness.h"
 #include "server.h"
+#include "uring.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -196,6 +197,116 @@ TEST_F(peer, without_an_agent)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(ETIMEDOUT, WEXITSTATUS(status));
 }
+
+/* ---- accept() by io_uring -------------------------------------------------------- */
+
+#define COMPLETED 'a'
+
+static enum uring_by accept_by;
+
+/* Says when each accept completes, and then what came. */
+static int server_ring(int says)
+{
+	uint16_t port;
+	int fd = net_listen(SOCK_STREAM, &port), peer;
+	char byte;
+
+	if (fd < 0 || server_say(says, port))
+		return CHILD_LOST;
+	for (;;) {
+		peer = uring_accept(fd, accept_by);
+		if (peer < 0 || server_say(says, COMPLETED))
+			return CHILD_LOST;
+		if (server_say(says, recv(peer, &byte, 1, 0) == 1 ? byte : 0))
+			return errno;
+		close(peer);
+	}
+}
+
+FIXTURE(ring) {
+	struct scene s;
+	struct script script;
+	struct server server;
+};
+
+FIXTURE_VARIANT(ring) {
+	enum uring_by by;
+};
+
+FIXTURE_VARIANT_ADD(ring, inline) { URING_INLINE };
+FIXTURE_VARIANT_ADD(ring, worker) { URING_WORKER };
+FIXTURE_VARIANT_ADD(ring, poller) { URING_POLLER };
+
+FIXTURE_SETUP(ring)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->script = script_allowing();
+	accept_by = variant->by;
+	ASSERT_EQ(0, server_start(&self->s, &self->script, server_ring,
+				  &self->server, V4));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
+	/* Not before the question, and not until it is answered. */
+	self->script.answer[SOCKGATE_EVENT_ACCEPT] = NULL;
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+	server_end(&self->server);
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+/* A client whose question is asked, while nothing completes.  Its process id. */
+static pid_t greet_and_wait(struct scene *s, struct script *script,
+			    struct server *server)
+{
+	pid_t pid = child_start(greet, &server->at);
+	int ms;
+
+	for (ms = 0; ms < AT_ONCE_MS && !script->asked[SOCKGATE_EVENT_ACCEPT]; ms++)
+		script_serve(s, script, 1);
+	return server_heard(s, script, server, SOON_MS / 3) == -1 ? pid : -pid;
+}
+
+TEST_F(ring, allowed)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_ACCEPT];
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid = greet_and_wait(s, script, &self->server);
+
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(1, script->asked[SOCKGATE_EVENT_ACCEPT]);
+	EXPECT_EQ(self->server.pid, (pid_t)ask->process.pid);
+	EXPECT_TRUE(net_same(V4, ask->raddr, 4));
+	ASSERT_EQ(0, agent_answer(s->agent, ask->id, &script_remember));
+	EXPECT_EQ(COMPLETED, server_heard(s, script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ('x', server_heard(s, script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(s, script, pid));
+}
+
+TEST_F(ring, refused)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_ACCEPT];
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	struct answer deny = script_refuse;
+	pid_t pid;
+
+	deny.lifetime = FAR_MS;
+	deny.fields = SOCKGATE_F_ALL;
+	patience_ms = SOON_MS;
+	pid = greet_and_wait(s, script, &self->server);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(1, script->asked[SOCKGATE_EVENT_ACCEPT]);
+	ASSERT_EQ(0, agent_answer(s->agent, ask->id, &deny));
+	EXPECT_EQ(ETIMEDOUT, script_end(s, script, pid));
+	EXPECT_EQ(-1, server_heard(s, script, &self->server, SOON_MS));
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
+}
+
+/* ---- floods ----------------------------------------------------------------------- */
 
 #define ARRIVALS_MAX 128	/* SG_ARRIVALS_MAX of the module */
 #define FLOOD 300

@@ -38,6 +38,25 @@ int server_stream(int says)
 	return server_accept(fd, says);
 }
 
+int server_echo(int says)
+{
+	uint16_t port;
+	int fd = net_listen(SOCK_STREAM, &port), peer;
+	char byte;
+
+	if (fd < 0 || server_say(says, port))
+		return CHILD_LOST;
+	for (;;) {
+		peer = accept(fd, NULL, NULL);
+		if (peer < 0)
+			return errno;
+		while (recv(peer, &byte, 1, 0) == 1)
+			if (send(peer, &byte, 1, MSG_NOSIGNAL) != 1)
+				return errno;
+		close(peer);
+	}
+}
+
 int server_datagrams(int says)
 {
 	struct addr peer;

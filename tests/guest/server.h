@@ -32,8 +32,12 @@ int server_say(int says, int what);
 /* server_accept - one byte of each connection to a listener; 0: it had none */
 int server_accept(int listener, int says);
 
-/* Servers on all addresses: of connections, and of datagrams, which it answers. */
+/*
+ * Servers on all addresses: of connections, and of datagrams, which it answers.
+ * server_echo answers each byte of one connection after the other, and says none.
+ */
 int server_stream(int says);
+int server_echo(int says);
 int server_datagrams(int says);
 
 #endif

@@ -3,13 +3,16 @@
 #include "kselftest_harness.h"
 #include "server.h"
 
+#include <linux/sctp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/time.h>
 
 #define V4 "127.0.0.1"
 #define OTHER "192.0.2.1"	/* of net_other_addresses() */
 #define MPTCP_PORT 4712
 #define SCTP_PORT 4711
+#define OWN_PORT 4721		/* of who opens an association and listens */
 
 FIXTURE(transport) {
 	struct scene s;
@@ -141,27 +144,51 @@ TEST_F(transport, mptcp_further_connection)
 
 /* ---- SCTP ----------------------------------------------------------------------- */
 
+/* Its associations end with it: a goodbye could be refused, and keep the port. */
+static int sctp_bound(int type, uint16_t port)
+{
+	const struct addr at = net_addr("0.0.0.0", port);
+	const struct linger none = { .l_onoff = 1 };
+	int fd = socket(AF_INET, type, IPPROTO_SCTP);
+
+	if (fd < 0 || bind(fd, &at.sa, at.len) ||
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)))
+		return -1;
+	return fd;
+}
+
+/* Answers one byte of each association. */
 static int sctp_server(int says)
 {
-	struct addr at = net_addr("0.0.0.0", SCTP_PORT);
-	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+	int fd = sctp_bound(SOCK_STREAM, SCTP_PORT), peer;
+	char byte;
 
-	if (fd < 0 || bind(fd, &at.sa, at.len) || listen(fd, 8) ||
-	    server_say(says, SCTP_PORT))
+	if (listen(fd, 8) || server_say(says, SCTP_PORT))
 		return CHILD_LOST;
-	return server_accept(fd, says);
+	for (;;) {
+		peer = accept(fd, NULL, NULL);
+		if (recv(peer, &byte, 1, 0) == 1 &&
+		    send(peer, "y", 1, MSG_NOSIGNAL) == 1)
+			server_say(says, byte);
+		/* Until the peer has its answer. */
+		recv(peer, &byte, 1, 0);
+		close(peer);
+	}
 }
 
 static int greet_sctp(const struct addr *to)
 {
 	int fd = socket(to->family, SOCK_STREAM, IPPROTO_SCTP);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte;
 
 	if (connect(fd, &to->sa, to->len))
 		return errno;
 	if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
 		return errno;
-	return poll(&p, 1, AT_ONCE_MS) == 1 ? 0 : ETIMEDOUT;
+	if (poll(&p, 1, AT_ONCE_MS) != 1)
+		return ETIMEDOUT;
+	return recv(fd, &byte, 1, 0) == 1 ? 0 : ECONNABORTED;
 }
 
 /* Implicitly, by the first message. */
@@ -210,6 +237,302 @@ TEST_F(transport, sctp)
 	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_SEND]);
 	EXPECT_EQ(-1, server_heard(s, script, &server, SOON_MS));
 	server_end(&server);
+}
+
+/* ---- associations ---------------------------------------------------------------- */
+
+/* As it is, and in UDP (RFC 6951). */
+FIXTURE(association) {
+	struct scene s;
+	struct script script;
+	struct server server;
+};
+
+FIXTURE_VARIANT(association) {
+	const char *furnish, *strip;
+};
+
+FIXTURE_VARIANT_ADD(association, bare) { "true", "true" };
+FIXTURE_VARIANT_ADD(association, in_udp) {
+	"sysctl -qw net.sctp.udp_port=9899 net.sctp.encap_port=9899",
+	"sysctl -qw net.sctp.udp_port=0 net.sctp.encap_port=0",
+};
+
+FIXTURE_SETUP(association)
+{
+	ASSERT_EQ(0, scene_set(&self->s));
+	ASSERT_EQ(0, scene_agent(&self->s));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	self->script = script_allowing();
+	self->server.pid = 0;
+	if (!has_sctp())
+		return;
+	ASSERT_EQ(0, system(variant->furnish));
+}
+
+FIXTURE_TEARDOWN(association)
+{
+	if (self->server.pid)
+		server_end(&self->server);
+	EXPECT_EQ(0, scene_strike(&self->s));
+	if (has_sctp())
+		EXPECT_EQ(0, system(variant->strip));
+}
+
+static int open_one_to_many(bool listens)
+{
+	const struct timeval limit = { .tv_sec = AT_ONCE_MS / 1000 };
+	int fd = sctp_bound(SOCK_SEQPACKET, OWN_PORT);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) ||
+	    (listens && listen(fd, 8)))
+		return -1;
+	return fd;
+}
+
+/* An association that no call of connect() or sendto() opens; its id, or -1. */
+static int connectx(int fd, const struct addr *to)
+{
+	return setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX, &to->sa, to->len);
+}
+
+/* To an association, which is no address that sendmsg() could be judged by. */
+static int send_by_id(int fd, int id)
+{
+	char byte = 'x', control[CMSG_SPACE(sizeof(struct sctp_sndinfo))] = { 0 };
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = IPPROTO_SCTP;
+	c->cmsg_type = SCTP_SNDINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(struct sctp_sndinfo));
+	((struct sctp_sndinfo *)(void *)CMSG_DATA(c))->snd_assoc_id = id;
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == 1 ? 0 : errno;
+}
+
+static int peel_off(int fd, int id)
+{
+	sctp_peeloff_arg_t arg = { .associd = id };
+	socklen_t size = sizeof(arg);
+
+	/* It returns the descriptor as well. */
+	return getsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_PEELOFF, &arg, &size) < 0 ?
+	       -1 : arg.sd;
+}
+
+/* The error that a socket is told of at once; ETIMEDOUT: of none. */
+static int told(int fd)
+{
+	struct pollfd p = { .fd = fd };
+	int error = ETIMEDOUT;
+	socklen_t size = sizeof(error);
+
+	if (poll(&p, 1, AT_ONCE_MS) == 1)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return error;
+}
+
+static int open_while_listening(const struct addr *to)
+{
+	int fd = open_one_to_many(true), id = connectx(fd, to);
+	char byte;
+
+	if (id < 0 || send_by_id(fd, id))
+		return errno;
+	return recv(fd, &byte, 1, 0) == 1 ? 0 : errno;
+}
+
+static int open_and_peel(const struct addr *to, bool listens)
+{
+	int fd = open_one_to_many(listens), id = connectx(fd, to);
+
+	if (id < 0)
+		return CHILD_LOST;
+	fd = peel_off(fd, id);
+	if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+		return errno;
+	return told(fd);
+}
+
+static int peel(const struct addr *to)
+{
+	return open_and_peel(to, false);
+}
+
+static int peel_while_listening(const struct addr *to)
+{
+	return open_and_peel(to, true);
+}
+
+static int connect_refused(const struct addr *to)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_SCTP);
+
+	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
+		return CHILD_LOST;
+	return told(fd);
+}
+
+static int connectx_refused(const struct addr *to)
+{
+	int fd = socket(AF_INET, SOCK_SEQPACKET | SOCK_NONBLOCK, IPPROTO_SCTP);
+
+	if (connectx(fd, to) >= 0 || errno != EINPROGRESS)
+		return CHILD_LOST;
+	return told(fd);
+}
+
+static bool asked_to_go(const struct ask *ask)
+{
+	return ask->protocol == IPPROTO_SCTP && ask->rport == SCTP_PORT &&
+	       net_same(V4, ask->raddr, 4);
+}
+
+static void serve_until_asked(struct scene *s, struct script *script, uint8_t event)
+{
+	int ms;
+
+	for (ms = 0; ms < AT_ONCE_MS && !script->asked[event]; ms++)
+		script_serve(s, script, 1);
+}
+
+TEST_F(association, of_a_listener_and_allowed)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	ASSERT_EQ(0, server_start(s, script, sctp_server, &self->server, V4));
+	pid = child_start(open_while_listening, &self->server.at);
+	EXPECT_EQ('x', server_heard(s, script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(s, script, pid));
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_SEND]);
+	EXPECT_TRUE(asked_to_go(&script->last[SOCKGATE_EVENT_SEND]));
+	EXPECT_EQ(0, script->asked[SOCKGATE_EVENT_CONNECT]);
+	/* The server's and its own. */
+	EXPECT_EQ(2, script->asked[SOCKGATE_EVENT_LISTEN]);
+}
+
+/* It may listen. */
+TEST_F(association, of_a_listener_and_refused)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	ASSERT_EQ(0, server_start(s, script, sctp_server, &self->server, V4));
+	script->answer[SOCKGATE_EVENT_SEND] = &script_refuse;
+	pid = child_start(open_while_listening, &self->server.at);
+	serve_until_asked(s, script, SOCKGATE_EVENT_SEND);
+	EXPECT_LE(1, script->asked[SOCKGATE_EVENT_SEND]);
+	EXPECT_TRUE(asked_to_go(&script->last[SOCKGATE_EVENT_SEND]));
+	EXPECT_EQ(-1, server_heard(s, script, &self->server, SOON_MS));
+	EXPECT_LE(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Not by a timeout. */
+TEST_F(association, refused_at_once)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	ASSERT_EQ(0, server_start(s, script, sctp_server, &self->server, V4));
+	script->answer[SOCKGATE_EVENT_CONNECT] = &script_refuse;
+	script->answer[SOCKGATE_EVENT_SEND] = &script_refuse;
+	EXPECT_EQ(EPERM, script_run(s, script, connect_refused, &self->server.at));
+	EXPECT_EQ(EPERM, script_run(s, script, connectx_refused, &self->server.at));
+	EXPECT_LE(2, script->asked[SOCKGATE_EVENT_SEND]);
+	EXPECT_TRUE(asked_to_go(&script->last[SOCKGATE_EVENT_SEND]));
+	EXPECT_EQ(-1, server_heard(s, script, &self->server, SOON_MS));
+}
+
+/* What a program opened is judged by where it goes, also in a socket of its own. */
+TEST_F(association, peeled_off)
+{
+	const child_fn programs[] = { peel, peel_while_listening };
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	size_t i;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	ASSERT_EQ(0, server_start(s, script, sctp_server, &self->server, V4));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
+	script->answer[SOCKGATE_EVENT_CONNECT] = &script_refuse;
+	script->answer[SOCKGATE_EVENT_ACCEPT] = &script_refuse;
+	for (i = 0; i < ARRAY_SIZE(programs); i++) {
+		EXPECT_EQ(EPERM, script_run(s, script, programs[i], &self->server.at));
+		EXPECT_EQ(i + 1, script->asked[SOCKGATE_EVENT_SEND]);
+		EXPECT_LE(i + 1, script->asked[SOCKGATE_EVENT_CONNECT]);
+		EXPECT_TRUE(asked_to_go(&script->last[SOCKGATE_EVENT_CONNECT]));
+	}
+}
+
+/* Takes one association, in a socket of its own, and answers there. */
+static int peeling_server(int says)
+{
+	int fd = sctp_bound(SOCK_SEQPACKET, SCTP_PORT);
+	uint32_t ids[2] = { 0 };	/* how many, and the first */
+	socklen_t size = sizeof(ids);
+	char byte;
+
+	if (listen(fd, 8) || server_say(says, SCTP_PORT) || recv(fd, &byte, 1, 0) != 1 ||
+	    getsockopt(fd, IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, ids, &size) ||
+	    ids[0] != 1)
+		return CHILD_LOST;
+	fd = peel_off(fd, (int)ids[1]);
+	if (send(fd, "y", 1, MSG_NOSIGNAL) != 1 || server_say(says, 'y'))
+		return errno;
+	return recv(fd, &byte, 1, 0) != 1;
+}
+
+/* What came to a listener is its listener's there too. */
+TEST_F(association, taken_and_peeled_off)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	ASSERT_EQ(0, server_start(s, script, peeling_server, &self->server, V4));
+	pid = child_start(greet_sctp, &self->server.at);
+	EXPECT_EQ('y', server_heard(s, script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(s, script, pid));
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_LISTEN]);
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_CONNECT]);
+	EXPECT_EQ(0, script->asked[SOCKGATE_EVENT_SEND]);
+}
+
+TEST_F(association, peer_of_a_peeled_off_one)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_ACCEPT];
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	ASSERT_EQ(0, server_start(s, script, peeling_server, &self->server, V4));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
+	script->answer[SOCKGATE_EVENT_ACCEPT] = &script_refuse;
+	EXPECT_NE(0, script_run(s, script, greet_sctp, &self->server.at));
+	EXPECT_LE(1, script->asked[SOCKGATE_EVENT_ACCEPT]);
+	EXPECT_EQ(self->server.pid, (pid_t)ask->process.pid);
+	EXPECT_TRUE(net_same(V4, ask->raddr, 4));
 }
 
 TEST_HARNESS_MAIN

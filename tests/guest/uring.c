@@ -125,3 +125,11 @@ int uring_connect(int fd, const struct sockaddr *addr, socklen_t len,
 
 	return err ?: -res;
 }
+
+int uring_accept(int fd, enum uring_by by)
+{
+	const struct io_uring_sqe sqe = { .opcode = IORING_OP_ACCEPT, .fd = fd };
+	int res = 0, err = uring_do(&sqe, by, &res);
+
+	return err ? -err : res;
+}

@@ -29,4 +29,10 @@ int uring_do(const struct io_uring_sqe *sqe, enum uring_by by, int *res);
 int uring_connect(int fd, const struct sockaddr *addr, socklen_t len,
 		  enum uring_by by);
 
+/*
+ * uring_accept - IORING_OP_ACCEPT
+ * Returns the descriptor, or -errno.
+ */
+int uring_accept(int fd, enum uring_by by);
+
 #endif
