@@ -93,6 +93,34 @@ static void help(void **state)
 	}
 }
 
+/* `sockgate help NAME' in a child with no output. */
+static int run_help(const char *name)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (!freopen("/dev/null", "w", stdout) ||
+		    !freopen("/dev/null", "w", stderr))
+			_exit(9);
+		exit(command_help(name));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void help_on_a_name(void **state)
+{
+	(void)state;
+	assert_int_equal(run_help(NULL), RESULT_OK);
+	assert_int_equal(run_help("status"), RESULT_OK);
+	assert_int_equal(run_help("version"), RESULT_OK);
+	assert_int_equal(run_help("bogus"), RESULT_USAGE);
+	assert_int_equal(run_help(""), RESULT_USAGE);
+}
+
 static void nobody_answers(void **state)
 {
 	(void)state;
@@ -162,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_usage),
 		cmocka_unit_test(help),
+		cmocka_unit_test(help_on_a_name),
 		cmocka_unit_test(nobody_answers),
 		cmocka_unit_test(policies_are_checked_here),
 		cmocka_unit_test(environment),
