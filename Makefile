@@ -7,6 +7,7 @@
 # make check      every test, unit and guest; ends with "N passed, N failed"
 # make bench      what a connection costs, by instruction count
 # make lint       checkpatch, sparse, clang-tidy, cppcheck, shellcheck
+# make install        programs, units and manuals, below DESTDIR (docs/INSTALL.md)
 # make dkms-install   put the module under DKMS on this machine
 #
 # O=DIR puts the results elsewhere; SAN=1 builds with ASan and UBSan.
@@ -64,7 +65,7 @@ TEST_BINS := $(patsubst %.c,$(O)/test/%,$(TESTS))
 
 GEN := $(O)/gen/sockgate.pb-c.h
 
-.PHONY: all modules unit-tests tools demo check bench lint dkms-install \
+.PHONY: all modules unit-tests tools demo check bench lint install dkms-install \
 	print-cflags clean
 .SECONDARY:
 
@@ -148,6 +149,21 @@ check:
 
 bench:
 	@bench/run
+
+# The units name /usr/sbin.  Nothing is started, and no configuration is touched.
+TO = $(DESTDIR)/usr
+DOC = $(TO)/share/doc/sockgate
+install: all
+	install -d $(TO)/sbin $(TO)/lib/systemd/system $(TO)/share/sockgate $(DOC) \
+		$(TO)/share/man/man5 $(TO)/share/man/man8 \
+		$(TO)/share/bash-completion/completions
+	install $(addprefix $(O)/bin/,$(PRESENT)) $(TO)/sbin
+	install -m 644 $(wildcard */*.service) $(TO)/lib/systemd/system
+	install -m 644 sigdb/categories.conf $(TO)/share/sockgate
+	install -m 644 $(wildcard */*.example.conf) $(DOC)
+	install -m 644 $(wildcard */*.5) $(TO)/share/man/man5
+	install -m 644 $(wildcard */*.8) $(TO)/share/man/man8
+	install -m 644 ctl/completion/sockgate $(TO)/share/bash-completion/completions
 
 # For the running kernel, or KVER=RELEASE; needs root and that kernel's headers.
 KVER ?= $(shell uname -r)

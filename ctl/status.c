@@ -171,7 +171,7 @@ static void print_certificate(const Sockgate__Status *s)
 	char day[TEXT_DAY_SIZE];
 
 	if (s->certificate_end)
-		printf("  %-11suntil %s\n", "certificate",
+		printf("  %-11s%s\n", "cert ends",
 		       text_day((time_t)s->certificate_end, day));
 }
 
