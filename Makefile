@@ -7,6 +7,7 @@
 # make check      every test, unit and guest; ends with "N passed, N failed"
 # make bench      what a connection costs, by instruction count
 # make lint       checkpatch, sparse, clang-tidy, cppcheck, shellcheck
+# make install        programs, units and manuals, below DESTDIR (docs/INSTALL.md)
 # make dkms-install   put the module under DKMS on this machine
 #
 # O=DIR puts the results elsewhere; SAN=1 builds with ASan and UBSan.
@@ -64,7 +65,7 @@ TEST_BINS := $(patsubst %.c,$(O)/test/%,$(TESTS))
 
 GEN := $(O)/gen/sockgate.pb-c.h
 
-.PHONY: all modules unit-tests tools demo check bench lint dkms-install \
+.PHONY: all modules unit-tests tools demo check bench lint install dkms-install \
 	print-cflags clean
 .SECONDARY:
 
@@ -127,9 +128,12 @@ $(foreach d,$(DIRS),$(eval $(call test_rule,$(d))))
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
+MODULE_RELEASE = $(if $(filter running,$(KERNEL)),$$(uname -r),$$(tests/labkit/kernel $(KERNEL)))
+# Says where the module is.
 modules:
 	@tests/need build
 	@env -u MAKEFLAGS tests/labkit/module $(KERNEL) $(O)/kmod
+	@echo "$(O)/kmod/$(MODULE_RELEASE)/sockgate.ko"
 
 -include tests/guest.mk bench/bench.mk
 
@@ -146,17 +150,45 @@ check:
 bench:
 	@bench/run
 
+# The units name /usr/sbin.  Nothing is started, and no configuration is touched.
+TO = $(DESTDIR)/usr
+DOC = $(TO)/share/doc/sockgate
+install: all
+	install -d $(TO)/sbin $(TO)/lib/systemd/system $(TO)/share/sockgate $(DOC) \
+		$(TO)/share/man/man5 $(TO)/share/man/man8 \
+		$(TO)/share/bash-completion/completions
+	install $(addprefix $(O)/bin/,$(PRESENT)) $(TO)/sbin
+	install -m 644 $(wildcard */*.service) $(TO)/lib/systemd/system
+	install -m 644 sigdb/categories.conf $(TO)/share/sockgate
+	install -m 644 $(wildcard */*.example.conf) $(DOC)
+	install -m 644 $(wildcard */*.5) $(TO)/share/man/man5
+	install -m 644 $(wildcard */*.8) $(TO)/share/man/man8
+	install -m 644 ctl/completion/sockgate $(TO)/share/bash-completion/completions
+
 # For the running kernel, or KVER=RELEASE; needs root and that kernel's headers.
 KVER ?= $(shell uname -r)
-DKMS_SRC := /usr/src/sockgate-$(VERSION)
+KVER_BUILD = /lib/modules/$(KVER)/build
+define dkms_source
+	rm -rf $(1)
+	install -d $(1)
+	cp -r Kbuild kmod include $(1)
+	rm $(1)/kmod/dkms.conf
+	sed 's/@VERSION@/$(VERSION)/' kmod/dkms.conf >$(1)/dkms.conf
+endef
+# Built aside first: what is installed is there until another is known to build.
+DKMS_TRIAL = $(abspath $(O))/dkms
 dkms-install:
 	@tests/need dkms
+	@[ -e $(KVER_BUILD)/Makefile ] || { \
+		echo "no headers of kernel $(KVER) in $(KVER_BUILD):" \
+		     "install linux-headers-$(KVER)" >&2; exit 1; }
+	rm -rf $(DKMS_TRIAL)
+	install -d $(DKMS_TRIAL)/tree
+	$(call dkms_source,$(DKMS_TRIAL)/sockgate-$(VERSION))
+	dkms build sockgate/$(VERSION) -k $(KVER) --sourcetree $(DKMS_TRIAL) \
+		--dkmstree $(DKMS_TRIAL)/tree
 	-dkms remove sockgate/$(VERSION) --all >/dev/null 2>&1
-	rm -rf $(DKMS_SRC)
-	install -d $(DKMS_SRC)
-	cp -r Kbuild kmod include $(DKMS_SRC)
-	rm $(DKMS_SRC)/kmod/dkms.conf
-	sed 's/@VERSION@/$(VERSION)/' kmod/dkms.conf >$(DKMS_SRC)/dkms.conf
+	$(call dkms_source,/usr/src/sockgate-$(VERSION))
 	dkms install sockgate/$(VERSION) -k $(KVER) --force
 
 lint:

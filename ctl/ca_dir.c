@@ -136,6 +136,8 @@ int ca_dir_enroll(const char *dir, const struct tls_peer *subject, time_t from,
 		return -1;
 	if (!prepare(dir, subject->host, force, files, &why) &&
 	    !pki_issue(&ca, subject, from, to, &leaf, text, text_size)) {
+		files->until = tls_cert_end(leaf.cert);
+		files->cut = files->until < to;
 		rc = write_leaf(&leaf, ca.cert, files, force, &why);
 		pki_free(&leaf);
 	}

@@ -13,8 +13,10 @@
 
 #define CA_DIR_DEFAULT "/etc/sockgate/ca"
 
-/* What was written for a host. */
+/* What was written for a host, and until when it is valid. */
 struct ca_files {
+	time_t until;
+	bool cut;		/* at the end of the CA: more was asked for */
 	char dir[PATH_MAX];
 	char key[PATH_MAX], cert[PATH_MAX], ca[PATH_MAX];
 };

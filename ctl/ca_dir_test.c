@@ -109,6 +109,24 @@ static void what_is_there_stays(void **state)
 	assert_int_not_equal(before.st_ino, after.st_ino);
 }
 
+/* What is said of it is what stands in it. */
+static void until_when(void **state)
+{
+	time_t now = time(NULL), ca_end = now + DAY;
+
+	(void)state;
+	if (ca_dir_init(dir, "short", now - DAY, ca_end, why, sizeof(why)))
+		fail_msg("%s", why);
+	assert_int_equal(ca_dir_enroll(dir, &web1, now, ca_end - 3600, false, &files, why,
+				       sizeof(why)), 0);
+	assert_int_equal(files.until, ca_end - 3600);
+	assert_false(files.cut);
+	assert_int_equal(ca_dir_enroll(dir, &sec1, now, ca_end + 365 * DAY, false, &files,
+				       why, sizeof(why)), 0);
+	assert_int_equal(files.until, ca_end);
+	assert_true(files.cut);
+}
+
 static void bad_requests(void **state)
 {
 	static const char *const hosts[] = { "", "..", "../x", "a/b", "-x", "a b" };
@@ -145,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(enrolled_files_work),
 		TEST(what_is_there_stays),
+		TEST(until_when),
 		TEST(bad_requests),
 		TEST(exposed_ca_key),
 	};

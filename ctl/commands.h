@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One of these per file of the same name. */
+/* What sockgate can be told to do; one of these per file of the same name. */
 #ifndef CTL_COMMANDS_H
 #define CTL_COMMANDS_H
 
@@ -13,5 +13,22 @@ extern const struct command command_ca;
 extern const struct command command_enroll;
 extern const struct command command_failure;
 extern const struct command command_config;
+
+/* Returns NULL if there is none of this name. */
+const struct command *command_find(const char *name);
+
+/*
+ * command_help - print the help of a command
+ * @name: NULL: the overview of all
+ * Returns RESULT_OK, or as command_unknown().
+ */
+int command_help(const char *name);
+
+/*
+ * command_unknown - say that there is no such command, and which there are
+ * @name: may be "", if none was given
+ * Returns RESULT_USAGE.
+ */
+int command_unknown(const char *name);
 
 #endif

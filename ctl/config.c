@@ -7,16 +7,17 @@
 #include "kernel.h"
 #include "text.h"
 
+/* The bounds are those of nfagent.conf(5): what is tried here goes there next. */
 static const struct {
 	const char *name;
 	uint16_t attr;
-	uint32_t min;
+	uint32_t min, max;
 	const char *takes;
 } keys[] = {
-	{ "deadline", SOCKGATE_A_DEADLINE, 1, "milliseconds" },
-	{ "max-pending", SOCKGATE_A_MAX_PENDING, 1, "a number of callers" },
-	{ "max-cached", SOCKGATE_A_MAX_CACHED, 0, "a number of verdicts" },
-	{ "mark-mask", SOCKGATE_A_MARK_MASK, 0, "bits, as 0xff000000" },
+	{ "deadline", SOCKGATE_A_DEADLINE, 100, 100000, "milliseconds from 100 to 100000" },
+	{ "max-pending", SOCKGATE_A_MAX_PENDING, 1, 65536, "callers from 1 to 65536" },
+	{ "max-cached", SOCKGATE_A_MAX_CACHED, 0, 1048576, "verdicts from 0 to 1048576" },
+	{ "mark-mask", SOCKGATE_A_MARK_MASK, 0, UINT32_MAX, "32 bits, as 0xff000000" },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -44,7 +45,7 @@ static int set(struct options *o, const char *name, const char *text)
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		if (strcmp(name, keys[i].name) != 0)
 			continue;
-		if (!text_number(text, keys[i].min, UINT32_MAX, &value))
+		if (!text_number(text, keys[i].min, keys[i].max, &value))
 			return options_usage(o, "%s takes %s, not `%s'", name,
 					     keys[i].takes, text);
 		if (kernel_set_number(keys[i].attr, (uint32_t)value, why, sizeof(why)))
@@ -79,9 +80,9 @@ const struct command command_config = {
 "       sockgate config set max-cached N\n"
 "       sockgate config set mark-mask HEX\n"
 "\n"
-"deadline     how long a caller may be held\n"
-"max-pending  how many requests may be held at a time\n"
-"max-cached   how many verdicts are remembered\n"
+"deadline     how long a caller may be held, 100 to 100000 ms\n"
+"max-pending  how many requests may be held at a time, 1 to 65536\n"
+"max-cached   how many verdicts are remembered, 0 to 1048576\n"
 "mark-mask    the bits of the socket mark that carry the application's tag\n"
 "\n"
 "Changes last until the module is unloaded; an agent that starts sets what its\n"

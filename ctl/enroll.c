@@ -6,6 +6,7 @@
 
 #include "ca_dir.h"
 #include "commands.h"
+#include "record.h"
 #include "text.h"
 
 #define DAY 86400
@@ -14,9 +15,12 @@
 
 static void print_json(const struct tls_peer *subject, const struct ca_files *files)
 {
-	json_t *json = json_pack("{s:o, s:s, s:o, s:o, s:o}",
+	char until[40];
+	json_t *json = json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}",
 				 "host", text_json(subject->host),
-				 "role", tls_role_name(subject->role),
+				 "role", tls_role_name(subject->role), "until",
+				 record_time((int64_t)files->until * 1000000, true,
+					     until, sizeof(until)),
 				 "key", text_json(files->key),
 				 "cert", text_json(files->cert),
 				 "ca", text_json(files->ca));
@@ -26,18 +30,19 @@ static void print_json(const struct tls_peer *subject, const struct ca_files *fi
 	json_decref(json);
 }
 
-static void print_text(const struct tls_peer *subject, const struct ca_files *files,
-		       uint64_t days)
+static void print_text(const struct tls_peer *subject, const struct ca_files *files)
 {
 	const char *role = tls_role_name(subject->role);
+	char day[TEXT_DAY_SIZE];
 
-	printf("%s is enrolled as %s for %llu days.  Copy to /etc/sockgate/%s/ there:\n"
+	printf("%s is enrolled as %s until %s%s.  Copy to /etc/sockgate/%s/ there:\n"
 	       "  %s\n  %s\n  %s\n"
 	       "for example:\n"
 	       "  ssh root@%s install -d -m 700 /etc/sockgate/%s\n"
 	       "  scp -p %s/*.pem root@%s:/etc/sockgate/%s/\n"
 	       "Then remove %s here: it belongs on that machine only.\n",
-	       subject->host, role, (unsigned long long)days, role, files->key,
+	       subject->host, role, text_day(files->until, day),
+	       files->cut ? ", no longer than its CA" : "", role, files->key,
 	       files->cert, files->ca, subject->host, role, files->dir, subject->host,
 	       role, files->key);
 }
@@ -55,7 +60,7 @@ static int enroll(struct options *o, const char *dir, const struct tls_peer *sub
 	if (o->json)
 		print_json(subject, &files);
 	else
-		print_text(subject, &files, days);
+		print_text(subject, &files);
 	return RESULT_OK;
 }
 
@@ -110,7 +115,7 @@ const struct command command_enroll = {
 "\n"
 "      --role ROLE  agent (default) or server\n"
 "      --dir DIR    of the CA (default " CA_DIR_DEFAULT ")\n"
-"      --days N     how long it is valid (default 365)\n"
+"      --days N     how long it is valid (default 365), but no longer than the CA\n"
 "      --force      replace a certificate that is there\n"
 "  -j, --json       as JSON\n"
 "\n"

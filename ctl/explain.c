@@ -371,6 +371,12 @@ static int show_from_agent(struct options *o, struct session *s, char *id)
 	return search.rc;
 }
 
+/* `sockgate events' shows an id that is not there as "-", and jq(1) as null. */
+static bool is_no_id(const char *text)
+{
+	return !*text || !strcmp(text, "-") || !strcmp(text, "null");
+}
+
 static int run(struct options *o, int argc, char **argv)
 {
 	struct session *s;
@@ -380,8 +386,14 @@ static int run(struct options *o, int argc, char **argv)
 
 	if (!options_only_common(o, argc, argv))
 		return RESULT_USAGE;
+	if (optind + 1 == argc && is_no_id(argv[optind]))
+		return options_usage(o, "an event that the failure table decided has no "
+				     "decision to explain: its RULE says which row, "
+				     "`sockgate failure' what the row does, and `sockgate "
+				     "status' what is not up");
 	if (optind + 1 != argc)
-		return options_usage(o, "it takes one decision id");
+		return options_usage(o, "it takes one decision id, the last column of "
+				     "`sockgate events'");
 	s = daemon_open(o, &is_server, why, sizeof(why));
 	if (!s)
 		return options_failed(o, "%s", why);
@@ -402,9 +414,14 @@ const struct command command_explain = {
 "of `sockgate events'.  On a machine without security server only the event and its\n"
 "decision are told.\n"
 "\n"
+"An event that the failure table decided has no id (-), since nobody decided: its RULE,\n"
+"`failure: REASON', is the row of `sockgate failure' that did, and `sockgate status'\n"
+"says what is not up.\n"
+"\n"
 "  -j, --json   as JSON\n"
 "\n"
 "Example:\n"
-"  sockgate explain \"$(sockgate events -n 1 --denied -j | jq -r .decision.id)\"\n",
+"  sockgate explain \"$(sockgate events -n 50 --denied -j |\n"
+"                      jq -r '.decision.id | select(. != \"\")' | tail -n 1)\"\n",
 	.run = run,
 };

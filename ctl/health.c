@@ -44,6 +44,36 @@ static void judge_kernel(const struct health_facts *f, struct health *h)
 			f->kernel->pending);
 }
 
+#define DAY 86400
+#define SOON (30 * DAY)
+
+/* A daemon that is up goes on with one that has ended; its next start will fail. */
+static void judge_certificate(const struct health_facts *f, struct health *h,
+			      const Sockgate__Status *s, const char *role)
+{
+	int64_t left = (int64_t)s->certificate_end - f->now;
+	char day[TEXT_DAY_SIZE], remedy[256];
+
+	if (!s->certificate_end || left > SOON)
+		return;
+	snprintf(remedy, sizeof(remedy), "where the CA is, run `sockgate enroll HOST --role %s "
+		 "--force', copy what it makes to /etc/sockgate/%s here, and restart %s",
+		 role, role, s->program);
+	text_day((time_t)s->certificate_end, day);
+	if (left <= 0)
+		WARNING(h, remedy, "the certificate of %s has ended on %s: no new "
+			"connection is made with it", s->program, day);
+	else
+		WARNING(h, remedy, "the certificate of %s ends on %s, in %" PRId64 " days",
+			s->program, day, left / DAY);
+}
+
+/* A reason that knows what to do says so after a semicolon. */
+static const char *unless_said(const char *reason, const char *remedy)
+{
+	return strstr(reason, "; ") ? "" : remedy;
+}
+
 static void judge_agent(const struct health_facts *f, struct health *h)
 {
 	if (!f->agent) {
@@ -51,10 +81,12 @@ static void judge_agent(const struct health_facts *f, struct health *h)
 		return;
 	}
 	if (!*f->agent->server)
-		PROBLEM(h, "look at the addresses in nfagent.conf, and run "
-			"`sockgate status' on the security server",
+		PROBLEM(h, unless_said(f->agent->server_error, "look at the addresses in "
+				       "nfagent.conf, and run `sockgate status' on the "
+				       "security server"),
 			"nfagent is not connected to a security server%s%s",
 			*f->agent->server_error ? ": " : "", f->agent->server_error);
+	judge_certificate(f, h, f->agent, "agent");
 }
 
 static void judge_server(const struct health_facts *f, struct health *h)
@@ -73,6 +105,7 @@ static void judge_server(const struct health_facts *f, struct health *h)
 		PROBLEM(h, "make room or repair the audit database; agents keep their "
 			"records until then", "records are not being stored: %s",
 			f->server->audit_error);
+	judge_certificate(f, h, f->server, "server");
 }
 
 void health_judge(const struct health_facts *facts, struct health *health)

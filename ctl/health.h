@@ -4,6 +4,7 @@
 #define CTL_HEALTH_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "kernel.h"
 #include "sockgate.pb-c.h"
@@ -17,6 +18,7 @@ struct health_facts {
 	const char *agent_why;
 	const Sockgate__Status *server;
 	const char *server_why;
+	time_t now;
 };
 
 struct health_problem {

@@ -8,6 +8,9 @@
 
 #include "ctl/health.h"
 
+#define NOW 1800000000
+#define DAY 86400
+
 static struct kernel_status kernel;
 static Sockgate__Status agent, server;
 static struct health_facts facts;
@@ -25,7 +28,7 @@ static int set_up(void **state)
 	sockgate__status__init(&server);
 	server.generation = 3;
 	server.policy_rules = 10;
-	facts = (struct health_facts){ .want_workload = true, .want_server = true,
+	facts = (struct health_facts){ .now = NOW, .want_workload = true, .want_server = true,
 				       .kernel = &kernel, .agent = &agent,
 				       .server = &server, .kernel_why = "",
 				       .agent_why = "", .server_why = "" };
@@ -112,6 +115,38 @@ static void crowded(void **state)
 	assert_int_equal(health.warnings, 1);
 }
 
+static void a_reason_may_know_what_to_do(void **state)
+{
+	(void)state;
+	agent.server = (char *)"";
+	agent.server_error = (char *)"the peer's certificate has expired; make a new one";
+	one_problem("make a new one");
+	assert_string_equal(health.problem[0].remedy, "");
+	agent.server_error = (char *)"Connection refused";
+	one_problem("Connection refused");
+	assert_non_null(strstr(health.problem[0].remedy, "addresses in nfagent.conf"));
+}
+
+static void certificates_end(void **state)
+{
+	(void)state;
+	agent.program = (char *)"nfagent";
+	server.program = (char *)"secsrv";
+	agent.certificate_end = server.certificate_end = NOW + 31 * DAY;
+	health_judge(&facts, &health);
+	assert_int_equal(health.warnings, 0);
+	agent.certificate_end = NOW + 29 * DAY + 7;
+	server.certificate_end = NOW - 1;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 2);
+	assert_string_equal(health.warning[0].what, "the certificate of nfagent ends on "
+			    "2027-02-13, in 29 days");
+	assert_non_null(strstr(health.warning[0].remedy, "enroll HOST --role agent --force"));
+	assert_non_null(strstr(health.warning[1].what, "of secsrv has ended on 2027-01-15"));
+	assert_non_null(strstr(health.warning[1].remedy, "/etc/sockgate/server here"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
@@ -121,6 +156,8 @@ int main(void)
 		TEST(workload),
 		TEST(security_server),
 		TEST(crowded),
+		TEST(a_reason_may_know_what_to_do),
+		TEST(certificates_end),
 	};
 
 	return cmocka_run_group_tests_name("health", tests, NULL, NULL);

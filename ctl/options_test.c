@@ -54,6 +54,7 @@ static void wrong_usage(void **state)
 		{ &command_events, "-n 0" }, { &command_events, "-n" },
 		{ &command_events, "-n 1x" }, { &command_events, "word" },
 		{ &command_explain, "" }, { &command_explain, "1 2" },
+		{ &command_explain, "-" }, { &command_explain, "null" },
 		{ &command_policy, "" }, { &command_policy, "check" },
 		{ &command_policy, "check a b" }, { &command_policy, "show a" },
 		{ &command_policy, "frob x" }, { &command_ca, "" },
@@ -66,7 +67,11 @@ static void wrong_usage(void **state)
 		{ &command_failure, "set deadline deny ENOENT" },
 		{ &command_failure, "frob" }, { &command_config, "set" },
 		{ &command_config, "set deadline" }, { &command_config, "set x 1" },
-		{ &command_config, "set deadline 0" },
+		{ &command_config, "set deadline 99" },
+		{ &command_config, "set deadline 100001" },
+		{ &command_config, "set max-pending 0" },
+		{ &command_config, "set max-pending 65537" },
+		{ &command_config, "set max-cached 1048577" },
 		{ &command_config, "set deadline 99999999999" },
 		{ &command_config, "set mark-mask ff" },
 	};
@@ -91,6 +96,34 @@ static void help(void **state)
 		assert_non_null(strstr(all[i]->help, "Example"));
 		assert_int_equal(strncmp(all[i]->help, "Usage: sockgate ", 16), 0);
 	}
+}
+
+/* `sockgate help NAME' in a child with no output. */
+static int run_help(const char *name)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (!freopen("/dev/null", "w", stdout) ||
+		    !freopen("/dev/null", "w", stderr))
+			_exit(9);
+		exit(command_help(name));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void help_on_a_name(void **state)
+{
+	(void)state;
+	assert_int_equal(run_help(NULL), RESULT_OK);
+	assert_int_equal(run_help("status"), RESULT_OK);
+	assert_int_equal(run_help("version"), RESULT_OK);
+	assert_int_equal(run_help("bogus"), RESULT_USAGE);
+	assert_int_equal(run_help(""), RESULT_USAGE);
 }
 
 static void nobody_answers(void **state)
@@ -125,6 +158,23 @@ static void policies_are_checked_here(void **state)
 	snprintf(line, sizeof(line), "check -j %s", good);
 	assert_int_equal(run(&command_policy, line), RESULT_NO);
 	unlink(good);
+}
+
+/* They fail for want of a module, or of the right to ask it; not of a wrong number. */
+static void limits_of_the_module(void **state)
+{
+	static const char *const lines[] = {
+		"set deadline 100", "set deadline 100000", "set max-pending 1",
+		"set max-pending 65536", "set max-cached 0", "set max-cached 1048576",
+		"set mark-mask 0xffffffff", "set mark-mask 0",
+	};
+
+	(void)state;
+	if (!access("/sys/module/sockgate", F_OK))
+		skip();	/* it would be set */
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (run(&command_config, lines[i]) != RESULT_NO)
+			fail_msg("%s", lines[i]);
 }
 
 static void environment(void **state)
@@ -162,8 +212,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_usage),
 		cmocka_unit_test(help),
+		cmocka_unit_test(help_on_a_name),
 		cmocka_unit_test(nobody_answers),
 		cmocka_unit_test(policies_are_checked_here),
+		cmocka_unit_test(limits_of_the_module),
 		cmocka_unit_test(environment),
 		cmocka_unit_test(shared_options),
 	};

@@ -16,86 +16,118 @@
 #define STDIN_NAME "standard input"
 #define LOAD_LIMIT 30	/* seconds: a large policy is indexed first */
 
-static char *read_policy(struct options *o, const char *file, size_t *size)
-{
-	char why[512];
-	char *text = conf_text_read(file, POLICY_SIZE_MAX, size, why, sizeof(why));
-
-	if (!text)
-		options_failed(o, "%s", why);
-	return text;
-}
-
 static const char *name_of(const char *file)
 {
 	return strcmp(file, "-") ? file : STDIN_NAME;
 }
 
-/* ---- check ---- */
+/* ---- reading and checking, as secsrv does ---- */
 
-static json_t *checked_json(const struct policy *policy, const struct policy_error *err)
+struct reading {
+	char *text;
+	size_t size;
+	struct policy *policy;	/* NULL: see the error */
+	struct policy_error err;
+};
+
+/* reading_free() is due either way. */
+static bool read_policy(const char *file, struct reading *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->text = conf_text_read(file, POLICY_SIZE_MAX, &r->size, r->err.reason,
+				 sizeof(r->err.reason));
+	if (!r->text)
+		return false;
+	r->policy = policy_parse(r->text, r->size, name_of(file), &r->err);
+	return r->policy && !policy_warn(r->policy, &r->err);
+}
+
+static void reading_free(struct reading *r)
+{
+	policy_free(r->policy);
+	free(r->text);
+}
+
+static json_t *warnings_json(const struct policy *policy)
 {
 	json_t *warnings = json_array();
 
-	for (unsigned int i = 0; policy && i < policy->warnings; i++)
+	for (unsigned int i = 0; i < policy->warnings; i++)
 		json_array_append_new(warnings, json_pack("{s:I, s:o}",
 			"line", (json_int_t)policy->warning[i].line,
 			"text", text_json(policy->warning[i].text)));
-	if (policy)
-		return json_pack("{s:b, s:I, s:o, s:o}", "ok", 1,
-				 "rules", (json_int_t)policy->rules,
-				 "optional_events", kernel_events_json(policy->events),
-				 "warnings", warnings);
-	return json_pack("{s:b, s:o, s:I, s:o, s:o}", "ok", 0,
-			 "file", text_json(err->file), "line", (json_int_t)err->line,
-			 "error", text_json(err->reason), "warnings", warnings);
+	return warnings;
 }
 
-static void print_checked(const char *name, const struct policy *policy,
-			  const struct policy_error *err)
+static void print_warnings(const char *name, const struct policy *policy)
 {
-	char text[1024], clean[1200], events[NAME_EVENTS_SIZE];
+	char clean[1200];
 
-	if (!policy) {
-		settings_error_text(err, text, sizeof(text));
-		fprintf(stderr, "%s\n", text_clean(text, clean, sizeof(clean)));
-		return;
-	}
 	for (unsigned int i = 0; i < policy->warnings; i++)
 		printf("%s:%u: warning: %s\n", name, policy->warning[i].line,
 		       text_clean(policy->warning[i].text, clean, sizeof(clean)));
+}
+
+/* Takes @json over.  Returns false if it could not be printed. */
+static bool print_json(json_t *json)
+{
+	bool ok = json && !json_dumpf(json, stdout, JSON_INDENT(2)) &&
+		  putchar('\n') != EOF;
+
+	json_decref(json);
+	return ok;
+}
+
+/* "FILE:LINE: reason" stands alone, so that editors can jump there. */
+static int refused(const struct options *o, const struct policy_error *err)
+{
+	char text[1024], clean[1200];
+
+	if (o->json) {
+		print_json(json_pack("{s:b, s:o, s:I, s:o, s:[]}", "ok", 0,
+				     "file", text_json(err->file),
+				     "line", (json_int_t)err->line,
+				     "error", text_json(err->reason), "warnings"));
+		return RESULT_NO;
+	}
+	if (!*err->file)
+		return options_failed(o, "%s", err->reason);
+	settings_error_text(err, text, sizeof(text));
+	fprintf(stderr, "%s\n", text_clean(text, clean, sizeof(clean)));
+	return RESULT_NO;
+}
+
+/* ---- check ---- */
+
+static bool print_checked(const struct options *o, const char *name,
+			  const struct policy *policy)
+{
+	char events[NAME_EVENTS_SIZE];
+
+	if (o->json)
+		return print_json(json_pack("{s:b, s:I, s:o, s:o}", "ok", 1,
+			"rules", (json_int_t)policy->rules, "optional_events",
+			kernel_events_json(policy->events), "warnings",
+			warnings_json(policy)));
+	print_warnings(name, policy);
 	printf("%s: ok, %u %s%s%s\n", name, policy->rules,
 	       policy->rules == 1 ? "rule" : "rules",
 	       policy->events ? "; optional events: " : "",
 	       name_events(policy->events, ", ", events, sizeof(events)));
+	return true;
 }
 
 static int check(struct options *o, const char *file)
 {
-	struct policy_error err = { 0 };
-	struct policy *policy;
-	bool ok;
-	size_t size;
-	char *text = read_policy(o, file, &size);
+	struct reading r;
+	int rc;
 
-	if (!text)
-		return RESULT_NO;
-	policy = policy_parse(text, size, name_of(file), &err);
-	ok = policy && !policy_warn(policy, &err);
-	if (o->json) {
-		json_t *json = checked_json(policy, &err);
-
-		if (!json || json_dumpf(json, stdout, JSON_INDENT(2)) ||
-		    putchar('\n') == EOF)
-			ok = false;
-		json_decref(json);
-	} else {
-		print_checked(name_of(file), policy, &err);
-	}
-	if (policy)
-		policy_free(policy);
-	free(text);
-	return ok ? RESULT_OK : RESULT_NO;
+	if (!read_policy(file, &r))
+		rc = refused(o, &r.err);
+	else
+		rc = print_checked(o, name_of(file), r.policy) ? RESULT_OK : RESULT_NO;
+	reading_free(&r);
+	return rc;
 }
 
 /* ---- load ---- */
@@ -109,54 +141,69 @@ static bool take_loaded(Sockgate__Message *answer, void *arg)
 	return false;
 }
 
-static int ask(struct options *o, Sockgate__Message *request,
-	       Sockgate__Message__BodyCase expect, session_fn fn, void *arg)
+/* Returns 0, or -1 with a sentence in @why. */
+static int ask(const struct options *o, Sockgate__Message *request,
+	       Sockgate__Message__BodyCase expect, session_fn fn, void *arg, char *why,
+	       size_t why_size)
 {
-	char why[1024];
-	struct session *s = session_open(o->server_socket, "secsrv", why, sizeof(why));
+	struct session *s = session_open(o->server_socket, "secsrv", why, why_size);
 	int rc;
 
 	if (!s)
-		return options_failed(o, "%s", why);
-	rc = session_ask(s, request, expect, LOAD_LIMIT, fn, arg, why, sizeof(why));
+		return -1;
+	rc = session_ask(s, request, expect, LOAD_LIMIT, fn, arg, why, why_size);
 	session_close(s);
-	if (!rc)
-		return RESULT_OK;
-	/* "FILE:LINE: reason" stands alone, so that editors can jump there. */
-	fprintf(stderr, "%s\n", why);
-	return RESULT_NO;
+	return rc;
 }
 
-static int load(struct options *o, const char *file)
+static bool print_loaded(const struct options *o, const char *name,
+			 const struct policy *policy,
+			 const Sockgate__PolicyLoaded *loaded)
+{
+	if (o->json)
+		return print_json(json_pack("{s:b, s:I, s:I, s:o}", "ok", 1,
+			"generation", (json_int_t)loaded->generation,
+			"rules", (json_int_t)loaded->rules,
+			"warnings", warnings_json(policy)));
+	print_warnings(name, policy);
+	printf("policy generation %" PRIu64 " is in force: %" PRIu32 " %s\n",
+	       loaded->generation, loaded->rules, loaded->rules == 1 ? "rule" : "rules");
+	return true;
+}
+
+static int send_policy(const struct options *o, const char *file, struct reading *r)
 {
 	Sockgate__Message request = SOCKGATE__MESSAGE__INIT;
 	Sockgate__PolicyLoad policy_load_msg = SOCKGATE__POLICY_LOAD__INIT;
 	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
 	char *full = strcmp(file, "-") ? realpath(file, NULL) : NULL;
-	size_t size;
-	char *text = read_policy(o, file, &size);
-	int rc = RESULT_NO;
+	int rc;
 
-	if (text && strlen(text) != size) {
-		options_failed(o, "%s: there is a NUL byte in the text", name_of(file));
-	} else if (text) {
-		/* secsrv's messages and status name it; we may be anywhere. */
-		policy_load_msg.file = full ? full : (char *)STDIN_NAME;
-		policy_load_msg.text = text;
-		request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOAD;
-		request.policy_load = &policy_load_msg;
-		rc = ask(o, &request, SOCKGATE__MESSAGE__BODY_POLICY_LOADED, take_loaded,
-			 &loaded);
-	}
-	if (rc == RESULT_OK && o->json)
-		printf("{\"generation\": %" PRIu64 ", \"rules\": %" PRIu32 "}\n",
-		       loaded.generation, loaded.rules);
-	else if (rc == RESULT_OK)
-		printf("policy generation %" PRIu64 " is in force: %" PRIu32 " %s\n",
-		       loaded.generation, loaded.rules,
-		       loaded.rules == 1 ? "rule" : "rules");
-	free(text);
+	/* secsrv's messages and status name it; we may be anywhere. */
+	policy_load_msg.file = full ? full : (char *)STDIN_NAME;
+	policy_load_msg.text = r->text;
+	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOAD;
+	request.policy_load = &policy_load_msg;
+	memset(&r->err, 0, sizeof(r->err));
+	rc = ask(o, &request, SOCKGATE__MESSAGE__BODY_POLICY_LOADED, take_loaded,
+		 &loaded, r->err.reason, sizeof(r->err.reason));
 	free(full);
+	if (rc)
+		return refused(o, &r->err);
+	return print_loaded(o, name_of(file), r->policy, &loaded) ? RESULT_OK : RESULT_NO;
+}
+
+/* Checked here first: the warnings are the checker's, and an error costs no question. */
+static int load(struct options *o, const char *file)
+{
+	struct reading r;
+	int rc;
+
+	if (!read_policy(file, &r))
+		rc = refused(o, &r.err);
+	else
+		rc = send_policy(o, file, &r);
+	reading_free(&r);
 	return rc;
 }
 
@@ -166,19 +213,15 @@ static bool print_policy(Sockgate__Message *answer, void *arg)
 {
 	const Sockgate__PolicyText *policy = answer->policy_text;
 	const struct options *o = arg;
-	json_t *json;
 
-	if (!o->json) {
-		/* As it is: this is what somebody edits and loads again. */
+	/* As it is: this is what somebody edits and loads again. */
+	if (!o->json)
 		fputs(policy->text, stdout);
-		return false;
-	}
-	json = json_pack("{s:I, s:o, s:o}", "generation",
-			 (json_int_t)policy->generation, "file",
-			 text_json(policy->file), "text", text_json(policy->text));
-	if (json && !json_dumpf(json, stdout, JSON_INDENT(2)))
-		putchar('\n');
-	json_decref(json);
+	else
+		print_json(json_pack("{s:I, s:o, s:o}", "generation",
+				     (json_int_t)policy->generation,
+				     "file", text_json(policy->file),
+				     "text", text_json(policy->text)));
 	return false;
 }
 
@@ -186,10 +229,14 @@ static int show(struct options *o)
 {
 	Sockgate__Message request = SOCKGATE__MESSAGE__INIT;
 	Sockgate__PolicyQuery query = SOCKGATE__POLICY_QUERY__INIT;
+	char why[1024];
 
 	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_QUERY;
 	request.policy_query = &query;
-	return ask(o, &request, SOCKGATE__MESSAGE__BODY_POLICY_TEXT, print_policy, o);
+	if (ask(o, &request, SOCKGATE__MESSAGE__BODY_POLICY_TEXT, print_policy, o, why,
+		sizeof(why)))
+		return options_failed(o, "%s", why);
+	return RESULT_OK;
 }
 
 static int run(struct options *o, int argc, char **argv)
@@ -219,13 +266,14 @@ const struct command command_policy = {
 "       sockgate policy show [-j]\n"
 "\n"
 "check  reads a policy here, without a daemon, and says what is wrong with it\n"
-"load   has secsrv on this machine put it in force; a policy with an error is\n"
-"       refused, as FILE:LINE: REASON, and changes nothing\n"
+"load   checks it, and has secsrv on this machine put it in force and in the place of\n"
+"       its policy file, /etc/sockgate/policy.conf unless secsrv.conf says another;\n"
+"       a policy with an error is refused, as FILE:LINE: REASON, and changes nothing\n"
 "show   prints the policy in force, as it was loaded\n"
 "\n"
 "FILE may be - for the standard input.\n"
 "\n"
-"  -j, --json   as JSON\n"
+"  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
 "\n"
 "Examples:\n"
 "  sockgate policy check new.conf && sockgate policy load new.conf\n"

@@ -12,6 +12,7 @@
 #include "health.h"
 #include "kernel.h"
 #include "names.h"
+#include "record.h"
 #include "text.h"
 
 #define WHY_SIZE 512
@@ -71,6 +72,7 @@ static void look(const struct options *o, enum role role, struct picture *p)
 	f->kernel_why = p->kernel_why;
 	f->agent_why = p->agent_why;
 	f->server_why = p->server_why;
+	f->now = time(NULL);
 
 	f->want_workload = role == ROLE_WORKLOAD || role == ROLE_BOTH;
 	f->want_server = role == ROLE_SERVER || role == ROLE_BOTH;
@@ -164,6 +166,15 @@ static void print_counters(const Sockgate__Status *s)
 	text_list_end(&list);
 }
 
+static void print_certificate(const Sockgate__Status *s)
+{
+	char day[TEXT_DAY_SIZE];
+
+	if (s->certificate_end)
+		printf("  %-11s%s\n", "cert ends",
+		       text_day((time_t)s->certificate_end, day));
+}
+
 static void print_agent(const Sockgate__Status *s)
 {
 	char server[300];
@@ -172,6 +183,7 @@ static void print_agent(const Sockgate__Status *s)
 	if (*s->server)
 		printf("  %-11s%s\n", "server", text_clean(s->server, server,
 							    sizeof(server)));
+	print_certificate(s);
 	print_counters(s);
 }
 
@@ -197,6 +209,7 @@ static void print_server(const Sockgate__Status *s)
 	printf("  %-11s%" PRIu32 " %s from %s\n", "policy", s->policy_rules,
 	       s->policy_rules == 1 ? "rule" : "rules",
 	       text_clean(s->policy_file, file, sizeof(file)));
+	print_certificate(s);
 	for (size_t i = 0; i < s->n_agent; i++)
 		print_peer(s->agent[i]);
 	if (!s->n_agent)
@@ -256,13 +269,23 @@ static json_t *counters_json(const Sockgate__Status *s)
 	return object;
 }
 
+static json_t *end_json(uint64_t end)
+{
+	char text[40];
+
+	if (!end)
+		return json_null();
+	return json_string(record_time((int64_t)end * 1000000, true, text, sizeof(text)));
+}
+
 static json_t *head_json(const Sockgate__Status *s)
 {
-	return json_pack("{s:o, s:o, s:o, s:I, s:I, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
 			 "program", text_json(s->program),
 			 "version", text_json(s->version), "host", text_json(s->host),
 			 "uptime_s", (json_int_t)s->uptime_s,
 			 "generation", (json_int_t)s->generation,
+			 "certificate_end", end_json(s->certificate_end),
 			 "counters", counters_json(s));
 }
 

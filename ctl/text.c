@@ -76,6 +76,15 @@ json_t *text_json(const char *text)
 	return json;
 }
 
+char *text_day(time_t time, char out[TEXT_DAY_SIZE])
+{
+	struct tm tm;
+
+	if (!gmtime_r(&time, &tm) || !strftime(out, TEXT_DAY_SIZE, "%Y-%m-%d", &tm))
+		snprintf(out, TEXT_DAY_SIZE, "?");
+	return out;
+}
+
 char *text_duration(uint64_t seconds, char *out, size_t size)
 {
 	static const struct {

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 #include <jansson.h>
 
 /*
@@ -30,6 +31,10 @@ json_t *text_json(const char *text);
 
 /* "2 d 3 h", "4 min 5 s", "1 min", "7 s" */
 char *text_duration(uint64_t seconds, char *out, size_t size);
+
+/* "2027-01-31", in UTC. */
+#define TEXT_DAY_SIZE 32
+char *text_day(time_t time, char out[TEXT_DAY_SIZE]);
 
 /*
  * text_number - a whole number, decimal or 0x..., within bounds

@@ -75,6 +75,17 @@ static void durations(void **state)
 	assert_string_equal(text_duration(90000, out, sizeof(out)), "1 d 1 h");
 }
 
+static void days(void **state)
+{
+	char out[TEXT_DAY_SIZE];
+
+	(void)state;
+	assert_string_equal(text_day(0, out), "1970-01-01");
+	assert_string_equal(text_day(1801439999, out), "2027-01-31");
+	assert_string_equal(text_day(1801440000, out), "2027-02-01");
+	assert_string_equal(text_day(INT64_MAX, out), "?");
+}
+
 static void numbers(void **state)
 {
 	static const char *const bad[] = { "", "-1", "+1", " 1", "1 ", "0x", "1x", "ten",
@@ -135,6 +146,7 @@ int main(void)
 		cmocka_unit_test(widths),
 		cmocka_unit_test(json_takes_any_bytes),
 		cmocka_unit_test(durations),
+		cmocka_unit_test(days),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(colours),
 		cmocka_unit_test(lists_wrap),

@@ -191,7 +191,8 @@ static void broken_files(void **state)
 
 	(void)state;
 	assert_null(open_text("a = 1;\nb = ;\n"));
-	snprintf(expected, sizeof(expected), "%s:2: syntax error", file);
+	snprintf(expected, sizeof(expected), "%s:2: syntax error: a value is missing after "
+		 "the =", file);
 	assert_string_equal(why, expected);
 	unlink(file);
 	assert_null(conf_open("/nonexistent/x.conf", why, sizeof(why)));

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf_hint.h"
+#include "conf_scan.h"
 #include "why.h"
 
 #define FIRST_SIZE 8192
@@ -66,47 +68,8 @@ char *conf_text_read(const char *file, size_t limit, size_t *size, char *text,
 	return content;
 }
 
-struct scan {
-	const char *at, *end;
-	unsigned int line;
-};
-
-static void skip(struct scan *s, size_t n)
-{
-	for (; n && s->at < s->end; n--, s->at++)
-		s->line += *s->at == '\n';
-}
-
-static bool starts_with(const struct scan *s, const char *word)
-{
-	size_t len = strlen(word);
-
-	return (size_t)(s->end - s->at) >= len && !memcmp(s->at, word, len);
-}
-
-/* To behind the next @word, or to the end. */
-static void skip_behind(struct scan *s, const char *word)
-{
-	while (s->at < s->end && !starts_with(s, word))
-		skip(s, 1);
-	skip(s, strlen(word));
-}
-
-static void skip_string(struct scan *s)
-{
-	skip(s, 1);
-	while (s->at < s->end && *s->at != '"')
-		skip(s, *s->at == '\\' ? 2 : 1);
-	skip(s, 1);
-}
-
-static bool is_name_char(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '*';
-}
-
 /* Digits and what sticks to them.  Returns false for an integer that is cut. */
-static bool scan_number(struct scan *s)
+static bool scan_number(struct conf_scan *s)
 {
 	bool negative = *s->at == '-';
 	const char *start = s->at;
@@ -120,16 +83,16 @@ static bool scan_number(struct scan *s)
 		base = 16;
 	errno = 0;
 	value = strtoull(start, &end, base);
-	skip(s, (size_t)(end - s->at));
+	conf_skip(s, (size_t)(end - s->at));
 	if (*end == '.' || (base == 10 && (*end == 'e' || *end == 'E'))) {
-		while (s->at < s->end && (is_name_char(*s->at) || *s->at == '.' ||
+		while (s->at < s->end && (conf_is_name_char(*s->at) || *s->at == '.' ||
 					  *s->at == '+'))
-			skip(s, 1);
+			conf_skip(s, 1);
 		return true;
 	}
 	if (*end == 'L') {
 		while (s->at < s->end && *s->at == 'L')
-			skip(s, 1);
+			conf_skip(s, 1);
 		return !errno && (base == 16 || value <= INT64_MAX);
 	}
 	if (base == 16)
@@ -137,7 +100,7 @@ static bool scan_number(struct scan *s)
 	return !errno && value <= (negative ? -(long long)INT32_MIN : INT32_MAX);
 }
 
-static bool at_number(const struct scan *s)
+static bool at_number(const struct conf_scan *s)
 {
 	const char *digit = s->at + (*s->at == '-' || *s->at == '+');
 
@@ -147,7 +110,7 @@ static bool at_number(const struct scan *s)
 int conf_text_check(const char *text, size_t size, bool includes,
 		    unsigned int *line, char *sentence, size_t sentence_size)
 {
-	struct scan s = { .at = text, .end = text + size, .line = 1 };
+	struct conf_scan s = { .at = text, .end = text + size, .line = 1 };
 	struct why why = { sentence, sentence_size };
 
 	while (s.at < s.end) {
@@ -156,22 +119,19 @@ int conf_text_check(const char *text, size_t size, bool includes,
 		*line = s.line;
 		if (!*s.at)
 			return why_set(&why, "there is a NUL byte in the text");
-		if (*s.at == '#' || starts_with(&s, "//"))
-			skip_behind(&s, "\n");
-		else if (starts_with(&s, "/*"))
-			skip_behind(&s, "*/");
-		else if (*s.at == '"')
-			skip_string(&s);
-		else if (starts_with(&s, "@include") && !includes)
+		if (conf_skip_comment(&s))
+			continue;
+		if (*s.at == '"')
+			conf_skip_string(&s);
+		else if (conf_starts_with(&s, "@include") && !includes)
 			return why_set(&why, "@include is not possible here");
 		else if (at_number(&s) && !scan_number(&s))
 			return why_set(&why, "the number %.*s needs an L after it, or is "
 				       "too large", (int)(s.at - start), start);
-		else if (s.at == start && (isalpha((unsigned char)*s.at) || *s.at == '*'))
-			while (s.at < s.end && is_name_char(*s.at))
-				skip(&s, 1);
+		else if (s.at == start && conf_is_name_start(*s.at))
+			conf_skip_name(&s);
 		else if (s.at == start)
-			skip(&s, 1);
+			conf_skip(&s, 1);
 	}
 	return 0;
 }
@@ -180,12 +140,18 @@ int conf_text_parse(config_t *lib, const char *text, size_t size, bool includes,
 		    unsigned int *line, char *sentence, size_t sentence_size)
 {
 	struct why why = { sentence, sentence_size };
+	char hint[160];
+	const char *what;
 
 	if (conf_text_check(text, size, includes, line, sentence, sentence_size))
 		return -1;
 	if (config_read_string(lib, text) == CONFIG_TRUE)
 		return 0;
 	*line = (unsigned int)config_error_line(lib);
-	return why_set(&why, "%s", config_error_text(lib) ? config_error_text(lib) :
-		       "syntax error");
+	what = config_error_text(lib) ? config_error_text(lib) : "syntax error";
+	/* Of what is included we have no text; other errors say what is wrong. */
+	if (config_error_file(lib) || strcmp(what, "syntax error"))
+		return why_set(&why, "%s", what);
+	conf_hint(text, size, *line, hint, sizeof(hint));
+	return why_set(&why, "syntax error: %s", hint);
 }

@@ -14,6 +14,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "tls_why.h"
 #include "why.h"
 
 #define URI_PREFIX "sockgate:"
@@ -176,32 +177,32 @@ int tls_expect(SSL *ssl, const struct tls_peer *expect)
 	return 0;
 }
 
-static void explain_stranger(const struct expectation *e, struct why *why)
-{
-	if (e->met.role == TLS_ROLE_NONE)
-		why_set(why, "the peer's certificate names no role and host; "
-		     "it was not made by `sockgate enroll'");
-	else
-		why_set(why, "the peer's certificate is for %s %s, expected %s%s%s",
-		     tls_role_name(e->met.role), e->met.host,
-		     e->expect.role == TLS_ROLE_AGENT ? "an agent" : "a server",
-		     e->expect.host[0] ? " called " : "", e->expect.host);
-}
-
 void tls_explain(const SSL *ssl, unsigned long error, char *text, size_t size)
 {
 	struct why why = { text, size };
 	long verify = SSL_get_verify_result(ssl);
 	const struct expectation *e = SSL_get_ex_data(ssl, expectation_index);
-	const char *reason = error ? ERR_reason_error_string(error) : NULL;
 
 	if (verify == X509_V_ERR_APPLICATION_VERIFICATION && e)
-		explain_stranger(e, &why);
+		tls_why_stranger(&e->met, &e->expect, &why);
 	else if (verify != X509_V_OK)
-		why_set(&why, "the peer's certificate is refused: %s",
-		     X509_verify_cert_error_string(verify));
+		tls_why_peer(verify, &why);
 	else
-		why_set(&why, "TLS: %s", reason ? reason : "the connection was cut");
+		tls_why_code(error, &why);
+}
+
+time_t tls_cert_end(const X509 *cert)
+{
+	struct tm tm;
+
+	if (!cert || !ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm))
+		return 0;
+	return timegm(&tm);
+}
+
+time_t tls_own_end(const SSL_CTX *ctx)
+{
+	return tls_cert_end(SSL_CTX_get0_certificate(ctx));
 }
 
 static int no_passphrase(char *buf, int size, int writing, void *arg)
@@ -298,7 +299,6 @@ static bool check_own_chain(SSL_CTX *ctx, bool server,
 {
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
 	bool ok = false;
-	int error;
 
 	if (!store ||
 	    !X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ctx),
@@ -309,13 +309,8 @@ static bool check_own_chain(SSL_CTX *ctx, bool server,
 		goto out;
 	}
 	ok = X509_verify_cert(store) == 1;
-	error = X509_STORE_CTX_get_error(store);
-	if (error == X509_V_ERR_CERT_HAS_EXPIRED)
-		why_set(why, "certificate %s or its CA has expired; make a new one "
-		     "with `sockgate enroll --force'", files->cert);
-	else if (!ok)
-		why_set(why, "certificate %s is not valid under CA %s: %s", files->cert,
-		     files->ca, X509_verify_cert_error_string(error));
+	if (!ok)
+		tls_why_own(store, files, why);
 out:
 	X509_STORE_CTX_free(store);
 	return ok;

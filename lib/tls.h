@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 #include <openssl/ssl.h>
 
 enum tls_role {
@@ -59,6 +60,12 @@ int tls_expect(SSL *ssl, const struct tls_peer *expect);
  * @error: code from OpenSSL's queue, 0 if there is none
  */
 void tls_explain(const SSL *ssl, unsigned long error, char *why, size_t why_size);
+
+/* When our own certificate ends, in seconds since 1970; 0 if that cannot be said. */
+time_t tls_own_end(const SSL_CTX *ctx);
+
+/* The same of any certificate. */
+time_t tls_cert_end(const X509 *cert);
 
 /*
  * tls_read_key - read a private key that must be nobody else's to read

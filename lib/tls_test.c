@@ -11,6 +11,7 @@
 
 #include "test_certs.h"
 #include "tls.h"
+#include "tls_why.h"
 
 static struct pki_pair ca, foreign_ca;
 
@@ -194,14 +195,16 @@ static void wrong_role(void **state)
 {
 	(void)state;
 	try(&(struct attempt){ &ca, TLS_ROLE_SERVER, &sec1, &any_agent, -1, -1, NULL,
-			       "is for server web1, expected an agent" });
+			       "is for server web1, expected an agent; enroll it with "
+			       "--role agent" });
 }
 
 static void wrong_host(void **state)
 {
 	(void)state;
 	try(&(struct attempt){ &ca, TLS_ROLE_AGENT, &sec2, &any_agent, -1, -1,
-			       "is for server sec1, expected a server called sec2",
+			       "is for server sec1, expected a server called sec2; "
+			       "correct the name",
 			       NULL });
 }
 
@@ -209,7 +212,7 @@ static void foreign_authority(void **state)
 {
 	(void)state;
 	try(&(struct attempt){ &foreign_ca, TLS_ROLE_AGENT, &sec1, &any_agent, -1, -1,
-			       NULL, "refused: unable to get local issuer" });
+			       NULL, "is of another CA; both machines need" });
 }
 
 static void nobody_is_expected_unless_said(void **state)
@@ -276,15 +279,42 @@ static void no_client_certificate(void **state)
 	free_pair(&p);
 }
 
-static void expired_client_certificate(void **state)
+/* What the two sides say of a client's certificate that is not valid now. */
+static void refused_dates(long from, long to, const char *server_says,
+			  const char *client_says)
 {
-	struct test_certs certs = test_certs_dated(&ca, TLS_ROLE_AGENT, "web1",
-						   -7200, -3600);
+	struct test_certs certs = test_certs_dated(&ca, TLS_ROLE_AGENT, "web1", from, to);
 	struct pair p = careless_client(&certs, TLS1_3_VERSION);
+	char why[512];
+
+	assert_int_equal(p.server_result, -1);
+	tls_why_code(ERR_peek_error(), &(struct why){ why, sizeof(why) });
+	if (!strstr(why, client_says))
+		fail_msg("`%s' does not say `%s'", why, client_says);
+	check_sentence(p.server, server_says);
+	free_pair(&p);
+	test_certs_remove(&certs);
+}
+
+static void client_certificates_out_of_time(void **state)
+{
+	(void)state;
+	refused_dates(-7200, -3600, "certificate has expired, or its CA's; `sockgate enroll",
+		      "the peer says: our certificate has expired; `sockgate enroll");
+	refused_dates(1800, 3600, "is not valid yet; compare the clocks",
+		      "not valid, or not yet; compare the clocks");
+}
+
+/* Who refuses is the server, and it is the client that somebody looks at. */
+static void what_the_peer_says_of_our_ca(void **state)
+{
+	struct test_certs certs = test_certs_make(&foreign_ca, TLS_ROLE_AGENT, "web1");
+	struct pair p = careless_client(&certs, TLS1_3_VERSION);
+	char why[512];
 
 	(void)state;
-	assert_int_equal(p.server_result, -1);
-	check_sentence(p.server, "certificate has expired");
+	tls_why_code(ERR_peek_error(), &(struct why){ why, sizeof(why) });
+	assert_non_null(strstr(why, "a CA that it does not know; both machines"));
 	free_pair(&p);
 	test_certs_remove(&certs);
 }
@@ -301,6 +331,30 @@ static void refuse(const struct test_certs *c, bool server, enum tls_role role,
 	ERR_clear_error();
 }
 
+static void own_end(void **state)
+{
+	struct test_certs certs = test_certs_make(&ca, TLS_ROLE_AGENT, "web1");
+	SSL_CTX *ctx = must_context(false, TLS_ROLE_AGENT, &certs);
+
+	(void)state;
+	/* As it was made, and not in this machine's time zone. */
+	assert_in_range(tls_own_end(ctx), time(NULL) + 3500, time(NULL) + 3600);
+	assert_int_equal(tls_cert_end(NULL), 0);
+	SSL_CTX_free(ctx);
+	test_certs_remove(&certs);
+}
+
+static struct pki_pair dated_ca(long from, long to)
+{
+	time_t now = time(NULL);
+	struct pki_pair made;
+	char why[256];
+
+	if (pki_make_ca("old CA", now + from, now + to, &made, why, sizeof(why)))
+		fail_msg("%s", why);
+	return made;
+}
+
 static void files_are_checked(void **state)
 {
 	struct test_certs good = test_certs_make(&ca, TLS_ROLE_AGENT, "web1");
@@ -308,19 +362,29 @@ static void files_are_checked(void **state)
 	struct test_certs foreign = test_certs_make(&foreign_ca, TLS_ROLE_AGENT, "web1");
 	struct test_certs old = test_certs_dated(&ca, TLS_ROLE_AGENT, "web1", -7200,
 						 -3600);
+	struct test_certs early = test_certs_dated(&ca, TLS_ROLE_AGENT, "web1", 1800,
+						   3600);
+	struct pki_pair old_ca = dated_ca(-7200, -3600);
+	struct test_certs end = test_certs_dated(&old_ca, TLS_ROLE_AGENT, "web1", -7200,
+						 3600);
 	struct test_certs mixed = good;
 
 	(void)state;
 	refuse(&good, false, TLS_ROLE_SERVER, "is for role agent, this program needs "
 	       "server");
 	refuse(&good, true, TLS_ROLE_AGENT, "not valid under CA");
-	refuse(&old, false, TLS_ROLE_AGENT, "has expired");
+	refuse(&old, false, TLS_ROLE_AGENT, "cert.pem has expired on 20");
+	refuse(&old, false, TLS_ROLE_AGENT, "; `sockgate enroll HOST --force'");
+	refuse(&early, false, TLS_ROLE_AGENT, "cert.pem is not valid before 20");
+	refuse(&early, false, TLS_ROLE_AGENT, "; is the clock of this machine right?");
+	refuse(&end, false, TLS_ROLE_AGENT, "ca.pem has expired on 20");
+	refuse(&end, false, TLS_ROLE_AGENT, "; make a new CA");
 
 	snprintf(mixed.key, sizeof(mixed.key), "%s", other.key);
 	refuse(&mixed, false, TLS_ROLE_AGENT, "does not belong to certificate");
 	mixed = good;
 	snprintf(mixed.ca, sizeof(mixed.ca), "%s", foreign.ca);
-	refuse(&mixed, false, TLS_ROLE_AGENT, "is not valid under CA");
+	refuse(&mixed, false, TLS_ROLE_AGENT, "is not of the CA in");
 	mixed = good;
 	snprintf(mixed.key, sizeof(mixed.key), "%s", "/nonexistent/key.pem");
 	refuse(&mixed, false, TLS_ROLE_AGENT, "cannot open private key /nonexistent");
@@ -337,6 +401,9 @@ static void files_are_checked(void **state)
 	test_certs_remove(&other);
 	test_certs_remove(&foreign);
 	test_certs_remove(&old);
+	test_certs_remove(&early);
+	test_certs_remove(&end);
+	pki_free(&old_ca);
 }
 
 /* Certificates of our own CA whose names are not what `enroll' makes. */
@@ -436,7 +503,9 @@ int main(void)
 		cmocka_unit_test(careless_client_with_right_certificate),
 		cmocka_unit_test(tls_1_2),
 		cmocka_unit_test(no_client_certificate),
-		cmocka_unit_test(expired_client_certificate),
+		cmocka_unit_test(client_certificates_out_of_time),
+		cmocka_unit_test(what_the_peer_says_of_our_ca),
+		cmocka_unit_test(own_end),
 		cmocka_unit_test(files_are_checked),
 		cmocka_unit_test(names_in_certificates),
 		cmocka_unit_test(nul_in_a_name),

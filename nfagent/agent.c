@@ -484,6 +484,7 @@ static void fill_status(struct console_status *s, void *arg)
 	status->host = (char *)a->settings->server.host;
 	status->uptime_s = (moment_now().us - a->started_us) / 1000000;
 	status->generation = desk_server_generation(a->desk);
+	status->certificate_end = (uint64_t)tls_own_end(a->tls);
 	status->server = (char *)server_in_use(a->server);
 	status->server_error = (char *)server_error(a->server);
 	counts_desk(s, a->desk);

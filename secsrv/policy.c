@@ -169,19 +169,52 @@ static struct policy_warning *new_warning(struct policy *p,
 	return w;
 }
 
-static int warn_unmatchable(struct policy *p, const struct rule *rule,
-			    struct policy_error *err)
+/* What is wrong with the rule, whatever stands before it. */
+static int warn_of_itself(struct policy *p, const struct rule *rule,
+			  struct policy_error *err)
 {
-	const char *why = rule_unmatchable(rule);
+	static const struct {
+		const char *(*ask)(const struct rule *rule);
+		const char *says;
+	} looks[] = {
+		{ rule_unmatchable, "can never match" },
+		{ rule_doubtful, "can hardly be meant so" },
+	};
 	struct policy_warning *w;
 
-	if (!why)
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		const char *why = looks[i].ask(rule);
+
+		if (!why)
+			continue;
+		w = new_warning(p, rule, err);
+		if (!w)
+			return -1;
+		snprintf(w->text, sizeof(w->text), "rule \"%s\" %s: %s", rule->name,
+			 looks[i].says, why);
+	}
+	return 0;
+}
+
+/* A policy that cuts off who loads it is no policy that somebody wants. */
+static int warn_no_ssh(struct policy *p, struct policy_error *err)
+{
+	struct policy_warning *w;
+
+	if (p->otherwise.action != VERDICT_DENY)
 		return 0;
-	w = new_warning(p, rule, err);
+	for (unsigned int i = 0; i < p->rules; i++) {
+		if (rule_about_ssh(&p->rule[i]))
+			return 0;
+	}
+	w = new_warning(p, &p->otherwise, err);
 	if (!w)
 		return -1;
-	snprintf(w->text, sizeof(w->text), "rule \"%s\" can never match: %s",
-		 rule->name, why);
+	if (!w->line)
+		w->line = 1;	/* it is not written anywhere */
+	snprintf(w->text, sizeof(w->text), "default denies, and no rule lets an SSH server "
+		 "listen on port 22: a host that is reached by SSH is cut off (a rule "
+		 "with port = 22 that denies says that this is meant)");
 	return 0;
 }
 
@@ -207,7 +240,7 @@ int policy_warn(struct policy *p, struct policy_error *err)
 	for (unsigned int i = 0; i < p->rules; i++) {
 		const struct rule *by = NULL;
 
-		if (warn_unmatchable(p, &p->rule[i], err))
+		if (warn_of_itself(p, &p->rule[i], err))
 			return -1;
 		if (catch_all && rule_covers(catch_all, &p->rule[i]))
 			by = catch_all;
@@ -220,7 +253,7 @@ int policy_warn(struct policy *p, struct policy_error *err)
 		if (!catch_all && !p->rule[i].conditions)
 			catch_all = &p->rule[i];
 	}
-	return 0;
+	return warn_no_ssh(p, err);
 }
 
 static struct policy *policy_new(const char *text, size_t len,

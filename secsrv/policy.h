@@ -42,10 +42,11 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
 			    struct policy_error *err);
 
 /*
- * policy_warn - look for rules that can never match
- * Those that ask for what no event has, and those that an earlier one leaves
- * nothing to: it compares each with those before it, which takes a second or so for the
- * longest policies.  Returns 0; or -1 with @err filled in, out of memory.
+ * policy_warn - look for what can hardly be meant
+ * Rules that ask for what no event has, or by means that the language has not; those
+ * that an earlier one leaves nothing to: it compares each with those before it, which
+ * takes a second or so for the longest policies; and SSH cut off by the default.
+ * Returns 0; or -1 with @err filled in, out of memory.
  */
 int policy_warn(struct policy *policy, struct policy_error *err);
 

@@ -63,7 +63,7 @@ static void test_example_is_good(void **state)
 		fail_msg("%s:%u: %s", err.file, err.line, err.reason);
 		return;
 	}
-	assert_int_equal(p->rules, 11);
+	assert_int_equal(p->rules, 12);
 	assert_int_equal(p->events, 0);
 	assert_int_equal(p->warnings, 0);
 	assert_string_equal(p->rule[0].text, "{ name = \"no-malware\"; "
@@ -133,6 +133,10 @@ static const struct {
 	  "unknown protocol" },
 	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = -1; } );", 2,
 	  "user must be" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = \"4294967295\"; } );",
+	  2, "user must be" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\n"
+	  "user = \"99999999999999999999\"; } );", 2, "user must be" },
 	{ "rules = ( { name = \"a\"; action = \"deny\";\nuser = ( \"x\", [1] ); } );",
 	  2, "plain values only" },
 	{ "rules = ( { name = \"a\"; action = \"deny\";\nvendor = 5; } );", 2,
@@ -219,8 +223,8 @@ static void check_warnings(const char *rules, unsigned int count,
 	struct policy *p;
 	char text[1024];
 
-	snprintf(text, sizeof(text), "host_groups = { g = [ \"a\", \"b\" ]; };\n"
-		 "rules = (\n%s\n);", rules);
+	snprintf(text, sizeof(text), "host_groups = { g = [ \"a\", \"b\" ]; }; "
+		 "default = \"allow\";\nrules = (\n%s\n);", rules);
 	p = policy_parse(text, strlen(text), "t", &err);
 	if (!p) {
 		fail_msg("line %u: %s", err.line, err.reason);
@@ -312,6 +316,116 @@ static void test_unmatchable_warnings(void **state)
 		       RULE("b", "event = \"open\"; port = 80;"), 3, "no port");
 }
 
+static void test_unmatchable_signatures(void **state)
+{
+	(void)state;
+	check_warnings(RULE("a", "known = false; application = \"x\";"), 1,
+		       "\"a\" can never match: what has no signature");
+	check_warnings(RULE("a", "known = false; vendor = \"x\";"), 1, "no signature");
+	check_warnings(RULE("a", "known = false; category = \"x\";"), 1, "no signature");
+	check_warnings(RULE("a", "known = false; version = \"1\";"), 1, "no signature");
+	check_warnings(RULE("a", "known = false; trust = \">=1\";"), 1, "0 in trust");
+	check_warnings(RULE("a", "known = false; threat = 3;"), 1, "0 in trust");
+	check_warnings(RULE("a", "known = false; trust = \"<3\"; threat = 0;"), 0, "");
+	check_warnings(RULE("a", "known = true; application = \"x\"; trust = 3;"), 0,
+		       "");
+	check_warnings(RULE("a", "known = false; file = \"x\";"), 0, "");
+}
+
+static void test_versions_are_not_compared(void **state)
+{
+	(void)state;
+	check_warnings(RULE("a", "version = \">=7\";"), 1,
+		       "\"a\" can hardly be meant so: a version is a text");
+	check_warnings(RULE("a", "version = [ \"7.*\", \"<8\" ];"), 1, "compare nothing");
+	check_warnings(RULE("a", "version = \"=7\";"), 1, "compare nothing");
+	check_warnings(RULE("a", "version = \"!=7\";"), 1, "compare nothing");
+	check_warnings(RULE("a", "version = [ \"7.*\", \"8>\" ];"), 0, "");
+	check_warnings(RULE("a", "trust = \">=3\";"), 0, "");
+}
+
+static void test_digits_are_a_user_id(void **state)
+{
+	static const char text[] = "rules = ( { name = \"a\"; action = \"deny\";\n"
+		"user = ( \"1000\", 7, \"root\", \"3000000000\", \"7a\" ); } );";
+	struct policy_error err;
+	struct policy *p = policy_parse(text, strlen(text), "t", &err);
+	const struct rule *r;
+
+	(void)state;
+	if (!p) {
+		fail_msg("%s", err.reason);
+		return;
+	}
+	r = &p->rule[0];
+	assert_int_equal(r->uids, 3);
+	assert_int_equal(r->uid[0], 1000);
+	assert_int_equal(r->uid[1], 7);
+	assert_int_equal(r->uid[2], 3000000000U);
+	assert_int_equal(r->user.count, 2);
+	assert_string_equal(r->user.elem[0].text, "root");
+	assert_string_equal(r->user.elem[1].text, "7a");
+	policy_free(p);
+}
+
+/* Is there a warning that SSH is cut off? */
+static bool warns_of_ssh(const char *head, const char *rules)
+{
+	struct policy_error err;
+	struct policy *p;
+	char text[1024];
+	bool warns = false;
+
+	snprintf(text, sizeof(text), "%s\nrules = ( %s );", head, rules);
+	p = policy_parse(text, strlen(text), "t", &err);
+	if (!p) {
+		fail_msg("%s: %s", text, err.reason);
+		return false;
+	}
+	assert_int_equal(policy_warn(p, &err), 0);
+	for (unsigned int i = 0; i < p->warnings; i++) {
+		if (!strstr(p->warning[i].text, "SSH"))
+			continue;
+		warns = true;
+		assert_int_equal(p->warning[i].line, 1);
+	}
+	policy_free(p);
+	return warns;
+}
+
+#define LETS(c) "{ name = \"a\"; action = \"allow\"; " c " }"
+
+static void test_ssh_is_cut_off(void **state)
+{
+	static const char *const cut[] = {
+		"", LETS("event = \"connect\";"), LETS("port = \"80,443\";"),
+		LETS("protocol = \"udp\";"), LETS("remote = \"10.0.0.0/8\";"),
+		LETS("application = [ \"nginx\", \"apache2\" ];"),
+		LETS("file = \"/opt/\";"), RULE("b", ""), RULE("b", "vendor = \"x\";"),
+		LETS("known = false; application = \"sshd\";"),
+	};
+	static const char *const not_cut[] = {
+		LETS(""), LETS("event = [ \"listen\", \"accept\" ];"),
+		LETS("port = \"1-1023\";"), LETS("application = \"openssh-server\";"),
+		LETS("application = \"OpenSSH\";"), LETS("application = \"*\";"),
+		LETS("file = \"/usr/\";"), LETS("vendor = \"x\";"),
+		LETS("host = \"web1\";"), RULE("b", "port = 22;"),
+		"{ name = \"a\"; action = \"audit\"; port = 22; }",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) {
+		if (!warns_of_ssh("default = \"deny\";", cut[i]))
+			fail_msg("no warning: %s", cut[i]);
+	}
+	for (size_t i = 0; i < sizeof(not_cut) / sizeof(not_cut[0]); i++) {
+		if (warns_of_ssh("default = \"deny\";", not_cut[i]))
+			fail_msg("a warning: %s", not_cut[i]);
+	}
+	assert_true(warns_of_ssh("", ""));
+	assert_false(warns_of_ssh("default = \"allow\";", ""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +436,10 @@ int main(void)
 		cmocka_unit_test(test_shadow_warnings),
 		cmocka_unit_test(test_shadows_and_reports),
 		cmocka_unit_test(test_unmatchable_warnings),
+		cmocka_unit_test(test_unmatchable_signatures),
+		cmocka_unit_test(test_versions_are_not_compared),
+		cmocka_unit_test(test_digits_are_a_user_id),
+		cmocka_unit_test(test_ssh_is_cut_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

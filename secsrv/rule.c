@@ -5,6 +5,8 @@
 
 #include "rule.h"
 
+#define SSH_PORT 22
+
 static const char *const names[] = {
 	[COND_HOST] = "host",
 	[COND_HOST_GROUP] = "host_group",
@@ -172,6 +174,23 @@ static unsigned int kinds_of_protocols(const struct rule *rule)
 #define EVENT(name) (1U << SOCKGATE_EVENT_##name)
 #define EVENTS_OF_ANY ((1U << __SOCKGATE_EVENT_MAX) - 2)
 
+/* What asks for no signature, and for something out of it. */
+static const char *why_no_signature(const struct rule *rule)
+{
+	const uint32_t texts = 1U << COND_APPLICATION | 1U << COND_VENDOR |
+			       1U << COND_CATEGORY | 1U << COND_VERSION;
+
+	if (!rule_has(rule, COND_KNOWN) || rule->known)
+		return NULL;
+	if (rule->conditions & texts)
+		return "what has no signature (known = false) has no application, "
+		       "vendor, category or version";
+	if ((rule_has(rule, COND_TRUST) && !range_match(&rule->trust, 0)) ||
+	    (rule_has(rule, COND_THREAT) && !range_match(&rule->threat, 0)))
+		return "what has no signature (known = false) has 0 in trust and threat";
+	return NULL;
+}
+
 /* Each takes away events that the rule cannot be about. */
 const char *rule_unmatchable(const struct rule *rule)
 {
@@ -202,5 +221,48 @@ const char *rule_unmatchable(const struct rule *rule)
 		if (!left)
 			return limits[i].why;
 	}
+	return why_no_signature(rule);
+}
+
+const char *rule_doubtful(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->version.count; i++) {
+		if (strchr("<>=!", *rule->version.elem[i].text))
+			return "a version is a text in which * and ? stand for others; "
+			       "<, >, = and ! compare nothing";
+	}
 	return NULL;
+}
+
+/* By application or file: what serves SSH, or listens for it. */
+static bool names_ssh(const struct pattern_list *list)
+{
+	static const char *const servers[] = {
+		"openssh-server", "sshd", "dropbear", "systemd",
+		"/usr/sbin/sshd", "/usr/sbin/dropbear", "/usr/lib/systemd/systemd",
+	};
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcasestr(list->elem[i].text, "ssh"))
+			return true;
+	}
+	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
+		if (pattern_match(list, servers[i]))
+			return true;
+	}
+	return false;
+}
+
+bool rule_about_ssh(const struct rule *rule)
+{
+	if (rule_unmatchable(rule) || rule_has(rule, COND_REMOTE) ||
+	    !(kinds_of_protocols(rule) & PROTOCOL_TCP))
+		return false;
+	if ((rule_has(rule, COND_EVENT) && !(rule->events & EVENT(LISTEN))) ||
+	    (rule_has(rule, COND_PORT) && !range_match(&rule->port, SSH_PORT)))
+		return false;
+	if ((rule_has(rule, COND_APPLICATION) && !names_ssh(&rule->application)) ||
+	    (rule_has(rule, COND_FILE) && !names_ssh(&rule->file)))
+		return false;
+	return rule->action != VERDICT_DENY || rule_has(rule, COND_PORT);
 }

@@ -110,6 +110,18 @@ bool rule_covers(const struct rule *earlier, const struct rule *later);
  */
 const char *rule_unmatchable(const struct rule *rule);
 
+/*
+ * rule_doubtful - why what the rule says can hardly be what is meant by it
+ * Returns NULL if it can, else a static sentence.
+ */
+const char *rule_doubtful(const struct rule *rule);
+
+/*
+ * True if the rule may be what lets an SSH server listen on port 22, or is about that
+ * port.  It errs on the side of true.
+ */
+bool rule_about_ssh(const struct rule *rule);
+
 /* The key of a condition in the policy language. */
 const char *condition_name(enum condition c);
 

@@ -178,18 +178,27 @@ static int parse_hash(struct rule *r, const config_setting_t *s,
 	return 0;
 }
 
+/* Digits are an id in quotes too: no tool makes a user of such a name. */
+static bool read_uid(const char *text, unsigned long long *uid)
+{
+	if (text[strspn(text, "0123456789")])
+		return false;
+	errno = 0;
+	*uid = strtoull(text, NULL, 10);
+	return true;
+}
+
 static int add_user(struct rule *r, const config_setting_t *e)
 {
-	int type = config_setting_type(e);
-	const char *name = plain_string(e);
-	long long uid;
+	unsigned long long uid;
+	char buf[32];
+	const char *text = number_or_string(e, buf);
 
-	if (name)
-		return pattern_add(&r->user, name) ? ENOMEM : 0;
-	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+	if (!text || *text == '-')
 		return EINVAL;
-	uid = config_setting_get_int64(e);
-	if (uid < 0 || uid >= UINT32_MAX)
+	if (!read_uid(text, &uid))
+		return pattern_add(&r->user, text) ? ENOMEM : 0;
+	if (errno || uid >= UINT32_MAX)
 		return EINVAL;
 	r->uid[r->uids++] = (uint32_t)uid;
 	return 0;
@@ -212,8 +221,8 @@ static int parse_user(struct rule *r, const config_setting_t *s,
 		if (rc == ENOMEM)
 			return no_memory(s, err);
 		if (rc)
-			return wrong_type(s, "user", "a user name, a user id as a "
-					  "number, or a list of them", err);
+			return wrong_type(s, "user", "a user name, a user id from 0 "
+					  "to 4294967294, or a list of them", err);
 	}
 	return 0;
 }

@@ -410,6 +410,7 @@ static void fill_status(Sockgate__Status *out, void *arg)
 	out->host = s->host;
 	out->uptime_s = (uint64_t)(uptime() - s->started);
 	out->generation = judge_generation(s->judge);
+	out->certificate_end = (uint64_t)tls_own_end(s->tls);
 	out->policy_file = (char *)judge_policy_file(s->judge);
 	out->policy_rules = judge_policy(s->judge)->rules;
 	out->policy_error = (char *)judge_error(s->judge);

@@ -47,6 +47,7 @@ struct client {
 	uint32_t fields, line, named;
 	unsigned int messages, decisions, errors, welcomes, changes, records;
 	unsigned int agents, steps;
+	time_t certificate_end;
 	char kernel[64], rule[64], decision_id[64], text[600], policy_error[600], why[512];
 	bool up, down, end;
 };
@@ -57,6 +58,7 @@ static void take_status(struct client *c, const Sockgate__Status *s)
 	if (s->n_agent)
 		snprintf(c->kernel, sizeof(c->kernel), "%s", s->agent[0]->kernel);
 	c->generation = s->generation;
+	c->certificate_end = (time_t)s->certificate_end;
 	snprintf(c->policy_error, sizeof(c->policy_error), "%s", s->policy_error);
 	for (size_t i = 0; i < s->n_counter; i++) {
 		if (!strcmp(s->counter[i]->name, "questions"))
@@ -673,6 +675,7 @@ static void test_policy_by_command_and_signal(void **state)
 	assert_int_equal(o.generation, before);
 	assert_int_equal(o.questions, 1);
 	assert_string_equal(o.kernel, "6.1.0_x");
+	assert_in_range(o.certificate_end, time(NULL), time(NULL) + 3600);
 	assert_non_null(strstr(o.policy_error, "new.conf:2: unknown key"));
 	say(&o, 9, BODY(POLICY_QUERY), &pq);
 	wait_number(o.id, 9);

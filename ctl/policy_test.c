@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `sockgate policy' against a secsrv that is a child process; what it prints. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <event2/event.h>
+
+#include "channel.h"
+#include "control.h"
+#include "ctl/commands.h"
+
+#define WARNED "default = \"allow\";\nrules = (\n" \
+	"{ name = \"a\"; version = \">=7\"; action = \"deny\"; } );\n"
+#define WRONG "default = \"allow\";\nrules = ( { name = \"a\"; } );\n"
+
+static char dir[64], socket_path[96], file[96], output[4096];
+static pid_t server;
+
+/* ---- secsrv ---- */
+
+static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
+	Sockgate__Error error = SOCKGATE__ERROR__INIT;
+	const bool *refuses = arg;
+
+	msg.id = request->id;
+	loaded.generation = 17;
+	loaded.rules = 1;
+	error.text = (char *)"no room";
+	error.file = (char *)"/etc/p.conf";
+	msg.body_case = *refuses ? SOCKGATE__MESSAGE__BODY_ERROR :
+				   SOCKGATE__MESSAGE__BODY_POLICY_LOADED;
+	if (*refuses)
+		msg.error = &error;
+	else
+		msg.policy_loaded = &loaded;
+	channel_send(ch, &msg);
+}
+
+static void up(struct channel *ch, const struct tls_peer *peer, void *arg)
+{
+	(void)ch, (void)peer, (void)arg;
+}
+
+static void down(struct channel *ch, const char *why, void *arg)
+{
+	(void)ch, (void)why, (void)arg;
+	_exit(0);
+}
+
+static void start_server(bool refuses)
+{
+	static const struct channel_ops ops = { .up = up, .message = answer, .down = down };
+	char why[256];
+	int listener = control_listen(socket_path, why, sizeof(why));
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	struct event_base *base;
+
+	if (listener < 0)
+		fail_msg("%s", why);
+	server = fork();
+	assert_true(server >= 0);
+	if (server) {
+		close(listener);
+		return;
+	}
+	base = event_base_new();
+	if (!base || poll(&p, 1, -1) != 1 ||
+	    !channel_local(base, control_accept(listener), &ops, &refuses))
+		_exit(1);
+	event_base_dispatch(base);
+	_exit(1);
+}
+
+/* ---- sockgate ---- */
+
+static void write_policy(const char *text)
+{
+	FILE *f = fopen(file, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void child(const char *verb, bool json, int out)
+{
+	char *args[] = { (char *)"sockgate policy", (char *)verb, file, NULL };
+	struct options o;
+
+	if (dup2(out, STDOUT_FILENO) < 0 || !freopen("/dev/null", "w", stderr))
+		_exit(9);
+	options_init(&o);
+	o.command = &command_policy;
+	o.server_socket = socket_path;
+	o.json = json;
+	optind = 0;
+	exit(command_policy.run(&o, 3, args));
+}
+
+/* Runs it on @text; its standard output is in output.  Returns its status. */
+static int run(const char *verb, bool json, const char *text)
+{
+	size_t used = 0;
+	ssize_t n = 1;
+	int pipes[2], status;
+	pid_t pid;
+
+	write_policy(text);
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		child(verb, json, pipes[1]);
+	close(pipes[1]);
+	while (n > 0 && used < sizeof(output) - 1) {
+		n = read(pipes[0], output + used, sizeof(output) - 1 - used);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	output[used] = '\0';
+	close(pipes[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static json_t *parsed(void)
+{
+	json_error_t error;
+	json_t *json = json_loads(output, 0, &error);
+
+	if (!json)
+		fail_msg("`%s': %s", output, error.text);
+	return json;
+}
+
+/* ---- the tests ---- */
+
+static void load_prints_the_warnings_of_check(void **state)
+{
+	char *line;
+
+	(void)state;
+	assert_int_equal(run("check", false, WARNED), RESULT_OK);
+	line = strdup(output);
+	assert_non_null(line);
+	assert_non_null(strchr(line, '\n'));
+	*strchr(line, '\n') = '\0';
+	assert_non_null(strstr(line, ":3: warning: rule \"a\""));
+	start_server(false);
+	assert_int_equal(run("load", false, WARNED), RESULT_OK);
+	assert_non_null(strstr(output, line));
+	assert_non_null(strstr(output, "policy generation 17 is in force: 1 rule\n"));
+	free(line);
+}
+
+static void load_prints_json(void **state)
+{
+	const char *text = NULL;
+	int ok = 0, generation = 0, rules = 0, line = 0;
+	json_t *json;
+
+	(void)state;
+	start_server(false);
+	assert_int_equal(run("load", true, WARNED), RESULT_OK);
+	json = parsed();
+	assert_int_equal(json_unpack(json, "{s:b, s:i, s:i, s:[{s:i, s:s}]}", "ok", &ok,
+				     "generation", &generation, "rules", &rules,
+				     "warnings", "line", &line, "text", &text), 0);
+	assert_true(ok);
+	assert_int_equal(generation, 17);
+	assert_int_equal(rules, 1);
+	assert_int_equal(line, 3);
+	assert_non_null(strstr(text, "can hardly be meant"));
+	json_decref(json);
+}
+
+static void check_refusal(unsigned int line, const char *reason)
+{
+	const char *error = NULL;
+	json_t *json = parsed();
+	int ok = 1, at = -1;
+
+	assert_int_equal(json_unpack(json, "{s:b, s:i, s:s, s:[]}", "ok", &ok, "line", &at,
+				     "error", &error, "warnings"), 0);
+	assert_false(ok);
+	assert_int_equal(at, line);
+	if (!strstr(error, reason))
+		fail_msg("`%s' has no `%s'", error, reason);
+	json_decref(json);
+}
+
+static void refusals_are_json(void **state)
+{
+	(void)state;
+	assert_int_equal(run("check", true, WRONG), RESULT_NO);
+	check_refusal(2, "no action");
+	/* Nobody has to listen for that. */
+	assert_int_equal(run("load", true, WRONG), RESULT_NO);
+	check_refusal(2, "no action");
+	assert_int_equal(run("load", true, WARNED), RESULT_NO);
+	check_refusal(0, "is secsrv running?");
+	start_server(true);
+	assert_int_equal(run("load", true, WARNED), RESULT_NO);
+	check_refusal(0, "/etc/p.conf: no room");
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	server = 0;
+	snprintf(dir, sizeof(dir), "/tmp/sockgate-policy.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(socket_path, sizeof(socket_path), "%s/s.sock", dir);
+	snprintf(file, sizeof(file), "%s/p.conf", dir);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char lock[120];
+
+	(void)state;
+	if (server > 0) {
+		kill(server, SIGKILL);
+		waitpid(server, NULL, 0);
+	}
+	snprintf(lock, sizeof(lock), "%s.lock", socket_path);
+	unlink(lock);
+	unlink(socket_path);
+	unlink(file);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(load_prints_the_warnings_of_check),
+		TEST(load_prints_json),
+		TEST(refusals_are_json),
+	};
+
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
