@@ -250,7 +250,7 @@ static struct sock *other_end(const struct leaving *l)
 
 /*
  * A security server on the agent's own machine: what it says to the agent must
- * not wait for the agent.  Whoever else talks to the agent reaches nobody else
+ * not wait for the agent.  Whoever else the agent connects to reaches nobody else
  * by that.
  */
 static bool answers_agent(const struct leaving *l)
@@ -260,6 +260,8 @@ static bool answers_agent(const struct leaving *l)
 	struct sock *sk;
 
 	if (!l->stream || l->opening || !skb_transport_header_was_set(l->skb))
+		return false;
+	if (l->sk->sk_state != TCP_LISTEN && !READ_ONCE(l->rec->accepted))
 		return false;
 	sk = other_end(l);
 	if (!sk)
