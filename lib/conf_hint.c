@@ -59,7 +59,8 @@ struct walk {
 	unsigned int opened[DEPTH_MAX];	/* in these lines */
 	unsigned int depth;
 	char before;			/* kind of the token before */
-	unsigned int long_from, long_to;	/* lines of the first string of several */
+	/* Lines of the first string that spans several, or is not closed. */
+	unsigned int long_from, long_to;
 };
 
 static bool skip_any(struct conf_scan *s, const char *const words[])
@@ -105,9 +106,9 @@ static char number_kind(struct conf_scan *s)
 static char string_kind(struct walk *w)
 {
 	unsigned int from = w->scan.line;
+	bool closed = conf_skip_string(&w->scan);
 
-	conf_skip_string(&w->scan);
-	if (w->scan.line != from && !w->long_from) {
+	if ((!closed || w->scan.line != from) && !w->long_from) {
 		w->long_from = from;
 		w->long_to = w->scan.line;
 	}
@@ -147,12 +148,16 @@ static char next_kind(struct walk *w)
 	conf_skip(s, 1);
 	if (c == ':')
 		return '=';
-	return c && strchr("=,;()[]{}", c) ? c : GARBAGE;
+	if (c && strchr("=,;()[]{}", c))
+		return c;
+	return GARBAGE;
 }
 
 static char inside(const struct walk *w)
 {
-	return w->depth ? w->open[w->depth - 1] : TOP;
+	if (!w->depth)
+		return TOP;
+	return w->open[w->depth - 1];
 }
 
 static bool is_one(const char *of, char c)
@@ -181,8 +186,8 @@ static void go_on(struct walk *w, char now, unsigned int line)
 	}
 }
 
-void conf_hint(const char *text, size_t size, unsigned int line, char *hint,
-	       size_t hint_size)
+unsigned int conf_hint(const char *text, size_t size, unsigned int line, char *hint,
+		       size_t hint_size)
 {
 	struct walk w = { .scan = { text, text + size, 1 }, .before = TOP };
 	const char *found = NULL;
@@ -202,10 +207,12 @@ void conf_hint(const char *text, size_t size, unsigned int line, char *hint,
 		if (!found)
 			go_on(&w, now, from);
 	}
-	if (w.long_from && w.long_from <= line)
-		snprintf(hint, hint_size, "a quote is missing in line %u: a text goes on "
-			 "from there to line %u", w.long_from, w.long_to);
-	else if (found)
+	if (w.long_from && w.long_from <= line) {
+		snprintf(hint, hint_size, "a quote is missing: what this line opens goes on "
+			 "to line %u", w.long_to);
+		return w.long_from;
+	}
+	if (found)
 		snprintf(hint, hint_size, "%s", found);
 	else if (now == END && w.depth)
 		snprintf(hint, hint_size, "the %c of line %u is not closed", inside(&w),
@@ -213,4 +220,5 @@ void conf_hint(const char *text, size_t size, unsigned int line, char *hint,
 	else
 		snprintf(hint, hint_size, "look for a missing comma, quote or bracket here "
 			 "and in the line before");
+	return line;
 }

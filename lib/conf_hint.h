@@ -10,9 +10,9 @@
  * @text: that libconfig refused, @size bytes
  * @line: where, as libconfig says
  * @hint: gets a clause without a full stop
- * Pure.
+ * Pure.  Returns the line to look at: @line, or the one before it where it began.
  */
-void conf_hint(const char *text, size_t size, unsigned int line, char *hint,
-	       size_t hint_size);
+unsigned int conf_hint(const char *text, size_t size, unsigned int line, char *hint,
+		       size_t hint_size);
 
 #endif

@@ -33,12 +33,15 @@ bool conf_skip_comment(struct conf_scan *s)
 	return conf_starts_with(s, "/*") && skip_behind(s, "*/");
 }
 
-void conf_skip_string(struct conf_scan *s)
+bool conf_skip_string(struct conf_scan *s)
 {
 	conf_skip(s, 1);
 	while (s->at < s->end && *s->at != '"')
 		conf_skip(s, *s->at == '\\' ? 2 : 1);
+	if (s->at == s->end)
+		return false;
 	conf_skip(s, 1);
+	return true;
 }
 
 bool conf_is_name_start(char c)

@@ -19,8 +19,8 @@ bool conf_starts_with(const struct conf_scan *s, const char *word);
 /* Over a comment of any kind.  Returns false if there is none. */
 bool conf_skip_comment(struct conf_scan *s);
 
-/* Over a string, which begins here; to the end if it is not closed. */
-void conf_skip_string(struct conf_scan *s);
+/* Over a string, which begins here.  Returns false, at the end, if it is not closed. */
+bool conf_skip_string(struct conf_scan *s);
 
 /* Over a name or a word. */
 void conf_skip_name(struct conf_scan *s);

@@ -107,6 +107,15 @@ static bool at_number(const struct conf_scan *s)
 	return digit < s->end && isdigit((unsigned char)*digit);
 }
 
+static int refuse_syntax(const char *text, size_t size, unsigned int at,
+			 unsigned int *line, const struct why *why)
+{
+	char hint[160];
+
+	*line = conf_hint(text, size, at, hint, sizeof(hint));
+	return why_set(why, "syntax error: %s", hint);
+}
+
 int conf_text_check(const char *text, size_t size, bool includes,
 		    unsigned int *line, char *sentence, size_t sentence_size)
 {
@@ -121,8 +130,10 @@ int conf_text_check(const char *text, size_t size, bool includes,
 			return why_set(&why, "there is a NUL byte in the text");
 		if (conf_skip_comment(&s))
 			continue;
-		if (*s.at == '"')
-			conf_skip_string(&s);
+		if (*s.at == '"' && !conf_skip_string(&s))
+			return refuse_syntax(text, size, s.line, line, &why);
+		else if (s.at != start)
+			continue;
 		else if (conf_starts_with(&s, "@include") && !includes)
 			return why_set(&why, "@include is not possible here");
 		else if (at_number(&s) && !scan_number(&s))
@@ -140,7 +151,6 @@ int conf_text_parse(config_t *lib, const char *text, size_t size, bool includes,
 		    unsigned int *line, char *sentence, size_t sentence_size)
 {
 	struct why why = { sentence, sentence_size };
-	char hint[160];
 	const char *what;
 
 	if (conf_text_check(text, size, includes, line, sentence, sentence_size))
@@ -152,6 +162,5 @@ int conf_text_parse(config_t *lib, const char *text, size_t size, bool includes,
 	/* Of what is included we have no text; other errors say what is wrong. */
 	if (config_error_file(lib) || strcmp(what, "syntax error"))
 		return why_set(&why, "%s", what);
-	conf_hint(text, size, *line, hint, sizeof(hint));
-	return why_set(&why, "syntax error: %s", hint);
+	return refuse_syntax(text, size, *line, line, &why);
 }

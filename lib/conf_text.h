@@ -24,8 +24,9 @@ char *conf_text_read(const char *file, size_t limit, size_t *size, char *why,
  *            ends the process if the file named is a directory.)
  * @line:     where the problem is
  *
- * Refused are a NUL byte (the rest would be ignored), and a number that does not
- * fit into 32 bits and has no L after it (it would be cut).  Decimal numbers are
+ * Refused are a NUL byte (the rest would be ignored), a string that is not closed
+ * (libconfig names a line far from where it begins), and a number that does not fit into
+ * 32 bits and has no L after it (it would be cut).  Decimal numbers are
  * signed, hexadecimal ones are not.  Returns 0, or -1 with a sentence in @why.
  */
 int conf_text_check(const char *text, size_t size, bool includes,

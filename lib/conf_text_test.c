@@ -27,8 +27,7 @@ static void taken(void **state)
 		"a = 12345678901E3;", "a = \"12345678901\";",
 		"a = \"\\\"12345678901\";", "# 12345678901", "// 12345678901\n",
 		"/* 12345678901\n */", "a12345678901 = 1;", "a-12345678901 = 1;",
-		"a = \"unterminated 12345678901", "/* unterminated 12345678901",
-		"a = \"@include\"; # @include", "a = \"x\\",
+		"/* unterminated 12345678901", "a = \"@include\"; # @include",
 	};
 
 	(void)state;
@@ -52,6 +51,22 @@ static void refused(void **state)
 			fail_msg("`%s' was taken", texts[i]);
 		assert_int_equal(line, 2);
 		assert_non_null(strstr(why, "needs an L after it"));
+	}
+}
+
+static void unclosed_strings(void **state)
+{
+	static const char *const texts[] = {
+		"\na = \"unclosed 12345678901", "\na = \"x\\", "\na = \"", "\na = \"\\\"",
+		"\na = \"x;\nb = \"y\";\nc = \"z\";\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (!check(texts[i]))
+			fail_msg("`%s' was taken", texts[i]);
+		assert_int_equal(line, 2);
+		assert_non_null(strstr(why, "syntax error: a quote is missing"));
 	}
 }
 
@@ -87,6 +102,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(taken),
 		cmocka_unit_test(refused),
+		cmocka_unit_test(unclosed_strings),
 		cmocka_unit_test(nul_and_include),
 		cmocka_unit_test(files),
 	};
