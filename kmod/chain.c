@@ -16,7 +16,6 @@
 #include "arrival.h"
 #include "chain.h"
 #include "packet.h"
-#include "park.h"
 
 static const struct nf_hook_ops ops[] = {
 	{
@@ -71,7 +70,7 @@ void sg_chain_close(void)
 	sg_arrival_close();
 }
 
-/* After sg_hold_close(): nothing is parked any more. */
+/* After sg_hold_close() and the last answer: nothing is parked any more. */
 void sg_chain_exit(void)
 {
 	unregister_pernet_subsys(&namespaces);

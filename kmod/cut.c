@@ -14,6 +14,7 @@
 
 #include "count.h"
 #include "cut.h"
+#include "event.h"
 
 struct cut {
 	struct work_struct work;
@@ -47,9 +48,9 @@ void sg_cut(struct sock *sk, int error)
 
 	if (sk->sk_state == TCP_LISTEN)
 		return;
-	if (sk->sk_type != SOCK_STREAM || sk->sk_protocol != IPPROTO_TCP) {
+	if (!sg_event_is_stream(sk)) {
 		/* As udp_err() does for a socket that has one peer only. */
-		if ((sk->sk_type == SOCK_DGRAM || sk->sk_type == SOCK_RAW) &&
+		if (sg_event_is_datagrams(sk) &&
 		    sk->sk_state != TCP_ESTABLISHED)
 			return;
 		WRITE_ONCE(sk->sk_err, error);

@@ -47,20 +47,22 @@ static bool on_overlay_of_user(const struct inode *inode)
 	       inode->i_sb->s_user_ns != &init_user_ns;
 }
 
+static bool verifiable(const struct file *exe, const struct inode *real)
+{
+	const struct inode *inode = file_inode(exe);
+
+	return !on_fuse(inode) && !on_overlay_of_user(inode) && !on_fuse(real);
+}
+
 /**
  * sg_event_verifiable() - whether reading an executable proves what runs
  * @exe: the file
- *
- * Safe in the ftrace callback.
  *
  * Return: false if a user decides what is in it, while it runs too.
  */
 bool sg_event_verifiable(const struct file *exe)
 {
-	const struct inode *inode = file_inode(exe);
-
-	return !on_fuse(inode) && !on_overlay_of_user(inode) &&
-	       !on_fuse(sg_real_inode(exe));
+	return verifiable(exe, sg_real_inode(exe));
 }
 
 /*
@@ -87,14 +89,23 @@ static void key_file(struct sg_key *key, const struct file *exe)
 	key->exe_ino = inode->i_ino;
 	key->exe_dev = inode->i_sb->s_dev;
 	/* Not even its numbers are sure: they could be any other file's. */
-	if (!sg_event_verifiable(exe))
+	if (!verifiable(exe, inode))
 		key->exe_dev |= SOCKGATE_DEV_UNVERIFIABLE;
 	key->exe_generation = inode->i_generation;
 	key->exe_ctime = timespec64_to_ns(&ctime);
 	key->exe_instance = changes_unseen(inode) ? instance_of(key) : 0;
 }
 
-static bool same_file(const struct sg_key *a, const struct sg_key *b)
+/**
+ * sg_event_same_file() - whether two keys name one executable
+ * @a: one
+ * @b: the other
+ *
+ * Safe in the ftrace callback.
+ *
+ * Return: that; true also where neither could be named.
+ */
+bool sg_event_same_file(const struct sg_key *a, const struct sg_key *b)
 {
 	return a->exe_ino == b->exe_ino && a->exe_dev == b->exe_dev &&
 	       a->exe_generation == b->exe_generation &&
@@ -842,7 +853,7 @@ bool sg_event_runs(const struct sg_key *key, const struct file *exe)
 
 	if (exe)
 		key_file(&now, exe);
-	return same_file(&now, key);
+	return sg_event_same_file(&now, key);
 }
 
 /**

@@ -6,6 +6,7 @@
 #include <linux/in6.h>
 #include <linux/sockgate.h>
 #include <linux/types.h>
+#include <net/sock.h>
 
 struct file;
 struct msghdr;
@@ -56,6 +57,18 @@ bool sg_event_listen(struct sg_key *key, struct sock *sk);
 bool sg_event_send(struct sg_key *key, struct sock *sk,
 		   const struct msghdr *msg);
 
+/* A connection of TCP, or what may become one. */
+static inline bool sg_event_is_stream(const struct sock *sk)
+{
+	return sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP;
+}
+
+/* What needs no connection. */
+static inline bool sg_event_is_datagrams(const struct sock *sk)
+{
+	return sk->sk_type == SOCK_DGRAM || sk->sk_type == SOCK_RAW;
+}
+
 bool sg_event_has_packets(const struct sock *sk);
 bool sg_event_use(struct sg_key *key, struct sock *sk);
 bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task);
@@ -75,6 +88,7 @@ struct file *sg_event_exe_of(struct task_struct *task);
 struct file *sg_event_exe(const struct sg_key *key);
 bool sg_event_same_exe(const struct sg_key *key);
 bool sg_event_runs(const struct sg_key *key, const struct file *exe);
+bool sg_event_same_file(const struct sg_key *a, const struct sg_key *b);
 bool sg_event_verifiable(const struct file *exe);
 void sg_event_init(void) __init;
 

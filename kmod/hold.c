@@ -47,8 +47,6 @@
 #include "upcall.h"
 
 #define TABLE_BITS	10
-#define USER_BITS	10
-#define USER_SLOTS	BIT(USER_BITS)
 #define USER_SHARE	4	/* of the table, as a fraction */
 
 static DEFINE_HASHTABLE(by_key, TABLE_BITS);
@@ -57,7 +55,7 @@ static LIST_HEAD(by_age);
 static DEFINE_SPINLOCK(pending_lock);
 static u64 last_id;
 static u32 pending;
-static u32 pending_of[USER_SLOTS];	/* by a hash of the user */
+static u32 pending_of[SG_USER_SLOTS];
 static u32 pending_arrivals;
 static bool closed = true;
 static bool reaper_armed;
@@ -134,11 +132,23 @@ static struct sg_request *find_key(const struct sg_key *key, u32 hash)
 	return NULL;
 }
 
-/* Users that fall together share a share. */
+/**
+ * sg_hold_user_slot() - where a user is counted
+ * @uid: in the initial user namespace
+ *
+ * Users that fall together share a share; who has many users cannot choose whose.
+ *
+ * Return: below SG_USER_SLOTS.
+ */
+unsigned int sg_hold_user_slot(u32 uid)
+{
+	return hash_32(uid ^ hash_seed, SG_USER_BITS);
+}
+
 static u32 *pending_of_user(u32 uid)
 {
 	lockdep_assert_held(&pending_lock);
-	return &pending_of[hash_32(uid ^ hash_seed, USER_BITS)];
+	return &pending_of[sg_hold_user_slot(uid)];
 }
 
 static bool arrives(const struct sg_key *key)

@@ -6,6 +6,9 @@
 #include "event.h"
 #include "verdict.h"
 
+#define SG_USER_BITS	10
+#define SG_USER_SLOTS	BIT(SG_USER_BITS)
+
 #define SG_DEADLINE_DEFAULT	10000U	/* milliseconds */
 #define SG_DEADLINE_LIMIT	100000U	/* below the hung-task detector's 120 s */
 #define SG_PENDING_DEFAULT	4096U
@@ -34,6 +37,7 @@ struct file *sg_hold_exe(u64 id);
 
 void sg_hold_set_deadline(u32 ms);
 u32 sg_hold_deadline(void);
+unsigned int sg_hold_user_slot(u32 uid);
 void sg_hold_set_limit(u32 limit);
 u32 sg_hold_limit(void);
 u32 sg_hold_pending(void);

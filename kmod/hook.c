@@ -45,7 +45,6 @@
 #include "compat/compat.h"
 #include "count.h"
 #include "event.h"
-#include "failure.h"
 #include "hook.h"
 #include "judge.h"
 #include "scope.h"

@@ -33,16 +33,22 @@ static bool opens_way(const struct sg_key *key, const struct sg_sock *rec)
 	return is_of_peer(key, rec);
 }
 
+/* It was a listener's, and is to be another connection now. */
+static void leave_listener(struct sg_sock *rec, const struct sg_key *key)
+{
+	if (key->event == SOCKGATE_EVENT_CONNECT)
+		WRITE_ONCE(rec->accepted, false);
+}
+
 static void permit(struct sock *sk, struct sg_sock *rec,
 		   const struct sg_key *key, u32 tag, enum sg_grant how)
 {
 	if (!opens_way(key, rec))
 		return;
-	/* It was a listener's, and is to be another connection now. */
-	if (rec && key->event == SOCKGATE_EVENT_CONNECT)
-		WRITE_ONCE(rec->accepted, false);
-	if (rec)
+	if (rec) {
+		leave_listener(rec, key);
 		sg_sock_grant(rec, key, tag, how);
+	}
 	if (is_of_peer(key, rec))
 		WRITE_ONCE(rec->standing, how);
 	sg_mark_set(sk, tag);
@@ -138,10 +144,10 @@ int sg_settle(struct sock *sk, const struct sg_key *key,
 static bool ends(const struct sock *sk, const struct sg_verdict *verdict,
 		 bool told)
 {
-	if (sk->sk_protocol == IPPROTO_TCP && sk->sk_type == SOCK_STREAM)
+	if (sg_event_is_stream(sk))
 		return verdict->action == SOCKGATE_ACTION_DENY ||
 		       sk->sk_state == TCP_SYN_SENT;
-	return !told || (sk->sk_type != SOCK_DGRAM && sk->sk_type != SOCK_RAW);
+	return !told || !sg_event_is_datagrams(sk);
 }
 
 /* Only a listener: what it took has one address. */
@@ -222,10 +228,10 @@ static void defer(const struct sg_key *key, struct sock *sk)
 {
 	struct sg_sock *rec = own(key, sk);
 
-	if (rec && key->event == SOCKGATE_EVENT_CONNECT)
-		WRITE_ONCE(rec->accepted, false);
-	if (rec)
+	if (rec) {
+		leave_listener(rec, key);
 		sg_sock_revoke(rec);
+	}
 	sg_count(SOCKGATE_N_DEFERRED);
 }
 

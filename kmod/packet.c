@@ -33,7 +33,6 @@
 #include "agent.h"
 #include "cache.h"
 #include "count.h"
-#include "cut.h"
 #include "event.h"
 #include "failure.h"
 #include "hold.h"
@@ -73,7 +72,7 @@ static bool is_opening(const struct sock *sk, const struct sk_buff *skb)
 		return false;
 	if (sk->sk_protocol == IPPROTO_SCTP)
 		return opens_sctp(skb);
-	return sk->sk_protocol == IPPROTO_TCP && sk->sk_type == SOCK_STREAM &&
+	return sg_event_is_stream(sk) &&
 	       tcp_hdr(skb)->syn && !tcp_hdr(skb)->ack;
 }
 
@@ -99,8 +98,7 @@ static bool describe(struct leaving *l, struct sk_buff *skb,
 	l->sk = sk;
 	l->rec = sg_sock_find(sk);
 	l->family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
-	l->stream = sk->sk_type == SOCK_STREAM &&
-		    sk->sk_protocol == IPPROTO_TCP;
+	l->stream = sg_event_is_stream(sk);
 	l->opening = is_opening(sk, skb);
 	l->open = l->stream && !l->opening && sk->sk_state != TCP_LISTEN;
 	return (l->rec || !sk->sk_kern_sock) &&

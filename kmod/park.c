@@ -17,7 +17,6 @@
  * CPU's, which is never its own packet.
  */
 #include <linux/atomic.h>
-#include <linux/hash.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/percpu.h>
@@ -32,15 +31,14 @@
 #include "arrival.h"
 #include "count.h"
 #include "cut.h"
+#include "hold.h"
 #include "judge.h"
 #include "park.h"
 #include "sock.h"
 
-#define USER_BITS	10
-
 static atomic_t parked = ATOMIC_INIT(0);
 static atomic_t reports = ATOMIC_INIT(0);
-static atomic_t parked_of[BIT(USER_BITS)];	/* by a hash of the user */
+static atomic_t parked_of[SG_USER_SLOTS];
 static DEFINE_PER_CPU(const struct sk_buff *, passing);
 
 static u8 family_of(const struct nf_hook_state *state)
@@ -89,7 +87,7 @@ full:
 struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state,
 			  u32 uid)
 {
-	atomic_t *room = uid ? &parked_of[hash_32(uid, USER_BITS)] : NULL;
+	atomic_t *room = uid ? &parked_of[sg_hold_user_slot(uid)] : NULL;
 	struct sg_parked *packet;
 
 	/* The route is only lent by the socket until now. */

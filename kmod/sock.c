@@ -254,10 +254,7 @@ u32 sg_sock_count(void)
 /* An executable that could not be named is nobody's. */
 static bool same_program(const struct sg_key *a, const struct sg_key *b)
 {
-	return a->exe_ino && a->exe_ino == b->exe_ino &&
-	       a->exe_dev == b->exe_dev && a->exe_ctime == b->exe_ctime &&
-	       a->exe_generation == b->exe_generation &&
-	       a->exe_instance == b->exe_instance;
+	return a->exe_ino && sg_event_same_file(a, b);
 }
 
 /* Process, user and executable; where the socket is bound may change. */

@@ -26,7 +26,8 @@ enum sg_grant {
 
 /*
  * @sk is compared, never followed.  @granted, @standing, @tag, @lapses, @exempt
- * and @accepted are read and written without a lock, each for itself.  @lock covers the rest.
+ * and @accepted are read and written without a lock, each for itself.  @lock
+ * covers the rest.
  */
 struct sg_sock {
 	struct rhash_head node;

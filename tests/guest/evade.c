@@ -40,15 +40,6 @@ static int error_of(long result)
 	return result < 0 ? errno : 0;
 }
 
-static int so_error(int fd)
-{
-	socklen_t size = sizeof(int);
-	int error = NOT_THAT;
-
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return error;
-}
-
 static int udp_socket(const struct target *t)
 {
 	return socket(t->to.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -321,7 +312,7 @@ static int use(int fd, const char *how)
 		return NOT_THAT;
 	err = error_of(n);
 	if (err == EAGAIN && poll(&p, 1, -1) == 1)
-		err = so_error(fd);
+		err = net_error(fd);
 	return err;
 }
 

@@ -20,9 +20,7 @@ FIXTURE(events) {
 
 FIXTURE_SETUP(events)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 }
 
@@ -284,9 +282,7 @@ FIXTURE_VARIANT_ADD(aside, receive) { SOCKGATE_EVENT_RECEIVE };
 
 FIXTURE_SETUP(aside)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS,
 				  1U << variant->event));
 	self->at = net_addr(V4, 1719);
@@ -351,15 +347,12 @@ TEST_F(aside, is_no_leave_when_known)
 /* Connects, then waits for the connection to end: its error, or 0. */
 static int stay(const struct addr *to)
 {
-	int fd = socket(to->family, SOCK_STREAM, 0), error = 0;
+	int fd = socket(to->family, SOCK_STREAM, 0);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	socklen_t size = sizeof(error);
 
 	if (connect(fd, &to->sa, to->len))
 		return errno;
-	if (poll(&p, 1, SOON_MS) == 1)
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return error;
+	return poll(&p, 1, SOON_MS) == 1 ? net_error(fd) : 0;
 }
 
 TEST_F(events, states)

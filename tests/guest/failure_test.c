@@ -480,13 +480,8 @@ TEST_F(held_good, for_good_if_listed)
 static int outcome_of(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	socklen_t size = sizeof(int);
-	int error = CHILD_LOST;
 
-	if (poll(&p, 1, SOON_MS) != 1)
-		return ETIMEDOUT;
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return error;
+	return poll(&p, 1, SOON_MS) == 1 ? net_error(fd) : ETIMEDOUT;
 }
 
 /* Whether it is answered. */

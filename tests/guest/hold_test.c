@@ -10,7 +10,6 @@
 
 #define TO "127.0.0.1"
 /* Late enough that no test ends by it unless it wants to. */
-#define FAR_MS 100000U
 /* "At once" on a busy machine; far from FAR_MS. */
 #define AT_ONCE_MS 5000.0
 
@@ -29,9 +28,7 @@ FIXTURE(hold) {
 
 FIXTURE_SETUP(hold)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->call = scene_connect(&self->s, TO);
 }
 
@@ -344,9 +341,7 @@ FIXTURE_SETUP(freezer)
 {
 	char pid[16];
 
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->call = scene_connect(&self->s, TO);
 	ASSERT_TRUE(!mkdir(CGROUP, 0755) || errno == EEXIST);
 	snprintf(pid, sizeof(pid), "%d", self->s.worker.pid);

@@ -92,9 +92,7 @@ FIXTURE_SETUP(esp)
 	setenv("THERE", variant->to, 1);
 	setenv("FLAG", variant->flag, 1);
 	ASSERT_EQ(0, system(lay_cable));
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 	ASSERT_EQ(0, server_start(&self->s, &self->script, variant->server,
 				  &self->server, variant->to));

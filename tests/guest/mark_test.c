@@ -34,9 +34,7 @@ FIXTURE_SETUP(tagged)
 {
 	struct gate_status status;
 
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	if (variant->mask)
 		ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_MARK_MASK,
 					  variant->mask));
@@ -117,6 +115,7 @@ static int set_mark(int fd, uint32_t mark)
 /* Waits for an answer, so that all that it sent has been seen. */
 static int send_datagrams(const struct addr *to)
 {
+	const uint32_t mark = MESSAGE_MARK;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	char byte;
 
@@ -125,7 +124,7 @@ static int send_datagrams(const struct addr *to)
 		return 1;
 	if (set_mark(fd, LATER_MARK) || send(fd, "l", 1, 0) != 1)
 		return 2;
-	if (net_send_control(fd, SO_MARK, MESSAGE_MARK))
+	if (net_send_control(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
 		return 3;
 	return recv(fd, &byte, 1, 0) == 1 ? 0 : 4;
 }
@@ -334,9 +333,7 @@ FIXTURE_SETUP(routed)
 {
 	ASSERT_EQ(0, system(lay_cables));
 	ASSERT_EQ(0, nft(count_ways));
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 	ASSERT_EQ(0, server_start(&self->s, &self->script, variant->server,
 				  &self->server, THERE));

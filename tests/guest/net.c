@@ -31,23 +31,35 @@ struct addr net_addr(const char *text, uint16_t port)
 	return a;
 }
 
-int net_send_control(int fd, int type, uint32_t value)
+int net_send_control(int fd, int level, int type, const void *data, size_t size)
 {
-	char byte = 'x', control[CMSG_SPACE(sizeof(value))] = { 0 };
+	char byte = 'x', control[CMSG_SPACE(NET_CONTROL_MAX)] = { 0 };
 	struct iovec v = { &byte, 1 };
 	struct msghdr m = {
 		.msg_iov = &v,
 		.msg_iovlen = 1,
 		.msg_control = control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = CMSG_SPACE(size),
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
-	c->cmsg_level = SOL_SOCKET;
+	if (size > NET_CONTROL_MAX) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	c->cmsg_level = level;
 	c->cmsg_type = type;
-	c->cmsg_len = CMSG_LEN(sizeof(value));
-	memcpy(CMSG_DATA(c), &value, sizeof(value));
-	return sendmsg(fd, &m, 0) == 1 ? 0 : -1;
+	c->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(c), data, size);
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
+}
+
+int net_error(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) ? errno : error;
 }
 
 ssize_t net_send_one(int fd)
@@ -115,14 +127,13 @@ int net_converse(const struct addr *to, int type)
 {
 	int fd = socket(to->family, type | SOCK_CLOEXEC, 0), error = 0, i;
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	socklen_t size = sizeof(error);
 
 	if (connect(fd, &to->sa, to->len) && errno != EINPROGRESS)
 		error = errno;
 	else if (poll(&p, 1, NET_PATIENCE_MS) != 1)
 		error = ETIMEDOUT;
 	else
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+		error = net_error(fd);
 	for (i = 0; i < NET_ROUNDS && !error; i++)
 		error = send_and_hear(fd);
 	close(fd);

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #define NET_BACKLOG 4096
+#define NET_CONTROL_MAX 64
 #define NET_ROUNDS 4
 #define NET_PATIENCE_MS 5000
 
@@ -36,10 +37,13 @@ int net_listen(int type, uint16_t *port);
 
 /*
  * net_send_control - send one byte, with a control message beside it
- * @type: of SOL_SOCKET: SCM_RIGHTS, SO_MARK
+ * @type: of @level; @data are @size bytes, NET_CONTROL_MAX at most
  * Returns 0, or -1 with errno.
  */
-int net_send_control(int fd, int type, uint32_t value);
+int net_send_control(int fd, int level, int type, const void *data, size_t size);
+
+/* net_error - the error that waits in a socket, which is taken; 0: none */
+int net_error(int fd);
 
 /*
  * net_send_one, ... - send one byte; the others take it from elsewhere than the

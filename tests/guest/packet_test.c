@@ -16,16 +16,6 @@
 #include <sys/time.h>
 
 #define V4 "127.0.0.1"
-#define FAR_MS 100000U
-
-static int so_error(int fd)
-{
-	socklen_t size = sizeof(int);
-	int error = CHILD_LOST;
-
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return error;
-}
 
 static int open_socket(const struct addr *to, int type)
 {
@@ -40,7 +30,7 @@ static int wait_for_connection(int fd)
 
 	if (poll(&p, 1, -1) != 1)
 		return CHILD_LOST;
-	error = so_error(fd);
+	error = net_error(fd);
 	if (!error && getpeername(fd, &peer.sa, &peer.len))
 		return errno;
 	return error;
@@ -77,7 +67,7 @@ static int connect_and_send(const struct addr *to, net_move_fn send_one)
 
 	if (connect(fd, &to->sa, to->len) || send_one(fd) != 1)
 		return CHILD_LOST;
-	return poll(&p, 1, CHILD_MS) == 1 ? so_error(fd) : 0;
+	return poll(&p, 1, CHILD_MS) == 1 ? net_error(fd) : 0;
 }
 
 static int send_connected(const struct addr *to)
@@ -152,9 +142,7 @@ VARIANT(udp_splice, splice_connected, V4, false, true, CONNECT);
 
 FIXTURE_SETUP(leaving)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->to = net_addr(variant->address, variant->stream ?
 				self->s.tcp_port : self->s.udp_port);
 }
@@ -245,9 +233,7 @@ FIXTURE(packet) {
 
 FIXTURE_SETUP(packet)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->to = net_addr(V4, self->s.tcp_port);
 	self->udp = net_addr(V4, self->s.udp_port);
 }
@@ -454,7 +440,7 @@ static int take_elsewhere(const struct addr *to)
 		return CHILD_LOST + 1;
 	if (send(p.fd, "x", 1, MSG_NOSIGNAL) != 1)
 		return errno;
-	return poll(&p, 1, CHILD_MS) == 1 ? so_error(p.fd) : 0;
+	return poll(&p, 1, CHILD_MS) == 1 ? net_error(p.fd) : 0;
 }
 
 /* Opens the connection that it accepts.  Exit status of the program. */
@@ -623,7 +609,7 @@ static int by_message(int fd, const char *use)
 			execl(beside_worker("evade"), "evade", "take", use, NULL);
 		_exit(CHILD_LOST);
 	}
-	return net_send_control(ends[0], SCM_RIGHTS, (uint32_t)fd) ?
+	return net_send_control(ends[0], SOL_SOCKET, SCM_RIGHTS, &fd, sizeof(fd)) ?
 	       CHILD_LOST : child_end(pid);
 }
 
@@ -676,9 +662,7 @@ HANDED(by_pidfd, splice_from, "splice-from", false);
 
 FIXTURE_SETUP(handed)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->to = net_addr(V4, self->s.tcp_port);
 	self->peer = -1;
 }
@@ -969,7 +953,7 @@ static int send_on_old(const struct addr *to)
 		return CHILD_LOST;
 	if (old_send(fd) != 1)
 		return errno;
-	return poll(p, 2, CHILD_MS) >= 1 ? so_error(fd) : CHILD_LOST;
+	return poll(p, 2, CHILD_MS) >= 1 ? net_error(fd) : CHILD_LOST;
 }
 
 FIXTURE(old) {

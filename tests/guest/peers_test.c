@@ -15,14 +15,13 @@ static int patience_ms = AT_ONCE_MS;	/* of clients that start from now on */
 /* Connects and sends a byte; 0 if it could, ETIMEDOUT if nobody answered. */
 static int greet(const struct addr *to)
 {
-	int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK, 0), error = 0;
+	int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK, 0), error;
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	socklen_t size = sizeof(error);
 
 	connect(fd, &to->sa, to->len);
 	if (poll(&p, 1, patience_ms) != 1)
 		return ETIMEDOUT;
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	error = net_error(fd);
 	if (!error && send(fd, "x", 1, MSG_NOSIGNAL) != 1)
 		error = errno;
 	p.events = POLLIN;
@@ -68,9 +67,7 @@ FIXTURE_VARIANT_ADD(peer, udp_mapped) { "::ffff:127.0.0.1", V4, 4, DATAGRAMS };
 
 FIXTURE_SETUP(peer)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 	ASSERT_EQ(0, server_start(&self->s, &self->script, variant->server,
 				  &self->server, variant->to));
@@ -207,11 +204,10 @@ static enum uring_by accept_by;
 /* Says when each accept completes, and then what came. */
 static int server_ring(int says)
 {
-	uint16_t port;
-	int fd = net_listen(SOCK_STREAM, &port), peer;
+	int fd = server_listen(says, SOCK_STREAM), peer;
 	char byte;
 
-	if (fd < 0 || server_say(says, port))
+	if (fd < 0)
 		return CHILD_LOST;
 	for (;;) {
 		peer = uring_accept(fd, accept_by);
@@ -239,9 +235,7 @@ FIXTURE_VARIANT_ADD(ring, poller) { URING_POLLER };
 
 FIXTURE_SETUP(ring)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 	accept_by = variant->by;
 	ASSERT_EQ(0, server_start(&self->s, &self->script, server_ring,
@@ -351,9 +345,7 @@ FIXTURE(flood) {
 
 FIXTURE_SETUP(flood)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 }
 

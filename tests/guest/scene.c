@@ -61,6 +61,15 @@ int scene_agent(struct scene *s)
 	return err;
 }
 
+int scene_set_patient(struct scene *s)
+{
+	int err = scene_set(s);
+
+	if (!err)
+		err = scene_agent(s);
+	return err ?: gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS);
+}
+
 int scene_strike(struct scene *s)
 {
 	worker_end(&s->worker);

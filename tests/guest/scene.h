@@ -8,6 +8,8 @@
 #include "gate.h"
 #include "worker.h"
 
+#define FAR_MS 100000U		/* a deadline, or a lifetime, that does not come */
+
 struct scene {
 	struct gate gate;
 	struct agent *agent;	/* NULL until scene_agent() */
@@ -26,6 +28,9 @@ int scene_control(struct scene *s);
 
 /* scene_agent - the calling process becomes the agent.  Returns 0, or an errno. */
 int scene_agent(struct scene *s);
+
+/* scene_set_patient - all, and a question waits for FAR_MS.  Returns 0, or an errno. */
+int scene_set_patient(struct scene *s);
 
 /* scene_strike - take all down.  Returns what went wrong, 0 if nothing. */
 int scene_strike(struct scene *s);

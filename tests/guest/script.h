@@ -6,7 +6,6 @@
 #include "child.h"
 #include "scene.h"
 
-#define FAR_MS 100000U		/* a deadline, or a lifetime, that does not come */
 #define SOON_MS 300		/* long enough for what is not to happen */
 #define AT_ONCE_MS 5000		/* and for what is */
 #define EVENT(name) (1U << SOCKGATE_EVENT_##name)

@@ -13,6 +13,14 @@ int server_say(int says, int what)
 	return write(says, &what, sizeof(what)) == sizeof(what) ? 0 : -1;
 }
 
+int server_listen(int says, int type)
+{
+	uint16_t port;
+	int fd = net_listen(type, &port);
+
+	return fd < 0 || server_say(says, port) ? -1 : fd;
+}
+
 int server_accept(int listener, int says)
 {
 	char byte;
@@ -30,21 +38,19 @@ int server_accept(int listener, int says)
 
 int server_stream(int says)
 {
-	uint16_t port;
-	int fd = net_listen(SOCK_STREAM, &port);
+	int fd = server_listen(says, SOCK_STREAM);
 
-	if (fd < 0 || server_say(says, port))
+	if (fd < 0)
 		return CHILD_LOST;
 	return server_accept(fd, says);
 }
 
 int server_echo(int says)
 {
-	uint16_t port;
-	int fd = net_listen(SOCK_STREAM, &port), peer;
+	int fd = server_listen(says, SOCK_STREAM), peer;
 	char byte;
 
-	if (fd < 0 || server_say(says, port))
+	if (fd < 0)
 		return CHILD_LOST;
 	for (;;) {
 		peer = accept(fd, NULL, NULL);
@@ -60,11 +66,10 @@ int server_echo(int says)
 int server_datagrams(int says)
 {
 	struct addr peer;
-	uint16_t port;
-	int fd = net_listen(SOCK_DGRAM, &port);
+	int fd = server_listen(says, SOCK_DGRAM);
 	char byte;
 
-	if (fd < 0 || server_say(says, port))
+	if (fd < 0)
 		return CHILD_LOST;
 	for (;;) {
 		peer.len = sizeof(peer.in6);

@@ -29,6 +29,13 @@ int server_heard(struct scene *s, struct script *script, struct server *server,
 /* For the server.  server_say returns 0, or -1. */
 int server_say(int says, int what);
 
+/*
+ * server_listen - listen on all addresses, and say the port
+ * @type: SOCK_STREAM or SOCK_DGRAM
+ * Returns a descriptor, or -1.
+ */
+int server_listen(int says, int type);
+
 /* server_accept - one byte of each connection to a listener; 0: it had none */
 int server_accept(int listener, int says);
 

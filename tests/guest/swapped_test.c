@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 
 #define V4 "127.0.0.1"
-#define FAR_MS 100000U
 #define ALLOWED "/run/allowed"
 #define SWAP "/run/swap"
 

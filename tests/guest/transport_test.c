@@ -21,9 +21,7 @@ FIXTURE(transport) {
 
 FIXTURE_SETUP(transport)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 }
 
@@ -38,16 +36,12 @@ static int connect_mptcp(const struct addr *to)
 {
 	int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_MPTCP);
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	socklen_t size = sizeof(int);
-	int error = CHILD_LOST;
 
 	if (fd < 0)
 		return errno;
 	if (!connect(fd, &to->sa, to->len) || errno != EINPROGRESS)
 		return CHILD_LOST;
-	if (poll(&p, 1, AT_ONCE_MS) == 1)
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return error;
+	return poll(&p, 1, AT_ONCE_MS) == 1 ? net_error(fd) : CHILD_LOST;
 }
 
 TEST_F(transport, mptcp_is_not_held_in_the_call)
@@ -260,9 +254,7 @@ FIXTURE_VARIANT_ADD(association, in_udp) {
 
 FIXTURE_SETUP(association)
 {
-	ASSERT_EQ(0, scene_set(&self->s));
-	ASSERT_EQ(0, scene_agent(&self->s));
-	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_DEADLINE, FAR_MS));
+	ASSERT_EQ(0, scene_set_patient(&self->s));
 	self->script = script_allowing();
 	self->server.pid = 0;
 	if (!has_sctp())
@@ -299,21 +291,10 @@ static int connectx(int fd, const struct addr *to)
 /* To an association, which is no address that sendmsg() could be judged by. */
 static int send_by_id(int fd, int id)
 {
-	char byte = 'x', control[CMSG_SPACE(sizeof(struct sctp_sndinfo))] = { 0 };
-	struct iovec v = { &byte, 1 };
-	struct msghdr m = {
-		.msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	const struct sctp_sndinfo info = { .snd_assoc_id = id };
 
-	c->cmsg_level = IPPROTO_SCTP;
-	c->cmsg_type = SCTP_SNDINFO;
-	c->cmsg_len = CMSG_LEN(sizeof(struct sctp_sndinfo));
-	((struct sctp_sndinfo *)(void *)CMSG_DATA(c))->snd_assoc_id = id;
-	return sendmsg(fd, &m, MSG_NOSIGNAL) == 1 ? 0 : errno;
+	return net_send_control(fd, IPPROTO_SCTP, SCTP_SNDINFO, &info, sizeof(info)) ?
+	       errno : 0;
 }
 
 static int peel_off(int fd, int id)
@@ -330,12 +311,8 @@ static int peel_off(int fd, int id)
 static int told(int fd)
 {
 	struct pollfd p = { .fd = fd };
-	int error = ETIMEDOUT;
-	socklen_t size = sizeof(error);
 
-	if (poll(&p, 1, AT_ONCE_MS) == 1)
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return error;
+	return poll(&p, 1, AT_ONCE_MS) == 1 ? net_error(fd) : ETIMEDOUT;
 }
 
 static int open_while_listening(const struct addr *to)
