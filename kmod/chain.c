@@ -7,7 +7,6 @@
  * Unloading: `closing` makes both pass everything; sg_hold_close() lets go what is
  * parked, through hooks that are still there; then they go.
  */
-#include <linux/bug.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
