@@ -201,8 +201,12 @@ static void *connect_at_once(void *arg)
 	return NULL;
 }
 
-/* Returns what the one who goes to the target met. */
-static int race(const struct target *t, int fd)
+/*
+ * Returns what the one who goes to the target met. The thread that comes to the barrier
+ * last tends to be the first in connect(), and a datagram goes where the last one went;
+ * so the two change places from round to round.
+ */
+static int race(const struct target *t, int fd, int round)
 {
 	pthread_barrier_t start;
 	struct racer there = { .fd = fd, .to = &t->to, .start = &start };
@@ -210,9 +214,9 @@ static int race(const struct target *t, int fd)
 	pthread_t thread;
 
 	pthread_barrier_init(&start, NULL, 2);
-	if (pthread_create(&thread, NULL, connect_at_once, &home))
+	if (pthread_create(&thread, NULL, connect_at_once, round % 2 ? &there : &home))
 		return NOT_THAT;
-	connect_at_once(&there);
+	connect_at_once(round % 2 ? &home : &there);
 	pthread_join(thread, NULL);
 	pthread_barrier_destroy(&start);
 	return there.error;
@@ -227,7 +231,7 @@ static int racing_connects(const struct target *t, int type)
 		fd = socket(t->to.family, type | SOCK_CLOEXEC, 0);
 		if (bind(fd, &t->from.sa, t->from.len))
 			return NOT_THAT;
-		err = race(t, fd);
+		err = race(t, fd, i);
 		if (send(fd, t->payload.iov_base, t->payload.iov_len,
 			 MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			err = err ?: errno;

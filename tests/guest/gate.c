@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,18 +64,6 @@ int gate_away(struct gate *g)
 	return err == ENOENT ? 0 : err;
 }
 
-int gate_up(struct gate *g)
-{
-	int err = gate_away(g);
-
-	if (!err)
-		err = gate_load();
-	if (err)
-		return err;
-	g->loaded = true;
-	return open_control(g);
-}
-
 int gate_reopen(struct gate *g)
 {
 	genl_close(g->genl);
@@ -83,17 +72,8 @@ int gate_reopen(struct gate *g)
 
 int gate_down(struct gate *g)
 {
-	int wrong = 0, err;
-
 	genl_close(g->genl);
-	if (g->loaded) {
-		err = gate_unload();
-		if (err) {
-			fprintf(stderr, "# unload: %s\n", strerror(err));
-			wrong++;
-		}
-	}
-	return wrong + klog_end(&g->log);
+	return klog_end(&g->log);
 }
 
 static uint32_t u32_of(const struct nlattr *a)
@@ -121,6 +101,7 @@ static int take_status(const struct nlattr *const attr[], void *arg)
 	s->max_pending = u32_of(attr[SOCKGATE_A_MAX_PENDING]);
 	s->max_cached = u32_of(attr[SOCKGATE_A_MAX_CACHED]);
 	s->mark_mask = u32_of(attr[SOCKGATE_A_MARK_MASK]);
+	s->events = u32_of(attr[SOCKGATE_A_EVENTS]);
 	s->generation = u32_of(attr[SOCKGATE_A_GENERATION]);
 	s->agent_pid = u32_of(attr[SOCKGATE_A_AGENT_PID]);
 	s->pending = u32_of(attr[SOCKGATE_A_PENDING]);
@@ -235,4 +216,88 @@ int gate_set_failsafes(struct gate *g, const struct sockgate_failsafe *list,
 		       size_t n)
 {
 	return set(g, SOCKGATE_A_FAILSAFES, list, n * sizeof(*list));
+}
+
+/*
+ * Loading takes a second, since ftrace looks through all it has for every hook.  So
+ * the tests of a program share a module, and each finds it as it is when loaded.
+ */
+static struct shared {
+	pid_t program;
+	struct gate_status fresh;
+} *shared;
+
+__attribute__((constructor)) static void begin_program(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	shared->program = getpid();
+}
+
+/* Whoever runs us hears of a module that will not go, or leaves something behind. */
+__attribute__((destructor)) static void end_program(void)
+{
+	int err;
+
+	if (getpid() != shared->program)
+		return;
+	err = gate_unload();
+	if (!err || err == ENOENT)
+		return;
+	fprintf(stderr, "# unload: %s\n", strerror(err));
+	_exit(EXIT_FAILURE);
+}
+
+static int put_back(struct gate *g, const struct gate_status *to)
+{
+	char buf[MESSAGE_SIZE] __attribute__((aligned(4)));
+	struct nlmsghdr *nlh = genl_begin(g->genl, buf, SOCKGATE_CMD_SET_CONFIG, 0);
+
+	mnl_attr_put_u32(nlh, SOCKGATE_A_DEADLINE, to->deadline);
+	mnl_attr_put_u32(nlh, SOCKGATE_A_MAX_PENDING, to->max_pending);
+	mnl_attr_put_u32(nlh, SOCKGATE_A_MAX_CACHED, to->max_cached);
+	mnl_attr_put_u32(nlh, SOCKGATE_A_EVENTS, to->events);
+	mnl_attr_put(nlh, SOCKGATE_A_FAILURES, sizeof(to->row[0]) * SOCKGATE_REASON_MAX,
+		     &to->row[1]);
+	mnl_attr_put(nlh, SOCKGATE_A_FAILSAFES,
+		     to->n_failsafes * sizeof(to->failsafe[0]), to->failsafe);
+	return genl_call(g->genl, nlh, NULL, NULL) ? errno : 0;
+}
+
+/*
+ * A mask that was ever set is the module's, even if it is the one that it had: whoever
+ * sets one, or gives a tag, has to ask for a module of its own.
+ */
+static int settle(struct gate *g)
+{
+	struct gate_status s;
+	int err = gate_set_u32(g, SOCKGATE_A_MAX_CACHED, 0);
+
+	while (!err) {
+		err = gate_status(g, &s);
+		if (!err && !s.pending && !s.parked && !s.cached && !s.agent_pid)
+			break;
+		gate_nap();
+	}
+	if (!err && s.mark_mask != shared->fresh.mark_mask)
+		err = gate_set_u32(g, SOCKGATE_A_MARK_MASK, shared->fresh.mark_mask);
+	return err ?: put_back(g, &shared->fresh);
+}
+
+int gate_up(struct gate *g)
+{
+	int loaded, err;
+
+	*g = (struct gate){ 0 };
+	if (klog_begin(&g->log))
+		return errno;
+	loaded = gate_load();
+	if (loaded && loaded != EEXIST)
+		return loaded;
+	err = open_control(g);
+	if (err)
+		return err;
+	return loaded ? settle(g) : gate_status(g, &shared->fresh);
 }

@@ -3,7 +3,6 @@
 #ifndef GUEST_GATE_H
 #define GUEST_GATE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <linux/sockgate.h>
@@ -14,12 +13,11 @@
 struct gate {
 	struct genl *genl;	/* of the administrator, never registered */
 	struct klog log;
-	bool loaded;
 	uint64_t base[SOCKGATE_N_MAX];	/* counted before the test began */
 };
 
 struct gate_status {
-	uint32_t deadline, max_pending, max_cached, mark_mask;
+	uint32_t deadline, max_pending, max_cached, mark_mask, events;
 	uint32_t generation, agent_pid, pending, cached, sockets, parked;
 	uint64_t n[SOCKGATE_N_MAX];
 	uint64_t hook[__SOCKGATE_HOOK_MAX];
@@ -34,18 +32,16 @@ int gate_load(void);
 int gate_unload(void);
 
 /*
- * gate_up - a freshly loaded module and a socket to it
- * One that an earlier test left is removed first.  Returns 0, or an errno.
+ * gate_up - the module as it is when loaded, and a socket to it
+ * One that an earlier test of this program left serves: its settings are put back,
+ * and its cache is emptied. The program removes it when it ends. Returns 0, or an errno.
  */
 int gate_up(struct gate *g);
 
 /* gate_away - the control before a test: no module.  Returns 0, or an errno. */
 int gate_away(struct gate *g);
 
-/*
- * gate_down - remove the module, if it was loaded
- * Returns what went wrong since gate_up(), kernel complaints included.
- */
+/* gate_down - returns how often the kernel has complained since gate_up() */
 int gate_down(struct gate *g);
 
 /* gate_reopen - after the module was removed and loaded.  Returns 0, or an errno. */

@@ -283,12 +283,10 @@ TEST_F_TIMEOUT(packet, unloaded, 120)
 		pid[2] = child_start(connect_interrupted, &self->to);
 		wait_parked(s, ARRAY_SIZE(pid));
 		ASSERT_EQ(0, gate_unload());
-		s->gate.loaded = false;
 		for (i = 0; i < ARRAY_SIZE(pid); i++)
 			EXPECT_EQ(0, child_end(pid[i]));
 		agent_close(s->agent);
 		ASSERT_EQ(0, gate_load());
-		s->gate.loaded = true;
 		ASSERT_EQ(0, gate_reopen(&s->gate));
 		ASSERT_EQ(0, scene_agent(s));
 		ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS));
@@ -986,7 +984,6 @@ FIXTURE_SETUP(old)
 	self->fd = accept(s->tcp, NULL, NULL);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, gate_load());
-	s->gate.loaded = true;
 	ASSERT_EQ(0, gate_reopen(&s->gate));
 	ASSERT_EQ(0, scene_agent(s));
 	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS));

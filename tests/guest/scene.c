@@ -5,52 +5,56 @@
 #include <poll.h>
 #include <unistd.h>
 
-static int furnish(struct scene *s)
+static const struct scene bare = { .tcp = -1, .udp = -1, .worker.fd = -1 };
+
+static int start_listening(struct scene *s)
 {
 	s->tcp = net_listen(SOCK_STREAM, &s->tcp_port);
 	s->udp = net_listen(SOCK_DGRAM, &s->udp_port);
 	if (s->tcp < 0)
 		return -s->tcp;
-	if (s->udp < 0)
-		return -s->udp;
-	return worker_start(&s->worker, NULL);
+	return s->udp < 0 ? -s->udp : 0;
 }
 
 int scene_control(struct scene *s)
 {
 	int err;
 
-	*s = (struct scene){ .tcp = -1, .udp = -1, .worker.fd = -1 };
+	*s = bare;
 	err = gate_away(&s->gate);
-	return err ?: furnish(s);
+	err = err ?: start_listening(s);
+	return err ?: worker_start(&s->worker, NULL);
 }
 
 /*
- * Our listener is older than the module, and its packets are judged like any.
- * An agent's are not: it becomes one for a moment.
+ * Our sockets' packets are judged like any, and an agent's are not: to make them it is
+ * one.  The worker must not have the agent's socket, not even until it execs: what is
+ * asked there would have no answer.
  */
-static int settle_listener(struct scene *s)
+static int listen_as_agent(struct scene *s)
 {
 	int err = scene_agent(s);
 
-	if (!err && listen(s->tcp, NET_BACKLOG))
-		err = errno;
+	if (!err)
+		err = agent_set_generation(s->agent, 0);
+	if (!err)
+		err = start_listening(s);
 	agent_close(s->agent);
 	s->agent = NULL;
-	return err ?: gate_begin(&s->gate);
+	return err;
 }
 
 int scene_set(struct scene *s)
 {
-	int err = scene_control(s);
+	int err;
 
+	*s = bare;
+	err = gate_up(&s->gate);
 	if (!err)
-		err = gate_load();
-	if (err)
-		return err;
-	s->gate.loaded = true;
-	err = gate_reopen(&s->gate);
-	return err ?: settle_listener(s);
+		err = listen_as_agent(s);
+	if (!err)
+		err = worker_start(&s->worker, NULL);
+	return err ?: gate_begin(&s->gate);
 }
 
 int scene_agent(struct scene *s)

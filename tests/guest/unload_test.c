@@ -178,7 +178,6 @@ TEST_F_TIMEOUT(unload, twenty_times_under_load, 240)
 
 	for (round = 0; round < ROUNDS; round++) {
 		ASSERT_EQ(0, gate_load());
-		s->gate.loaded = true;
 		ASSERT_EQ(0, gate_reopen(&s->gate));
 		ASSERT_EQ(0, wait_storm(self, SOCKGATE_N_FAIL_ALLOW, 20));
 		agent = agent_fork(s->gate.genl, serve_storm, 1);
@@ -191,7 +190,6 @@ TEST_F_TIMEOUT(unload, twenty_times_under_load, 240)
 		if (round % 2)
 			ASSERT_EQ(0, kill(agent, SIGKILL));
 		ASSERT_EQ(0, gate_unload());
-		s->gate.loaded = false;
 		EXPECT_EQ(0, hear_held(self));
 		ASSERT_EQ(0, keep_storming(self));
 		kill(agent, SIGKILL);
@@ -207,7 +205,6 @@ TEST_F_TIMEOUT(unload, twenty_times_under_load, 240)
 	for (i = 0; i < STORMS; i++)
 		worker_end(&self->storm[i]);
 	ASSERT_EQ(0, gate_load());
-	s->gate.loaded = true;
 	ASSERT_EQ(0, gate_reopen(&s->gate));
 	ASSERT_EQ(0, scene_agent(s));
 	EXPECT_EQ(1, scene_judge(s, &call, &agent_deny));

@@ -175,7 +175,6 @@ TEST_F(verdict, control)
 	agent_close(s->agent);
 	s->agent = NULL;
 	ASSERT_EQ(0, gate_unload());
-	s->gate.loaded = false;
 	ASSERT_EQ(0, scene_judge(s, &self->call, NULL));
 	EXPECT_EQ(0, s->outcome.unready);
 	EXPECT_EQ(0, s->outcome.error);
