@@ -513,13 +513,9 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 
 	if (!sk || !sg_event_gated(sk->sk_family))
 		return true;
-	rec = sg_sock_find(sk);
-	if (!event_of(hook, fregs, &key, sk)) {
-		/* connect() that is not judged dissolves, or is refused. */
-		if (rec && hook == SOCKGATE_HOOK_CONNECT)
-			WRITE_ONCE(rec->standing, SG_GRANT_NONE);
+	if (!event_of(hook, fregs, &key, sk))
 		return hook != SOCKGATE_HOOK_SENDMSG || passes_as_owner(sk);
-	}
+	rec = sg_sock_find(sk);
 	if (sg_agent_is_current()) {
 		exempt(rec);
 		return true;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of TCP connections: a question for which nobody waits.  An answer
- * that denies cuts the connection; no answer cuts nothing.
+ * The states of TCP connections.  One that begins knows nothing of the one before it
+ * on the same socket.  One that is open, or ends, is a question for which nobody
+ * waits: an answer that denies cuts the connection; no answer cuts nothing.
  *
  * Modules see the tracepoint inet:inet_sock_set_state, though none is given its
  * name: it has to be looked for.
@@ -81,12 +82,26 @@ static void report(struct sock *sk, struct sg_sock *rec,
 		fput(exe);
 }
 
+/*
+ * Whatever call it came by, and however many of them: one that begins without a
+ * packet that says so (TCP_REPAIR) is seen here only.
+ */
+static void opens(const struct sock *sk)
+{
+	struct sg_sock *rec = sg_sock_find(sk);
+
+	if (rec)
+		sg_sock_opens(rec);
+}
+
 static void probe(void *data, const struct sock *sk, const int from,
 		  const int to)
 {
 	enum sockgate_event event = event_of(from, to);
 	struct sg_sock *rec;
 
+	if (to == TCP_SYN_SENT)
+		opens(sk);
 	if (!event || !sg_scope_has(event) || READ_ONCE(closing) ||
 	    sk->sk_protocol != IPPROTO_TCP || !sg_agent_present())
 		return;

@@ -420,6 +420,19 @@ enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 }
 
 /**
+ * sg_sock_opens() - a connection begins
+ * @rec: of its socket, whose lock the caller holds
+ *
+ * What is known of the one before it says nothing of this one: neither that it may
+ * go on, nor that a listener took it.
+ */
+void sg_sock_opens(struct sg_sock *rec)
+{
+	WRITE_ONCE(rec->standing, SG_GRANT_NONE);
+	WRITE_ONCE(rec->accepted, false);
+}
+
+/**
  * sg_sock_revoke() - what was granted is void
  * @rec: the record
  */

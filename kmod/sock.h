@@ -71,6 +71,7 @@ void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
 enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 			      const struct sg_key *key);
 enum sg_grant sg_sock_standing(const struct sg_sock *rec);
+void sg_sock_opens(struct sg_sock *rec);
 void sg_sock_revoke(struct sg_sock *rec);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/tcp.h>
 #include <netinet/ip.h>
 #include <poll.h>
 #include <pthread.h>
@@ -405,89 +404,6 @@ TEST_F(packet, second_connect_by_another_thread)
 {
 	EXPECT_EQ(EACCES, judge_two_threads(&self->s, &self->to, V4));
 	EXPECT_EQ(0, judge_two_threads(&self->s, &self->to, ELSEWHERE));
-}
-
-/*
- * What it accepted is unmade and becomes, without a handshake, a connection to
- * another place, whose first packet says no more than that there is one.  Exit
- * status: what it meets; ECONNRESET if it got there.
- */
-static int listening_at[2];
-
-static int take_elsewhere(const struct addr *to)
-{
-	const struct sockaddr none = { .sa_family = AF_UNSPEC };
-	struct addr other = net_addr(ELSEWHERE, ntohs(to->in.sin_port));
-	struct addr at = net_addr(V4, 0);
-	int fd = open_socket(to, SOCK_STREAM), on = 1, off = 0;
-	struct pollfd p = { .events = POLLIN };
-
-	if (bind(fd, &at.sa, at.len) || listen(fd, 1) ||
-	    getsockname(fd, &at.sa, &at.len) ||
-	    write(listening_at[1], &at, sizeof(at)) != sizeof(at))
-		return CHILD_LOST;
-	p.fd = accept(fd, NULL, NULL);
-	if (recv(p.fd, &on, 1, 0) != 1 || send(p.fd, "x", 1, 0) != 1 ||
-	    connect(p.fd, &none, sizeof(none)))
-		return CHILD_LOST;
-	on = 1;
-	if (setsockopt(p.fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) ||
-	    fcntl(p.fd, F_SETFL, O_NONBLOCK) ||
-	    connect(p.fd, &other.sa, other.len) ||
-	    setsockopt(p.fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)))
-		return CHILD_LOST + 1;
-	if (send(p.fd, "x", 1, MSG_NOSIGNAL) != 1)
-		return errno;
-	return poll(&p, 1, CHILD_MS) == 1 ? net_error(p.fd) : 0;
-}
-
-/* Opens the connection that it accepts.  Exit status of the program. */
-static int judge_taken_elsewhere(struct scene *s, const struct addr *to,
-				 const struct answer *answer)
-{
-	int fd = open_socket(to, SOCK_STREAM), rc;
-	struct addr at;
-	pid_t pid;
-
-	if (pipe(listening_at))
-		return CHILD_LOST;
-	pid = child_start(take_elsewhere, to);
-	if (agent_next(s->agent, &s->ask, CHILD_MS) != 1 ||
-	    s->ask.event != SOCKGATE_EVENT_LISTEN ||
-	    agent_answer(s->agent, s->ask.id, &agent_allow) ||
-	    read(listening_at[0], &at, sizeof(at)) != sizeof(at) ||
-	    connect(fd, &at.sa, at.len) || send(fd, "x", 1, 0) != 1)
-		return CHILD_LOST;
-	/* That it is unmade is told to its peer, by the listener's leave. */
-	while (agent_next(s->agent, &s->ask, CHILD_MS) == 1 &&
-	       s->ask.event == SOCKGATE_EVENT_LISTEN)
-		agent_answer(s->agent, s->ask.id, &agent_allow);
-	agent_answer(s->agent, s->ask.id, answer);
-	rc = child_end(pid);
-	close(fd);
-	close(listening_at[0]);
-	close(listening_at[1]);
-	return rc;
-}
-
-static bool asked_for_elsewhere(const struct scene *s)
-{
-	return s->ask.event == SOCKGATE_EVENT_CONNECT &&
-	       net_same(ELSEWHERE, s->ask.raddr, 4) &&
-	       s->ask.rport == s->tcp_port;
-}
-
-TEST_F(packet, accepted_and_taken_elsewhere_denied)
-{
-	EXPECT_EQ(EACCES, judge_taken_elsewhere(&self->s, &self->to, &agent_deny));
-	EXPECT_TRUE(asked_for_elsewhere(&self->s));
-}
-
-TEST_F(packet, accepted_and_taken_elsewhere_allowed)
-{
-	EXPECT_EQ(ECONNRESET,
-		  judge_taken_elsewhere(&self->s, &self->to, &agent_allow));
-	EXPECT_TRUE(asked_for_elsewhere(&self->s));
 }
 
 /* A datagram whose header says that it goes to 127.0.0.2; the call says V4. */

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCP_REPAIR: a connection that begins without a handshake, so that its first packet
+ * says no more than that there is one.
+ */
+#include "kselftest_harness.h"
+#include "child.h"
+#include "scene.h"
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define V4 "127.0.0.1"
+#define ELSEWHERE "127.0.0.2"
+
+FIXTURE(repair) {
+	struct scene s;
+	struct addr to;
+};
+
+FIXTURE_SETUP(repair)
+{
+	ASSERT_EQ(0, scene_set_patient(&self->s));
+	self->to = net_addr(V4, self->s.tcp_port);
+}
+
+FIXTURE_TEARDOWN(repair)
+{
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+static int socket_for(const struct addr *to, int type)
+{
+	return socket(to->family, type | SOCK_CLOEXEC, 0);
+}
+
+static int repair(int fd, int on)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on));
+}
+
+/*
+ * What it accepted is unmade and becomes, without a handshake, a connection to
+ * another place, whose first packet says no more than that there is one.  Exit
+ * status: what it meets; ECONNRESET if it got there.
+ */
+static int listening_at[2];
+
+static int take_elsewhere(const struct addr *to)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct addr other = net_addr(ELSEWHERE, ntohs(to->in.sin_port));
+	struct addr at = net_addr(V4, 0);
+	int fd = socket_for(to, SOCK_STREAM);
+	char byte;
+	struct pollfd p = { .events = POLLIN };
+
+	if (bind(fd, &at.sa, at.len) || listen(fd, 1) ||
+	    getsockname(fd, &at.sa, &at.len) ||
+	    write(listening_at[1], &at, sizeof(at)) != sizeof(at))
+		return CHILD_LOST;
+	p.fd = accept(fd, NULL, NULL);
+	if (recv(p.fd, &byte, 1, 0) != 1 || send(p.fd, "x", 1, 0) != 1 ||
+	    connect(p.fd, &none, sizeof(none)))
+		return CHILD_LOST;
+	if (repair(p.fd, true) || fcntl(p.fd, F_SETFL, O_NONBLOCK) ||
+	    connect(p.fd, &other.sa, other.len) || repair(p.fd, false))
+		return CHILD_LOST + 1;
+	if (send(p.fd, "x", 1, MSG_NOSIGNAL) != 1)
+		return errno;
+	return poll(&p, 1, CHILD_MS) == 1 ? net_error(p.fd) : 0;
+}
+
+/* Opens the connection that it accepts.  Exit status of the program. */
+static int judge_taken_elsewhere(struct scene *s, const struct addr *to,
+				 const struct answer *answer)
+{
+	int fd = socket_for(to, SOCK_STREAM), rc;
+	struct addr at;
+	pid_t pid;
+
+	if (pipe(listening_at))
+		return CHILD_LOST;
+	pid = child_start(take_elsewhere, to);
+	if (agent_next(s->agent, &s->ask, CHILD_MS) != 1 ||
+	    s->ask.event != SOCKGATE_EVENT_LISTEN ||
+	    agent_answer(s->agent, s->ask.id, &agent_allow) ||
+	    read(listening_at[0], &at, sizeof(at)) != sizeof(at) ||
+	    connect(fd, &at.sa, at.len) || send(fd, "x", 1, 0) != 1)
+		return CHILD_LOST;
+	/* That it is unmade is told to its peer, by the listener's leave. */
+	while (agent_next(s->agent, &s->ask, CHILD_MS) == 1 &&
+	       s->ask.event == SOCKGATE_EVENT_LISTEN)
+		agent_answer(s->agent, s->ask.id, &agent_allow);
+	agent_answer(s->agent, s->ask.id, answer);
+	rc = child_end(pid);
+	close(fd);
+	close(listening_at[0]);
+	close(listening_at[1]);
+	return rc;
+}
+
+static bool asked_for_elsewhere(const struct scene *s)
+{
+	return s->ask.event == SOCKGATE_EVENT_CONNECT &&
+	       net_same(ELSEWHERE, s->ask.raddr, 4) &&
+	       s->ask.rport == s->tcp_port;
+}
+
+TEST_F(repair, accepted_and_taken_elsewhere_denied)
+{
+	EXPECT_EQ(EACCES, judge_taken_elsewhere(&self->s, &self->to, &agent_deny));
+	EXPECT_TRUE(asked_for_elsewhere(&self->s));
+}
+
+TEST_F(repair, accepted_and_taken_elsewhere_allowed)
+{
+	EXPECT_EQ(ECONNRESET,
+		  judge_taken_elsewhere(&self->s, &self->to, &agent_allow));
+	EXPECT_TRUE(asked_for_elsewhere(&self->s));
+}
+
+/* ---- while others use it ---------------------------------------------------------- */
+
+/*
+ * A connection that is open, and a thread that holds its lock: it sends from memory
+ * that is not there yet.  Others wait for the lock meanwhile, in this order: to unmake
+ * it, to repair it, and to connect it elsewhere; that call came while it was open.
+ */
+struct shared {
+	int fd;
+	struct addr to;
+	char *page;
+};
+
+static void *send_page(void *arg)
+{
+	struct shared *s = arg;
+
+	return (void *)(send(s->fd, s->page, 1, MSG_NOSIGNAL) == 1 ? 0L : 1L);
+}
+
+static void *unmake(void *arg)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct shared *s = arg;
+
+	return (void *)(long)connect(s->fd, &none, sizeof(none));
+}
+
+static void *begin_repair(void *arg)
+{
+	struct shared *s = arg;
+
+	return (void *)(long)repair(s->fd, true);
+}
+
+static void *connect_there(void *arg)
+{
+	struct shared *s = arg;
+
+	return (void *)(long)connect(s->fd, &s->to.sa, s->to.len);
+}
+
+/* A page that whoever touches waits for.  Returns the userfaultfd, or -1. */
+static int missing_page(char **page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	*page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	range.range.start = (unsigned long)*page;
+	range.range.len = 4096;
+	if (fd < 0 || *page == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &range))
+		return -1;
+	return fd;
+}
+
+static int give_page(int fd, const char *page)
+{
+	struct uffdio_zeropage zero = {
+		.range = { .start = (unsigned long)page, .len = 4096 },
+	};
+
+	return ioctl(fd, UFFDIO_ZEROPAGE, &zero);
+}
+
+static bool waits_for_lock(pid_t tid)
+{
+	char path[64], where[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", tid);
+	f = fopen(path, "re");
+	if (f) {
+		fgets(where, sizeof(where), f);
+		fclose(f);
+	}
+	return strstr(where, "lock_sock");
+}
+
+struct step {
+	void *(*run)(void *);
+	struct shared *shared;
+	pid_t tid;
+	pthread_t thread;
+};
+
+static void *run_step(void *arg)
+{
+	struct step *step = arg;
+
+	__atomic_store_n(&step->tid, gettid(), __ATOMIC_RELEASE);
+	return step->run(step->shared);
+}
+
+/* Returns when it waits for the lock. */
+static int start_step(struct step *step)
+{
+	pid_t tid;
+
+	if (pthread_create(&step->thread, NULL, run_step, step))
+		return -1;
+	while (!(tid = __atomic_load_n(&step->tid, __ATOMIC_ACQUIRE)) ||
+	       !waits_for_lock(tid))
+		gate_nap();
+	return 0;
+}
+
+static int race(struct shared *shared, int faults)
+{
+	struct step steps[] = {
+		{ .run = unmake, .shared = shared },
+		{ .run = begin_repair, .shared = shared },
+		{ .run = connect_there, .shared = shared },
+	};
+	struct uffd_msg fault;
+	pthread_t sender;
+	void *wrong;
+	long bad;
+	size_t i;
+
+	if (pthread_create(&sender, NULL, send_page, shared) ||
+	    read(faults, &fault, sizeof(fault)) != sizeof(fault))
+		return -1;
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		if (start_step(&steps[i]))
+			return -1;
+	if (give_page(faults, shared->page))
+		return -1;
+	pthread_join(sender, &wrong);
+	bad = (long)wrong;
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		pthread_join(steps[i].thread, &wrong);
+		bad |= (long)wrong;
+	}
+	return bad ? -1 : 0;
+}
+
+/* Exit status as of take_elsewhere(). */
+static int race_elsewhere(const struct addr *to)
+{
+	struct shared shared = {
+		.fd = socket_for(to, SOCK_STREAM),
+		.to = net_addr(ELSEWHERE, ntohs(to->in.sin_port)),
+	};
+	int faults = missing_page(&shared.page);
+	struct pollfd p = { .fd = shared.fd, .events = POLLIN };
+
+	if (faults < 0 || connect(shared.fd, &to->sa, to->len) ||
+	    fcntl(shared.fd, F_SETFL, O_NONBLOCK))
+		return CHILD_LOST;
+	if (race(&shared, faults))
+		return CHILD_LOST + 1;
+	if (repair(shared.fd, false))
+		return CHILD_LOST + 2;
+	if (send(shared.fd, "x", 1, MSG_NOSIGNAL) != 1)
+		return errno;
+	return poll(&p, 1, CHILD_MS) == 1 ? net_error(shared.fd) : 0;
+}
+
+static int judge_race(struct scene *s, const struct addr *to,
+		      const struct answer *answer)
+{
+	pid_t pid = child_start(race_elsewhere, to);
+
+	if (agent_next(s->agent, &s->ask, CHILD_MS) != 1 ||
+	    agent_answer(s->agent, s->ask.id, &agent_allow))
+		return CHILD_LOST;
+	if (agent_next(s->agent, &s->ask, CHILD_MS) == 1)
+		agent_answer(s->agent, s->ask.id, answer);
+	return child_end(pid);
+}
+
+TEST_F(repair, connected_while_open_denied)
+{
+	EXPECT_EQ(EACCES, judge_race(&self->s, &self->to, &agent_deny));
+	EXPECT_TRUE(asked_for_elsewhere(&self->s));
+}
+
+TEST_F(repair, connected_while_open_allowed)
+{
+	EXPECT_EQ(ECONNRESET, judge_race(&self->s, &self->to, &agent_allow));
+	EXPECT_TRUE(asked_for_elsewhere(&self->s));
+}
+
+TEST_HARNESS_MAIN
