@@ -3,8 +3,14 @@
  * The verdict cache: tuple space search, as the megaflows of Open vSwitch have
  * it.  A verdict is stored under the fields that the decision looked at and
  * answers every event that agrees in those.  There are few distinct masks; a
- * lookup tries each with one hash.  If more are asked for than there is room,
- * the exact mask serves, which can only be too narrow, never too wide.
+ * lookup tries each with one hash, and first the one that served the same
+ * executable and remote on this CPU last.  If more are asked for than there is
+ * room, the exact mask serves, which can only be too narrow, never too wide.
+ *
+ * The hash is multilinear: the sum of the key's words, each times a random number
+ * of its own, of which the upper bits count.  Whoever does not know the numbers
+ * cannot choose keys that collide (Carter and Wegman 1979).  Words that a mask
+ * leaves out cost nothing at either end of it, and little in between.
  *
  * Locking: lookups run under RCU alone.  cache_lock covers every change: the
  * masks, the buckets, the age list, the generation and the size.  It is a plain
@@ -12,9 +18,9 @@
  * freed after a grace period.
  */
 #include <linux/bitops.h>
-#include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
+#include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
@@ -26,12 +32,15 @@
 
 #define MAX_MASKS	16
 #define SLOT_EXACT		0	/* its mask is never given up */
-#define BUCKET_BITS	14
+#define BUCKET_BITS	16
+#define HINT_BITS	8
 #define EVICT_SCAN	16	/* entries given a second chance per eviction */
 #define DRAIN_BATCH	256	/* entries dropped under one hold of the lock */
 
 struct mask {
 	struct sg_key bits;
+	u64 salt;			/* equal sums under two masks differ */
+	unsigned int first, end;	/* words outside are zero */
 	u32 entries;
 	struct rcu_head rcu;
 };
@@ -39,7 +48,7 @@ struct mask {
 struct entry {
 	struct hlist_node bucket;
 	struct list_head age;
-	struct sg_key key;		/* masked */
+	struct sg_key key;		/* within the mask */
 	const struct mask *mask;
 	unsigned int slot;		/* of the mask */
 	struct sg_verdict verdict;
@@ -54,39 +63,48 @@ static struct mask __rcu *masks[MAX_MASKS];
 static unsigned int mask_end = 1;	/* above the last slot in use */
 static LIST_HEAD(by_age);
 static DEFINE_SPINLOCK(cache_lock);
-static u32 hash_seed __read_mostly;
+static u64 multipliers[SG_KEY_WORDS] __read_mostly;	/* odd */
+static u8 __percpu *hints;		/* slots of masks */
 static u32 generation;
 static u32 size;
 static u32 limit = SG_CACHE_DEFAULT;
 
-static void key_and(struct sg_key *out, const struct sg_key *key,
-		    const struct sg_key *bits)
+static const u64 *words(const struct sg_key *key)
 {
-	const u64 *k = (const u64 *)key, *b = (const u64 *)bits;
-	u64 *o = (u64 *)out;
-	size_t i;
-
-	for (i = 0; i < SG_KEY_WORDS; i++)
-		o[i] = k[i] & b[i];
+	return (const u64 *)key;
 }
 
-static struct hlist_head *bucket_of(const struct sg_key *masked,
-				    unsigned int slot)
+static struct hlist_head *bucket_of(const struct sg_key *key,
+				    const struct mask *mask)
 {
-	u32 hash = jhash2((const u32 *)masked, sizeof(*masked) / sizeof(u32),
-			  hash_seed + slot);
+	const u64 *bits = words(&mask->bits), *k = words(key);
+	u64 sum = mask->salt;
+	unsigned int i;
 
-	return &buckets[hash >> (32 - BUCKET_BITS)];
+	for (i = mask->first; i < mask->end; i++)
+		sum += (k[i] & bits[i]) * multipliers[i];
+	return &buckets[sum >> (64 - BUCKET_BITS)];
 }
 
-static struct entry *find(const struct sg_key *masked, const struct mask *mask,
-			  unsigned int slot)
+static bool agree(const struct sg_key *a, const struct sg_key *b,
+		  const struct mask *mask)
+{
+	const u64 *bits = words(&mask->bits), *x = words(a), *y = words(b);
+	u64 differ = 0;
+	unsigned int i;
+
+	for (i = mask->first; i < mask->end; i++)
+		differ |= (x[i] ^ y[i]) & bits[i];
+	return !differ;
+}
+
+static struct entry *find(const struct sg_key *key, const struct mask *mask)
 {
 	struct entry *e;
 
-	hlist_for_each_entry_rcu(e, bucket_of(masked, slot), bucket,
+	hlist_for_each_entry_rcu(e, bucket_of(key, mask), bucket,
 				 lockdep_is_held(&cache_lock))
-		if (e->mask == mask && !memcmp(&e->key, masked, sizeof(*masked)))
+		if (e->mask == mask && agree(&e->key, key, mask))
 			return e;
 	return NULL;
 }
@@ -97,21 +115,44 @@ static bool good(const struct entry *e)
 	       time_before(jiffies, e->expires);
 }
 
+static struct entry *find_in(unsigned int slot, const struct sg_key *key)
+{
+	const struct mask *mask = rcu_dereference(masks[slot]);
+	struct entry *e;
+
+	if (!mask || !READ_ONCE(mask->entries))
+		return NULL;
+	e = find(key, mask);
+	return e && good(e) ? e : NULL;
+}
+
+/* Which mask is likely to serve. */
+static u8 __percpu *hint_for(const struct sg_key *key)
+{
+	const u64 *raddr = (const u64 *)&key->raddr;
+	u64 sum = (key->exe_ino ^ key->start_ns) * multipliers[0] +
+		  (raddr[0] ^ raddr[1] ^ (__force u16)key->rport) *
+		  multipliers[1];
+
+	return &hints[sum >> (64 - HINT_BITS)];
+}
+
 static struct entry *find_any(const struct sg_key *key)
 {
-	const struct mask *mask;
-	struct sg_key masked;
+	unsigned int i, end = READ_ONCE(mask_end), likely;
+	u8 __percpu *hint = hint_for(key);
 	struct entry *e;
-	unsigned int i, end = READ_ONCE(mask_end);
 
+	likely = this_cpu_read(*hint);
+	e = find_in(likely, key);
+	if (e)
+		return e;
 	for (i = 0; i < end; i++) {
-		mask = rcu_dereference(masks[i]);
-		if (!mask || !READ_ONCE(mask->entries))
+		e = i == likely ? NULL : find_in(i, key);
+		if (!e)
 			continue;
-		key_and(&masked, key, &mask->bits);
-		e = find(&masked, mask, i);
-		if (e && good(e))
-			return e;
+		this_cpu_write(*hint, i);
+		return e;
 	}
 	return NULL;
 }
@@ -184,6 +225,17 @@ static void mask_bits(struct sg_key *bits, const struct sg_fields *f)
 	}
 }
 
+static void mask_set(struct mask *mask, const struct sg_key *bits)
+{
+	mask->bits = *bits;
+	mask->salt = get_random_u64();
+	mask->end = SG_KEY_WORDS;
+	while (mask->end && !words(bits)[mask->end - 1])
+		mask->end--;
+	while (mask->first < mask->end && !words(bits)[mask->first])
+		mask->first++;
+}
+
 /* A slot whose mask is @bits, made if need be; SLOT_EXACT if there is no room. */
 static unsigned int mask_slot(const struct sg_key *bits)
 {
@@ -203,7 +255,7 @@ static unsigned int mask_slot(const struct sg_key *bits)
 	mask = kzalloc(sizeof(*mask), GFP_ATOMIC | __GFP_NOWARN);
 	if (!mask)
 		return SLOT_EXACT;
-	mask->bits = *bits;
+	mask_set(mask, bits);
 	rcu_assign_pointer(masks[empty], mask);
 	if (empty >= mask_end)
 		WRITE_ONCE(mask_end, empty + 1);
@@ -289,12 +341,12 @@ static bool add(struct entry *e, const struct sg_key *key,
 	e->slot = mask_slot(bits);
 	mask = rcu_dereference_protected(masks[e->slot], true);
 	e->mask = mask;
-	key_and(&e->key, key, &mask->bits);
-	old = find(&e->key, mask, e->slot);
+	e->key = *key;
+	old = find(key, mask);
 	WRITE_ONCE(mask->entries, mask->entries + 1);
 	if (old)
 		drop(old);
-	hlist_add_head_rcu(&e->bucket, bucket_of(&e->key, e->slot));
+	hlist_add_head_rcu(&e->bucket, bucket_of(key, mask));
 	list_add_tail(&e->age, &by_age);
 	WRITE_ONCE(size, size + 1);
 	return true;
@@ -397,21 +449,32 @@ u32 sg_cache_size(void)
 	return READ_ONCE(size);
 }
 
+static void choose_multipliers(void)
+{
+	unsigned int i;
+
+	get_random_bytes(multipliers, sizeof(multipliers));
+	for (i = 0; i < SG_KEY_WORDS; i++)
+		multipliers[i] |= 1;
+}
+
 int __init sg_cache_init(void)
 {
-	struct mask *exact;
+	struct mask *exact = kzalloc(sizeof(*exact), GFP_KERNEL);
+	struct sg_key all;
 
 	buckets = kvcalloc(1U << BUCKET_BITS, sizeof(*buckets), GFP_KERNEL);
-	if (!buckets)
-		return -ENOMEM;
-	exact = kzalloc(sizeof(*exact), GFP_KERNEL);
-	if (!exact) {
+	hints = __alloc_percpu(1U << HINT_BITS, 1);
+	if (!exact || !buckets || !hints) {
+		free_percpu(hints);
 		kvfree(buckets);
+		kfree(exact);
 		return -ENOMEM;
 	}
-	memset(&exact->bits, 0xff, sizeof(exact->bits));
+	choose_multipliers();
+	memset(&all, 0xff, sizeof(all));
+	mask_set(exact, &all);
 	RCU_INIT_POINTER(masks[SLOT_EXACT], exact);
-	hash_seed = get_random_u32();
 	return 0;
 }
 
@@ -420,5 +483,6 @@ void sg_cache_exit(void)
 {
 	drain();
 	kfree(rcu_dereference_protected(masks[SLOT_EXACT], true));
+	free_percpu(hints);
 	kvfree(buckets);
 }
