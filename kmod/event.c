@@ -132,14 +132,14 @@ struct file *sg_event_exe_of(struct task_struct *task)
 	return exe;
 }
 
-static void key_exe(struct sg_key *key, struct task_struct *task)
+/* Returns a reference to what is in the key, or NULL. */
+static struct file *key_exe(struct sg_key *key, struct task_struct *task)
 {
 	struct file *exe = sg_event_exe_of(task);
 
-	if (!exe)
-		return;
-	key_file(key, exe);
-	fput(exe);
+	if (exe)
+		key_file(key, exe);
+	return exe;
 }
 
 static void key_process(struct sg_key *key, struct task_struct *task)
@@ -237,18 +237,26 @@ static bool key_begin(struct sg_key *key, const struct sock *sk,
 	return true;
 }
 
-static void key_who(struct sg_key *key, struct sock *sk,
-		    struct task_struct *task)
+static struct file *key_whose(struct sg_key *key, struct sock *sk,
+			      struct task_struct *task)
 {
 	key_socket(key, sk);
 	key_process(key, task);
-	key_exe(key, task);
+	return key_exe(key, task);
+}
+
+static void key_who(struct sg_key *key, struct sock *sk)
+{
+	struct file *exe = key_whose(key, sk, current);
+
+	if (exe)
+		fput(exe);
 }
 
 static void key_end(struct sg_key *key, struct sock *sk)
 {
 	key_local(key, sk);
-	key_who(key, sk, current);
+	key_who(key, sk);
 }
 
 /*
@@ -402,7 +410,7 @@ bool sg_event_open(struct sg_key *key, struct sock *sk, int family,
 					     open_past_gate(key, sk, family, protocol);
 
 	if (ours)
-		key_who(key, sk, current);
+		key_who(key, sk);
 	return ours;
 }
 
@@ -449,7 +457,7 @@ bool sg_event_bind(struct sg_key *key, struct sock *sk,
 	    !key_begin(key, sk, SOCKGATE_EVENT_BIND) ||
 	    !key_bound(key, sk, addr, addr_len))
 		return false;
-	key_who(key, sk, current);
+	key_who(key, sk);
 	return true;
 }
 
@@ -573,12 +581,15 @@ bool sg_event_send(struct sg_key *key, struct sock *sk,
  * @key:  filled in
  * @sk:   the socket
  * @task: current, or one whose mm cannot go away under the caller
+ * @exe:  where a reference to what the task runs goes, which may be NULL; or NULL
  *
  * Return: false if the socket is none of our business.
  */
-bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task)
+bool sg_event_own(struct sg_key *key, struct sock *sk,
+		  struct task_struct *task, struct file **exe)
 {
 	int protocol = judged_protocol(sk);
+	struct file *runs;
 
 	if (!protocol || sk->sk_kern_sock || !task->mm)
 		return false;
@@ -586,7 +597,11 @@ bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task)
 	key->protocol = protocol;
 	key->family = family_of(sk);
 	key_local(key, sk);
-	key_who(key, sk, task);
+	runs = key_whose(key, sk, task);
+	if (exe)
+		*exe = runs;
+	else if (runs)
+		fput(runs);
 	return true;
 }
 

@@ -71,7 +71,8 @@ static inline bool sg_event_is_datagrams(const struct sock *sk)
 
 bool sg_event_has_packets(const struct sock *sk);
 bool sg_event_use(struct sg_key *key, struct sock *sk);
-bool sg_event_own(struct sg_key *key, struct sock *sk, struct task_struct *task);
+bool sg_event_own(struct sg_key *key, struct sock *sk,
+		  struct task_struct *task, struct file **exe);
 int sg_event_transport(const struct sk_buff *skb);
 void sg_event_packet(struct sg_key *key, const struct sock *sk,
 		     const struct sk_buff *skb, u8 family);

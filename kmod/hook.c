@@ -241,7 +241,7 @@ static int use(struct socket *sock)
 		begin_record(sock->sk);
 		return 0;
 	}
-	if (!sg_event_own(&key, sock->sk, current))
+	if (!sg_event_own(&key, sock->sk, current, NULL))
 		return 0;
 	if (sg_sock_adopt(rec, &key) && !awaits(rec))
 		return 0;
@@ -452,15 +452,30 @@ static notrace int learn(unsigned long ip)
 	return -1;
 }
 
+static notrace bool is_hook_at(int i, unsigned long ip)
+{
+	/* Pairs with learn(). */
+	return smp_load_acquire(&hooks[i].ip) == ip;
+}
+
+/* By the place of a function, which hook is there, as seen last. */
+static u8 guesses[64];
+
 static notrace int hook_at(unsigned long ip)
 {
-	int i;
+	u8 *guess = &guesses[ip / 16 % ARRAY_SIZE(guesses)];
+	int i = READ_ONCE(*guess);
 
+	if (is_hook_at(i, ip))
+		return i;
 	for (i = 0; i < __SOCKGATE_HOOK_MAX; i++)
-		/* Pairs with learn(). */
-		if (smp_load_acquire(&hooks[i].ip) == ip)
-			return i;
-	return learn(ip);
+		if (is_hook_at(i, ip))
+			break;
+	if (i == __SOCKGATE_HOOK_MAX)
+		i = learn(ip);
+	if (i >= 0)
+		WRITE_ONCE(*guess, i);
+	return i;
 }
 
 static notrace void *argument(struct ftrace_regs *fregs, int n)
@@ -528,6 +543,11 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 	return sg_judge_at_once(&key, sk, rec);
 }
 
+static notrace bool has_record(const struct sock *sk)
+{
+	return sg_event_gated(sk->sk_family) && sg_sock_find(sk);
+}
+
 static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
 {
 	const struct socket *sock;
@@ -545,7 +565,7 @@ static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
 		       sg_event_stays((long)argument(fregs, 1));
 	case SOCKGATE_HOOK_CLONE:
 	case SOCKGATE_HOOK_FREE:
-		return !sg_sock_find(argument(fregs, 0));
+		return !has_record(argument(fregs, 0));
 	case SOCKGATE_HOOK_SCTP_CLONE:
 		return !sg_sock_find(argument(fregs, 1));
 	case SOCKGATE_HOOK_SUBFLOW:

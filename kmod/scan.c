@@ -55,7 +55,7 @@ static int find(const void *data, struct file *file, unsigned int fd)
 	struct sock *sk = inet_of(file);
 	struct sg_key owner;
 
-	if (!sk || !sg_event_own(&owner, sk, scan->task))
+	if (!sk || !sg_event_own(&owner, sk, scan->task, NULL))
 		return 0;
 	if (sk->sk_state == TCP_LISTEN)
 		set_bit(inet_sk(sk)->inet_num, scan->listening);

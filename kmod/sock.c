@@ -7,8 +7,10 @@
  *
  * A grant is bound to the remote (a listener's to its own port) and to the
  * policy's generation by a keyed hash: one word, so that it is written and read
- * whole.  A program can overwrite it with another grant of its own, which costs
- * it a question, but cannot make it match what was never granted.
+ * whole.  Nobody sees the hash, nor anything made of it but whether two are equal,
+ * so that two multiplications with secret words do.  A program can overwrite it
+ * with another grant of its own, which costs it a question, but cannot make it
+ * match what was never granted.
  *
  * A connection of MPTCP is a socket that the kernel made for a program's one.  Its
  * record follows that one's: it has its owner, and may send where that one may.
@@ -21,10 +23,10 @@
 #include <linux/bits.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/random.h>
 #include <linux/rhashtable.h>
-#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -37,7 +39,21 @@
 #define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
 #define HOW		7ULL		/* enum sg_grant in the word of a grant */
 
+/* Nobody chooses where a socket lies. */
+static u32 hash_of(const void *sk, u32 len, u32 seed)
+{
+	return hash_ptr(*(void *const *)sk, 32) ^ seed;
+}
+
+static int differs(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	return ((const struct sg_sock *)obj)->sk !=
+	       *(const struct sock *const *)arg->key;
+}
+
 static const struct rhashtable_params params = {
+	.hashfn = hash_of,
+	.obj_cmpfn = differs,
 	.key_len = sizeof(const struct sock *),
 	.key_offset = offsetof(struct sg_sock, sk),
 	.head_offset = offsetof(struct sg_sock, node),
@@ -47,7 +63,7 @@ static const struct rhashtable_params params = {
 
 static struct rhashtable records;
 static struct kmem_cache *record_cache;
-static siphash_key_t grant_key __read_mostly;
+static u64 grant_key[4] __read_mostly;
 
 /**
  * sg_sock_find() - the record of a socket
@@ -82,17 +98,32 @@ static void put(struct sg_sock *rec)
 		call_rcu(&rec->rcu, free_rcu);
 }
 
+/* A cache whose objects have a state is not cleared at each allocation. */
+static void construct(void *ptr)
+{
+	struct sg_sock *rec = ptr;
+
+	spin_lock_init(&rec->lock);
+}
+
+/* The owner is the caller's to fill in. */
 static struct sg_sock *record_new(const struct sock *sk, gfp_t gfp)
 {
-	struct sg_sock *rec = kmem_cache_zalloc(record_cache,
-						gfp | __GFP_NOWARN);
+	struct sg_sock *rec = kmem_cache_alloc(record_cache,
+					       gfp | __GFP_NOWARN);
 
 	if (!rec)
 		return NULL;
+	memset(rec, 0, offsetof(struct sg_sock, lock));
 	rec->sk = sk;
 	refcount_set(&rec->refs, 1);
-	spin_lock_init(&rec->lock);
 	return rec;
+}
+
+static void remove(struct sg_sock *rec)
+{
+	if (!rhashtable_remove_fast(&records, &rec->node, params))
+		put(rec);
 }
 
 static struct sg_sock *insert(struct sg_sock *rec)
@@ -127,14 +158,17 @@ struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
 	return insert(rec);
 }
 
-static struct sg_sock *add_current(struct sock *sk, const struct sg_key *owner)
+/* NULL also if the socket is none of our business. */
+static struct sg_sock *add_current(struct sock *sk)
 {
-	struct file *exe = sg_event_exe(owner);
-	struct sg_sock *rec = sg_sock_add(sk, owner, exe, GFP_KERNEL);
+	struct sg_sock *rec = record_new(sk, GFP_KERNEL);
 
-	if (exe)
-		fput(exe);
-	return rec;
+	if (!rec)
+		return NULL;
+	if (sg_event_own(&rec->owner, sk, current, &rec->exe))
+		return insert(rec);
+	kmem_cache_free(record_cache, rec);
+	return NULL;
 }
 
 /**
@@ -148,29 +182,25 @@ static struct sg_sock *add_current(struct sock *sk, const struct sg_key *owner)
  */
 struct sg_sock *sg_sock_begin(struct sock *sk)
 {
-	struct sg_sock *rec;
-	struct sg_key owner;
+	struct sg_sock *rec = sg_sock_find(sk);
 
-	if (!sg_event_own(&owner, sk, current))
-		return NULL;
-	rec = sg_sock_find(sk);
 	if (rec && rec->early) {
 		rec->early = false;
 		return rec;
 	}
-	sg_sock_drop(sk);
-	return add_current(sk, &owner);
+	if (rec)
+		remove(rec);
+	return add_current(sk);
 }
 
 /* Some kernels make the first connection inside the socket() call already. */
 static struct sg_sock *leader_of(struct sock *sk)
 {
 	struct sg_sock *rec = sg_sock_find(sk);
-	struct sg_key owner;
 
-	if (rec || !sg_event_own(&owner, sk, current))
+	if (rec)
 		return rec;
-	rec = add_current(sk, &owner);
+	rec = add_current(sk);
 	if (rec)
 		rec->early = true;
 	return rec;
@@ -193,6 +223,7 @@ void sg_sock_follow(struct sock *sk, struct sock *leader)
 		return;
 	refcount_inc(&from->refs);
 	rec->leader = from;
+	memset(&rec->owner, 0, sizeof(rec->owner));
 	rec->owner.protocol = IPPROTO_TCP;
 	rec->exempt = READ_ONCE(from->exempt);
 	insert(rec);
@@ -237,8 +268,8 @@ void sg_sock_drop(const struct sock *sk)
 {
 	struct sg_sock *rec = sg_sock_find(sk);
 
-	if (rec && !rhashtable_remove_fast(&records, &rec->node, params))
-		put(rec);
+	if (rec)
+		remove(rec);
 }
 
 /**
@@ -350,6 +381,13 @@ struct file *sg_sock_owner(struct sg_sock *rec, struct sg_key *key)
 	return exe;
 }
 
+static u64 mix(u64 a, u64 b)
+{
+	const unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (u64)product ^ (u64)(product >> 64);
+}
+
 /* Where to, or where at. */
 static u64 grant_of(const struct sg_key *key)
 {
@@ -358,9 +396,10 @@ static u64 grant_of(const struct sg_key *key)
 	__be16 port = listens ? key->lport : key->rport;
 	u64 rest = (u64)sg_cache_generation() << 32 |
 		   (u32)(__force u16)port << 16 | key->protocol << 8 |
-		   key->family;
+		   key->family << 1 | listens;
+	u64 where = mix(addr[0] ^ grant_key[0], addr[1] ^ grant_key[1]);
 
-	return siphash_4u64(addr[0], addr[1], rest, listens, &grant_key) & ~HOW;
+	return mix(where ^ grant_key[2], rest ^ grant_key[3]) & ~HOW;
 }
 
 /**
@@ -447,8 +486,10 @@ int __init sg_sock_init(void)
 {
 	int err;
 
-	get_random_bytes(&grant_key, sizeof(grant_key));
-	record_cache = KMEM_CACHE(sg_sock, SLAB_ACCOUNT);
+	get_random_bytes(grant_key, sizeof(grant_key));
+	record_cache = kmem_cache_create("sg_sock", sizeof(struct sg_sock),
+					 __alignof__(struct sg_sock),
+					 SLAB_ACCOUNT, construct);
 	if (!record_cache)
 		return -ENOMEM;
 	err = rhashtable_init(&records, &params);

@@ -42,10 +42,10 @@ struct sg_sock {
 	atomic_t arrivals;	/* packets for it that wait */
 	refcount_t refs;	/* the table's, and one of each that follows */
 	struct sg_sock *leader;	/* whose owner is this one's; or NULL */
-	spinlock_t lock;
-	struct sg_key owner;	/* who, and the local address as it was bound */
 	struct file *exe;	/* what the owner runs; may be NULL */
 	struct rcu_head rcu;
+	spinlock_t lock;	/* all before it is zero in a new one */
+	struct sg_key owner;	/* who, and the local address as it was bound */
 };
 
 int sg_sock_init(void);
