@@ -8,17 +8,7 @@
 #include "mark.h"
 
 static u32 mark_mask __read_mostly = SG_MARK_DEFAULT;
-static bool in_use __read_mostly;
-
-/**
- * sg_mark_kept() - which bits an application cannot change
- *
- * Return: the mask; 0 as long as nobody has used it.
- */
-u32 sg_mark_kept(void)
-{
-	return READ_ONCE(in_use) ? READ_ONCE(mark_mask) : 0;
-}
+u32 sg_mark_in_use __read_mostly;
 
 /**
  * sg_mark_set() - tag a socket
@@ -31,8 +21,8 @@ void sg_mark_set(struct sock *sk, u32 tag)
 {
 	u32 mask, old, new;
 
-	if (tag && !READ_ONCE(in_use))
-		WRITE_ONCE(in_use, true);
+	if (tag && !sg_mark_kept())
+		WRITE_ONCE(sg_mark_in_use, READ_ONCE(mark_mask));
 	mask = sg_mark_kept();
 	old = READ_ONCE(sk->sk_mark);
 	new = (old & ~mask) | (tag & mask);
@@ -50,7 +40,7 @@ void sg_mark_set(struct sock *sk, u32 tag)
 void sg_mark_set_mask(u32 mask)
 {
 	WRITE_ONCE(mark_mask, mask);
-	WRITE_ONCE(in_use, true);
+	WRITE_ONCE(sg_mark_in_use, mask);
 }
 
 /**

@@ -3,6 +3,7 @@
 #ifndef SOCKGATE_MARK_H
 #define SOCKGATE_MARK_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 struct sock;
@@ -14,7 +15,14 @@ struct sock;
  */
 #define SG_MARK_DEFAULT 0x000000ffU
 
-u32 sg_mark_kept(void);
+extern u32 sg_mark_in_use;
+
+/* Which bits an application cannot change: 0 as long as nobody has used them. */
+static inline u32 sg_mark_kept(void)
+{
+	return READ_ONCE(sg_mark_in_use);
+}
+
 void sg_mark_set(struct sock *sk, u32 tag);
 void sg_mark_set_mask(u32 mask);
 u32 sg_mark_mask(void);

@@ -320,6 +320,52 @@ static unsigned int nobody(const struct leaving *l)
 	return NF_DROP_ERR(err);
 }
 
+static noinline unsigned int leave(struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	struct sg_key key = {};
+	enum sg_grant how;
+	struct leaving l;
+
+	if (!describe(&l, skb, state))
+		return NF_ACCEPT;
+	if (!l.rec)
+		return nobody(&l);
+	if (READ_ONCE(l.rec->exempt))
+		return NF_ACCEPT;
+	if (sg_park_passing(skb)) {
+		/* Once for each release. */
+		this_cpu_write(sg_passing, NULL);
+		return released(&l);
+	}
+	if (l.open && good(sg_sock_standing(l.rec)))
+		return tagged(&l);
+	key_where(&l, &key);
+	how = granted(&l, &key);
+	return good(how) ? pass(&l, how) : judge(&l);
+}
+
+/* States in which a full socket of TCP sends nothing that opens a connection. */
+#define TCPF_OPEN (TCPF_ESTABLISHED | TCPF_FIN_WAIT1 | TCPF_FIN_WAIT2 | \
+		   TCPF_CLOSE_WAIT | TCPF_LAST_ACK | TCPF_CLOSING)
+
+static bool is_open(const struct sock *sk)
+{
+	return BIT(sk->sk_state) & TCPF_OPEN && sg_event_is_stream(sk);
+}
+
+/* What most packets are: of a connection that may go on, with its mark. */
+static bool goes_on(const struct sk_buff *skb, const struct sock *sk)
+{
+	const struct sg_sock *rec = sg_sock_find(sk);
+	u32 mask = sg_mark_kept();
+
+	if (!rec || READ_ONCE(rec->standing) != SG_GRANT_VERDICT ||
+	    sg_park_passing(skb))
+		return false;
+	return !((skb->mark ^ READ_ONCE(rec->tag)) & mask);
+}
+
 /**
  * sg_packet_leave() - the hook of what this host sends
  * @priv:  unused
@@ -331,23 +377,11 @@ static unsigned int nobody(const struct leaving *l)
 unsigned int sg_packet_leave(void *priv, struct sk_buff *skb,
 			     const struct nf_hook_state *state)
 {
-	struct sg_key key = {};
-	enum sg_grant how;
-	struct leaving l;
+	const struct sock *sk = state->sk;
 
-	if (READ_ONCE(closing) || !describe(&l, skb, state))
+	if (!sk || READ_ONCE(closing) || (is_open(sk) && goes_on(skb, sk)))
 		return NF_ACCEPT;
-	if (!l.rec)
-		return nobody(&l);
-	if (READ_ONCE(l.rec->exempt))
-		return NF_ACCEPT;
-	if (sg_park_passing(skb))
-		return released(&l);
-	if (l.open && good(sg_sock_standing(l.rec)))
-		return tagged(&l);
-	key_where(&l, &key);
-	how = granted(&l, &key);
-	return good(how) ? pass(&l, how) : judge(&l);
+	return leave(skb, state);
 }
 
 /**

@@ -8,11 +8,11 @@
  * docs/ARCHITECTURE says what was weighed.
  *
  * A released packet goes through all hooks of its chain.  Ours is the first of
- * them, so none has seen it before; `passing` tells ours to let it through.  One
+ * them, so none has seen it before; `sg_passing` tells ours to let it through.  One
  * that arrives has passed all hooks before ours, and goes on after it.
  *
  * Locking: the list belongs to whoever took the request out of the tables
- * (hold.c).  `passing` is set with bottom halves off, so that it is this CPU's
+ * (hold.c).  `sg_passing` is set with bottom halves off, so that it is this CPU's
  * while its packet is on the way.  A hook that runs with them on may see another
  * CPU's, which is never its own packet.
  */
@@ -39,7 +39,7 @@
 static atomic_t parked = ATOMIC_INIT(0);
 static atomic_t reports = ATOMIC_INIT(0);
 static atomic_t parked_of[SG_USER_SLOTS];
-static DEFINE_PER_CPU(const struct sk_buff *, passing);
+DEFINE_PER_CPU(const struct sk_buff *, sg_passing);
 
 static u8 family_of(const struct nf_hook_state *state)
 {
@@ -180,11 +180,11 @@ static void let_out(struct sg_parked *packet)
 
 	local_bh_disable();
 	rcu_read_lock();
-	this_cpu_write(passing, skb);
+	this_cpu_write(sg_passing, skb);
 	NF_HOOK(packet->family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6,
 		NF_INET_LOCAL_OUT, sock_net(packet->sk), packet->sk, skb,
 		NULL, skb_dst(skb)->dev, dst_output);
-	this_cpu_write(passing, NULL);
+	this_cpu_write(sg_passing, NULL);
 	rcu_read_unlock();
 	local_bh_enable();
 }
@@ -256,20 +256,6 @@ void sg_park_release(struct list_head *packets, const struct sg_key *key,
 		settle(packet, key, verdict);
 		sg_unpark(packet);
 	}
-}
-
-/**
- * sg_park_passing() - whether a packet is one that is being released
- * @skb: at our hook
- *
- * Return: that; true once for each release.
- */
-bool sg_park_passing(const struct sk_buff *skb)
-{
-	if (this_cpu_read(passing) != skb)
-		return false;
-	this_cpu_write(passing, NULL);
-	return true;
 }
 
 /**

@@ -5,6 +5,7 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 #include "event.h"
@@ -42,6 +43,14 @@ struct sg_parked {
 	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
 };
 
+DECLARE_PER_CPU(const struct sk_buff *, sg_passing);
+
+/* Whether a packet at our hook is one that is being released. */
+static inline bool sg_park_passing(const struct sk_buff *skb)
+{
+	return this_cpu_read(sg_passing) == skb;
+}
+
 struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state,
 			  u32 uid);
 struct sg_parked *sg_park_arrival(struct sk_buff *skb,
@@ -51,7 +60,6 @@ struct sg_parked *sg_park_report(struct sock *sk);
 void sg_unpark(struct sg_parked *packet);
 void sg_park_release(struct list_head *packets, const struct sg_key *key,
 		     const struct sg_verdict *verdict);
-bool sg_park_passing(const struct sk_buff *skb);
 u32 sg_park_count(void);
 
 #endif
