@@ -36,6 +36,7 @@
 #define HINT_BITS	8
 #define EVICT_SCAN	16	/* entries given a second chance per eviction */
 #define DRAIN_BATCH	256	/* entries dropped under one hold of the lock */
+#define LIFETIME_MAX	((u32)INT_MAX)	/* msecs_to_jiffies() makes more endless */
 
 struct mask {
 	struct sg_key bits;
@@ -357,7 +358,7 @@ static bool add(struct entry *e, const struct sg_key *key,
  * @key:         of the request it was given for
  * @fields:      what the decision looked at
  * @verdict:     ALLOW or DENY
- * @lifetime_ms: for how long; 0 is not at all
+ * @lifetime_ms: for how long; 0 is not at all, LIFETIME_MAX the most
  * @from:        generation of the policy it comes from
  *
  * Best effort: without memory the question is asked again next time.
@@ -377,7 +378,7 @@ void sg_cache_add(const struct sg_key *key, const struct sg_fields *fields,
 	mask_bits(&bits, fields);
 	e->verdict = *verdict;
 	e->generation = from;
-	e->expires = jiffies + msecs_to_jiffies(lifetime_ms);
+	e->expires = jiffies + msecs_to_jiffies(min(lifetime_ms, LIFETIME_MAX));
 
 	spin_lock(&cache_lock);
 	added = from == generation && add(e, key, &bits);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 #define TO "127.0.0.1"
@@ -441,6 +442,93 @@ TEST_F(hostile, refused_for_ever)
 	ASSERT_EQ(0, agent_set_generation(s->agent, (uint32_t)i));
 	EXPECT_EQ(1, scene_judge(s, &beside, &agent_allow));
 	EXPECT_EQ(0, s->outcome.error);
+}
+
+#define TRACING "/sys/kernel/tracing"
+#define PROBE "hostile_lifetime"
+
+static int trace_write(const char *file, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), TRACING "/%s", file);
+	return file_write(path, text);
+}
+
+/*
+ * See what this process has the kernel turn into ticks.  Interrupts that come while
+ * it runs do so too, with times that are short.
+ */
+static int trace_begin(void)
+{
+	char filter[64];
+	int err;
+
+	if (mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY)
+		return errno;
+	snprintf(filter, sizeof(filter), "common_pid == %d && ms > 1000000", getpid());
+	err = trace_write("kprobe_events",
+			  "p:" PROBE " __msecs_to_jiffies ms=$arg1:u32");
+	err = err ?: trace_write("events/kprobes/" PROBE "/filter", filter);
+	return err ?: trace_write("events/kprobes/" PROBE "/enable", "1");
+}
+
+static void trace_end(void)
+{
+	trace_write("events/kprobes/" PROBE "/enable", "0");
+	trace_write("kprobe_events", "-:" PROBE);
+}
+
+/* The last that was seen, -1: none. */
+static int64_t trace_last(void)
+{
+	FILE *f = fopen(TRACING "/trace", "re");
+	int64_t last = -1;
+	char line[256];
+	const char *at;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		at = strstr(line, PROBE) ? strstr(line, "ms=") : NULL;
+		if (at)
+			last = strtoll(at + 3, NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return last;
+}
+
+/*
+ * Milliseconds above INT_MAX are no time to the kernel, but for ever.  Nobody can
+ * wait for the end of it: what is turned into ticks is looked at instead.
+ */
+TEST_F(hostile, longest_lifetime_has_an_end)
+{
+	static const struct {
+		uint32_t lifetime, ms;
+	} cases[] = {
+		{ 7654321, 7654321 },
+		{ INT32_MAX, INT32_MAX },
+		{ INT32_MAX + 1U, INT32_MAX },
+		{ UINT32_MAX, INT32_MAX },
+	};
+	struct scene *s = &self->s;
+	struct answer answer = { .action = SOCKGATE_ACTION_ALLOW };
+	int64_t seen[ARRAY_SIZE(cases)];
+	int err = trace_begin();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases) && !err; i++) {
+		answer.lifetime = cases[i].lifetime;
+		answer.generation = (uint32_t)i + 1;
+		err = agent_set_generation(s->agent, answer.generation);
+		if (!err && scene_judge(s, &self->call, &answer) != 1)
+			err = -1;
+		seen[i] = trace_last();
+	}
+	trace_end();
+	ASSERT_EQ(0, err);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		EXPECT_EQ(cases[i].ms, seen[i]);
 }
 
 /* ---- generations ----------------------------------------------------------------------- */

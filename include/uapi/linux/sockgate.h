@@ -242,7 +242,9 @@ struct sockgate_ask {
 /* What becomes of it. */
 struct sockgate_answer {
 	__u64	id;
-	__u32	lifetime_ms;	/* to cache the verdict; 0: do not */
+	__u32	lifetime_ms;	/* to cache the verdict; 0: do not; INT_MAX, which
+				 * is 24 days, is the most
+				 */
 	__u32	generation;	/* the policy the verdict comes from; one of
 				 * another than the current is not cached
 				 */
