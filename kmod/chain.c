@@ -116,7 +116,11 @@ void sg_chain_close(void)
 	sg_arrival_close();
 }
 
-/* After sg_hold_close() and the last answer: nothing is parked any more. */
+/*
+ * After sg_hold_close() and the last answer nothing is parked, but for what somebody
+ * has taken out and not let go yet: a caller whose question could not be sent, or the
+ * end of the agent.  They are waited for later; what arrives is then dropped.
+ */
 void sg_chain_exit(void)
 {
 	if (arrivals)
