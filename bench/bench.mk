@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The programs that `make bench` runs in the guest, in $(O)/bench.
 
-BENCH_PROGRAMS := connect nfqueue
+BENCH_PROGRAMS := load nfqueue
 BENCH_LIBS_nfqueue := -lnetfilter_queue
 
 .PHONY: bench-programs

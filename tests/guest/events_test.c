@@ -363,7 +363,8 @@ TEST_F(events, states)
 
 	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS, EVENT(ESTABLISHED) | EVENT(CLOSE)));
 	EXPECT_EQ(0, script_run(&self->s, &self->script, stay, &to));
-	script_serve(&self->s, &self->script, SOON_MS);
+	while (!self->script.asked[SOCKGATE_EVENT_CLOSE])
+		script_serve(&self->s, &self->script, SOON_MS);
 	EXPECT_EQ(1, self->script.asked[SOCKGATE_EVENT_ESTABLISHED]);
 	EXPECT_EQ(1, self->script.asked[SOCKGATE_EVENT_CLOSE]);
 	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_REPORTED));

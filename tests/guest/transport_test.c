@@ -106,7 +106,6 @@ static void note_elsewhere(const struct ask *ask)
 /* What the kernel adds to a session is judged by where it goes, as its owner's. */
 TEST_F(transport, mptcp_further_connection)
 {
-	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_CONNECT];
 	struct script *script = &self->script;
 	struct scene *s = &self->s;
 	struct server server;
@@ -118,12 +117,11 @@ TEST_F(transport, mptcp_further_connection)
 	ASSERT_EQ(0, system("ip mptcp endpoint add " OTHER " signal"));
 	ASSERT_EQ(0, server_start(s, script, mptcp_server, &server, V4));
 	script->seen = note_elsewhere;
-	/* For this destination only. */
-	script->answer[SOCKGATE_EVENT_CONNECT] = &agent_allow;
 	pid = child_start(greet_mptcp, &server.at);
-	while (!script->asked[SOCKGATE_EVENT_CONNECT])
-		script_serve(s, script, 1);
-	EXPECT_TRUE(net_same(V4, ask->raddr, 4));
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	EXPECT_TRUE(net_same(V4, s->ask.raddr, 4));
+	/* For this destination only, and no other may come before this is set. */
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	script->answer[SOCKGATE_EVENT_CONNECT] = &script_refuse;
 	/* Both ends are on this machine, and the server tries it as well. */
 	for (ms = 0; ms < AT_ONCE_MS && !elsewhere; ms++)
