@@ -24,7 +24,8 @@
 #define MESSAGES 1000000UL
 #define BATCH 64U
 #define ROOM (256U * 1024)	/* of a batch; the lie at its end is one more */
-#define REPLY_MAX 16384U	/* a status is the longest */
+/* An error has the message with it that it is about. */
+#define REPLY_MAX (FUZZ_MESSAGE_MAX + 1024U)
 #define NOBODY_ID 65534
 #define ERRORS 140		/* above all errno */
 #define CALLERS 4
