@@ -3,15 +3,10 @@
  * All interception of packets (hook.c has that of calls): two places in
  * netfilter's chains.  What leaves is judged before anybody else sees it; what
  * arrives, after the machine's own rules and just before conntrack confirms it.
- * The second place is taken when a policy asks about peers for the first time: a
- * machine where none does pays nothing for what it receives.
- *
- * Locking: arrivals_lock covers whether the second place is taken.
  *
  * Unloading: `closing` makes both pass everything; sg_hold_close() lets go what is
  * parked, through hooks that are still there; then they go.
  */
-#include <linux/mutex.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
@@ -21,7 +16,7 @@
 #include "chain.h"
 #include "packet.h"
 
-static const struct nf_hook_ops leaving[] = {
+static const struct nf_hook_ops ops[] = {
 	{
 		.hook = sg_packet_leave,
 		.pf = NFPROTO_IPV4,
@@ -32,11 +27,7 @@ static const struct nf_hook_ops leaving[] = {
 		.pf = NFPROTO_IPV6,
 		.hooknum = NF_INET_LOCAL_OUT,
 		.priority = NF_IP6_PRI_FIRST,
-	},
-};
-
-static const struct nf_hook_ops arriving[] = {
-	{
+	}, {
 		.hook = sg_arrival_arrive,
 		.pf = NFPROTO_IPV4,
 		.hooknum = NF_INET_LOCAL_IN,
@@ -49,62 +40,24 @@ static const struct nf_hook_ops arriving[] = {
 	},
 };
 
-static int __net_init open_leaving(struct net *net)
+static int __net_init open_namespace(struct net *net)
 {
-	return nf_register_net_hooks(net, leaving, ARRAY_SIZE(leaving));
+	return nf_register_net_hooks(net, ops, ARRAY_SIZE(ops));
 }
 
-static void __net_exit close_leaving(struct net *net)
+static void __net_exit close_namespace(struct net *net)
 {
-	nf_unregister_net_hooks(net, leaving, ARRAY_SIZE(leaving));
+	nf_unregister_net_hooks(net, ops, ARRAY_SIZE(ops));
 }
 
-static struct pernet_operations leaving_everywhere = {
-	.init = open_leaving,
-	.exit = close_leaving,
+static struct pernet_operations namespaces = {
+	.init = open_namespace,
+	.exit = close_namespace,
 };
-
-static int __net_init open_arriving(struct net *net)
-{
-	return nf_register_net_hooks(net, arriving, ARRAY_SIZE(arriving));
-}
-
-static void __net_exit close_arriving(struct net *net)
-{
-	nf_unregister_net_hooks(net, arriving, ARRAY_SIZE(arriving));
-}
-
-static struct pernet_operations arriving_everywhere = {
-	.init = open_arriving,
-	.exit = close_arriving,
-};
-
-static DEFINE_MUTEX(arrivals_lock);
-static bool arrivals;
-
-/**
- * sg_chain_see_arrivals() - have what arrives judged, from now on
- *
- * Until the module goes: somebody may be parked there.
- *
- * Return: 0 or an error.
- */
-int sg_chain_see_arrivals(void)
-{
-	int err = 0;
-
-	mutex_lock(&arrivals_lock);
-	if (!arrivals)
-		err = register_pernet_subsys(&arriving_everywhere);
-	if (!err)
-		arrivals = true;
-	mutex_unlock(&arrivals_lock);
-	return err;
-}
 
 int __init sg_chain_init(void)
 {
-	return register_pernet_subsys(&leaving_everywhere);
+	return register_pernet_subsys(&namespaces);
 }
 
 /**
@@ -123,7 +76,5 @@ void sg_chain_close(void)
  */
 void sg_chain_exit(void)
 {
-	if (arrivals)
-		unregister_pernet_subsys(&arriving_everywhere);
-	unregister_pernet_subsys(&leaving_everywhere);
+	unregister_pernet_subsys(&namespaces);
 }

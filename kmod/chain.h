@@ -4,7 +4,6 @@
 #define SOCKGATE_CHAIN_H
 
 int sg_chain_init(void);
-int sg_chain_see_arrivals(void);
 void sg_chain_close(void);
 void sg_chain_exit(void);
 

@@ -19,7 +19,6 @@
 
 #include "agent.h"
 #include "cache.h"
-#include "chain.h"
 #include "compat/compat.h"
 #include "count.h"
 #include "failure.h"
@@ -388,15 +387,6 @@ static void apply_config(struct genl_info *info, struct sg_failsafes *list)
 		sg_failsafes_install(list);
 }
 
-/* What the events need that are to be asked about. */
-static int prepare_events(struct genl_info *info)
-{
-	if (!(get_u32(info, SOCKGATE_A_EVENTS) &
-	      (BIT(SOCKGATE_EVENT_ACCEPT) | BIT(SOCKGATE_EVENT_RECEIVE))))
-		return 0;
-	return sg_chain_see_arrivals();
-}
-
 /* Everything is checked before anything changes. */
 static int do_set_config(struct sk_buff *skb, struct genl_info *info)
 {
@@ -408,8 +398,6 @@ static int do_set_config(struct sk_buff *skb, struct genl_info *info)
 		err = check_events(info);
 	if (!err)
 		err = check_failures(info);
-	if (!err)
-		err = prepare_events(info);
 	if (!err)
 		err = make_failsafes(info, &list);
 	if (err)
