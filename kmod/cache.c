@@ -7,10 +7,10 @@
  * executable and remote on this CPU last.  If more are asked for than there is
  * room, the exact mask serves, which can only be too narrow, never too wide.
  *
- * The hash is multilinear: the sum of the key's words, each times a random number
- * of its own, of which the upper bits count.  Whoever does not know the numbers
- * cannot choose keys that collide (Carter and Wegman 1979).  Words that a mask
- * leaves out cost nothing at either end of it, and little in between.
+ * The hash is NH (Black, Halevi, Krawczyk, Krovetz, Rogaway 1999): each word's two
+ * halves have a secret number each added, and are multiplied.  Whoever does not know
+ * the numbers cannot choose keys that collide.  Words that a mask leaves out at
+ * either end cost nothing.
  *
  * Locking: lookups run under RCU alone.  cache_lock covers every change: the
  * masks, the buckets, the age list, the generation and the size.  It is a plain
@@ -18,6 +18,7 @@
  * freed after a grace period.
  */
 #include <linux/bitops.h>
+#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/percpu.h>
@@ -64,7 +65,7 @@ static struct mask __rcu *masks[MAX_MASKS];
 static unsigned int mask_end = 1;	/* above the last slot in use */
 static LIST_HEAD(by_age);
 static DEFINE_SPINLOCK(cache_lock);
-static u64 multipliers[SG_KEY_WORDS] __read_mostly;	/* odd */
+static u32 secret[2 * SG_KEY_WORDS] __read_mostly;
 static u8 __percpu *hints;		/* slots of masks */
 static u32 generation;
 static u32 size;
@@ -79,12 +80,15 @@ static struct hlist_head *bucket_of(const struct sg_key *key,
 				    const struct mask *mask)
 {
 	const u64 *bits = words(&mask->bits), *k = words(key);
-	u64 sum = mask->salt;
+	u64 word, sum = mask->salt;
 	unsigned int i;
 
-	for (i = mask->first; i < mask->end; i++)
-		sum += (k[i] & bits[i]) * multipliers[i];
-	return &buckets[sum >> (64 - BUCKET_BITS)];
+	for (i = mask->first; i < mask->end; i++) {
+		word = k[i] & bits[i];
+		sum += (u64)((u32)word + secret[2 * i]) *
+		       (u32)((word >> 32) + secret[2 * i + 1]);
+	}
+	return &buckets[hash_64(sum, BUCKET_BITS)];
 }
 
 static bool agree(const struct sg_key *a, const struct sg_key *b,
@@ -131,11 +135,10 @@ static struct entry *find_in(unsigned int slot, const struct sg_key *key)
 static u8 __percpu *hint_for(const struct sg_key *key)
 {
 	const u64 *raddr = (const u64 *)&key->raddr;
-	u64 sum = (key->exe_ino ^ key->start_ns) * multipliers[0] +
-		  (raddr[0] ^ raddr[1] ^ (__force u16)key->rport) *
-		  multipliers[1];
+	u64 sum = key->exe_ino ^ key->start_ns ^ raddr[0] ^ raddr[1] ^
+		  (__force u16)key->rport;
 
-	return &hints[sum >> (64 - HINT_BITS)];
+	return &hints[hash_64(sum, HINT_BITS)];
 }
 
 static struct entry *find_any(const struct sg_key *key)
@@ -450,15 +453,6 @@ u32 sg_cache_size(void)
 	return READ_ONCE(size);
 }
 
-static void choose_multipliers(void)
-{
-	unsigned int i;
-
-	get_random_bytes(multipliers, sizeof(multipliers));
-	for (i = 0; i < SG_KEY_WORDS; i++)
-		multipliers[i] |= 1;
-}
-
 int __init sg_cache_init(void)
 {
 	struct mask *exact = kzalloc(sizeof(*exact), GFP_KERNEL);
@@ -472,7 +466,7 @@ int __init sg_cache_init(void)
 		kfree(exact);
 		return -ENOMEM;
 	}
-	choose_multipliers();
+	get_random_bytes(secret, sizeof(secret));
 	memset(&all, 0xff, sizeof(all));
 	mask_set(exact, &all);
 	RCU_INIT_POINTER(masks[SLOT_EXACT], exact);

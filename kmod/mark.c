@@ -3,6 +3,7 @@
  * Whoever uses no tags is not disturbed: until the first one is given, or the
  * mask is configured, the bits are everybody's.  From then on they are ours.
  */
+#include <linux/atomic.h>
 #include <net/sock.h>
 
 #include "mark.h"
@@ -21,8 +22,9 @@ void sg_mark_set(struct sock *sk, u32 tag)
 {
 	u32 mask, old, new;
 
+	/* A mask that is set meanwhile stays. */
 	if (tag && !sg_mark_kept())
-		WRITE_ONCE(sg_mark_in_use, READ_ONCE(mark_mask));
+		cmpxchg(&sg_mark_in_use, 0, READ_ONCE(mark_mask));
 	mask = sg_mark_kept();
 	old = READ_ONCE(sk->sk_mark);
 	new = (old & ~mask) | (tag & mask);

@@ -10,8 +10,9 @@
  * discovery, resets, and sockets that the kernel made for itself.
  *
  * A TCP segment that opens a connection is judged by its destination.  The ones
- * after it cost a lookup only: the destination of a connection does not change
- * while it lasts.  Every datagram is compared with what was granted.
+ * after it cost a lookup only, as long as they go to the connection's peer: a
+ * routing header or a source route, set while it is open, may send them elsewhere.
+ * Every datagram is compared with what was granted.
  *
  * Locking: netfilter runs the hooks under RCU, in softirqs and in processes.
  */
@@ -130,10 +131,24 @@ static unsigned int pass(const struct leaving *l, enum sg_grant how)
 	return tagged(l);
 }
 
+/* Of a connection of TCP. */
+static bool goes_to_peer(const struct sk_buff *skb, const struct sock *sk,
+			 u8 pf)
+{
+	if (pf == NFPROTO_IPV4)
+		return ip_hdr(skb)->daddr == inet_sk(sk)->inet_daddr;
+#if IS_ENABLED(CONFIG_IPV6)
+	return ipv6_addr_equal(&ipv6_hdr(skb)->daddr, &sk->sk_v6_daddr);
+#else
+	return false;
+#endif
+}
+
 /* What a listener took is its listener's, until it opens one of its own. */
 static bool accepted(const struct leaving *l)
 {
-	return READ_ONCE(l->rec->accepted) && !l->opening;
+	return READ_ONCE(l->rec->accepted) && !l->opening &&
+	       (!l->open || goes_to_peer(l->skb, l->sk, l->state->pf));
 }
 
 /* A connection of MPTCP may go where its leader may. */
@@ -294,12 +309,18 @@ static unsigned int judge(const struct leaving *l)
 	return result;
 }
 
-/* Its verdict was settled before it was let go; see sg_park_release(). */
+/*
+ * Its verdict was settled before it was let go; see sg_park_release().  This is not
+ * under the socket's lock: what is said of a connection here could be said of another
+ * that was made of the socket meanwhile.  Its next packet will say it.
+ */
 static unsigned int released(const struct leaving *l)
 {
 	struct sg_key key = {};
 	enum sg_grant how;
 
+	if (l->sk->sk_state != TCP_LISTEN)
+		return tagged(l);
 	key_where(l, &key);
 	how = granted(l, &key);
 	/* Another call may have replaced the grant since. */
@@ -338,14 +359,19 @@ static noinline unsigned int leave(struct sk_buff *skb,
 		this_cpu_write(sg_passing, NULL);
 		return released(&l);
 	}
-	if (l.open && good(sg_sock_standing(l.rec)))
+	if (l.open && good(sg_sock_standing(l.rec)) &&
+	    goes_to_peer(skb, l.sk, state->pf))
 		return tagged(&l);
 	key_where(&l, &key);
 	how = granted(&l, &key);
 	return good(how) ? pass(&l, how) : judge(&l);
 }
 
-/* States in which a full socket of TCP sends nothing that opens a connection. */
+/*
+ * States in which a full socket of TCP sends nothing that opens a connection.  What
+ * is no full socket (a request, or one in TIME_WAIT) is in none of them, and has
+ * nothing of what is looked at after its state.
+ */
 #define TCPF_OPEN (TCPF_ESTABLISHED | TCPF_FIN_WAIT1 | TCPF_FIN_WAIT2 | \
 		   TCPF_CLOSE_WAIT | TCPF_LAST_ACK | TCPF_CLOSING)
 
@@ -355,13 +381,13 @@ static bool is_open(const struct sock *sk)
 }
 
 /* What most packets are: of a connection that may go on, with its mark. */
-static bool goes_on(const struct sk_buff *skb, const struct sock *sk)
+static bool goes_on(const struct sk_buff *skb, const struct sock *sk, u8 pf)
 {
 	const struct sg_sock *rec = sg_sock_find(sk);
 	u32 mask = sg_mark_kept();
 
 	if (!rec || READ_ONCE(rec->standing) != SG_GRANT_VERDICT ||
-	    sg_park_passing(skb))
+	    sg_park_passing(skb) || !goes_to_peer(skb, sk, pf))
 		return false;
 	return !((skb->mark ^ READ_ONCE(rec->tag)) & mask);
 }
@@ -379,7 +405,7 @@ unsigned int sg_packet_leave(void *priv, struct sk_buff *skb,
 {
 	const struct sock *sk = state->sk;
 
-	if (!sk || READ_ONCE(closing) || (is_open(sk) && goes_on(skb, sk)))
+	if (!sk || READ_ONCE(closing) || (is_open(sk) && goes_on(skb, sk, state->pf)))
 		return NF_ACCEPT;
 	return leave(skb, state);
 }

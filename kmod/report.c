@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of TCP connections.  One that begins knows nothing of the one before it
- * on the same socket.  One that is open, or ends, is a question for which nobody
+ * The states of TCP connections.  One that begins, or a listener, has nothing of the
+ * one before it on the same socket.  One that is open, or ends, is a question for which nobody
  * waits: an answer that denies cuts the connection; no answer cuts nothing.
  *
  * Modules see the tracepoint inet:inet_sock_set_state, though none is given its
@@ -100,7 +100,7 @@ static void probe(void *data, const struct sock *sk, const int from,
 	enum sockgate_event event = event_of(from, to);
 	struct sg_sock *rec;
 
-	if (to == TCP_SYN_SENT)
+	if (to == TCP_SYN_SENT || to == TCP_LISTEN)
 		opens(sk);
 	if (!event || !sg_scope_has(event) || READ_ONCE(closing) ||
 	    sk->sk_protocol != IPPROTO_TCP || !sg_agent_present())

@@ -31,6 +31,7 @@
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
+#include "agent.h"
 #include "cache.h"
 #include "hold.h"
 #include "scope.h"
@@ -39,7 +40,10 @@
 #define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
 #define HOW		7ULL		/* enum sg_grant in the word of a grant */
 
-/* Nobody chooses where a socket lies. */
+/*
+ * Nobody chooses where a socket lies.  Another seed moves whole buckets, and does not
+ * part what is in one; nor is there a need to.
+ */
 static u32 hash_of(const void *sk, u32 len, u32 seed)
 {
 	return hash_ptr(*(void *const *)sk, 32) ^ seed;
@@ -459,16 +463,18 @@ enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 }
 
 /**
- * sg_sock_opens() - a connection begins
- * @rec: of its socket, whose lock the caller holds
+ * sg_sock_opens() - a connection begins, or a listener
+ * @rec: its record; the caller holds the lock of the socket
  *
- * What is known of the one before it says nothing of this one: neither that it may
- * go on, nor that a listener took it.
+ * What is known of the connection before it says nothing of this one: neither that
+ * it may go on, nor that a listener took it, nor that it answers the agent.
  */
 void sg_sock_opens(struct sg_sock *rec)
 {
 	WRITE_ONCE(rec->standing, SG_GRANT_NONE);
 	WRITE_ONCE(rec->accepted, false);
+	if (!sg_agent_is_current())
+		WRITE_ONCE(rec->exempt, false);
 }
 
 /**

@@ -44,7 +44,7 @@ struct sg_sock {
 	struct sg_sock *leader;	/* whose owner is this one's; or NULL */
 	struct file *exe;	/* what the owner runs; may be NULL */
 	struct rcu_head rcu;
-	spinlock_t lock;	/* all before it is zero in a new one */
+	spinlock_t lock;	/* what stands before it is cleared in a new one */
 	struct sg_key owner;	/* who, and the local address as it was bound */
 };
 

@@ -126,6 +126,69 @@ TEST_F(repair, accepted_and_taken_elsewhere_allowed)
 	EXPECT_TRUE(asked_for_elsewhere(&self->s));
 }
 
+/*
+ * What it accepted is unmade, and listens itself: whatever it answers is its own
+ * listener's affair, not that of the one that it came from.
+ */
+static int listen_again(const struct addr *to)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct addr at = net_addr(V4, 0), other = net_addr(V4, 0);
+	int fd = socket_for(to, SOCK_STREAM);
+	struct pollfd p = { .events = POLLIN };
+	char byte;
+
+	if (bind(fd, &at.sa, at.len) || listen(fd, 1) ||
+	    getsockname(fd, &at.sa, &at.len) ||
+	    write(listening_at[1], &at, sizeof(at)) != sizeof(at))
+		return CHILD_LOST;
+	p.fd = accept(fd, NULL, NULL);
+	if (recv(p.fd, &byte, 1, 0) != 1 || send(p.fd, "x", 1, 0) != 1 ||
+	    connect(p.fd, &none, sizeof(none)) ||
+	    bind(p.fd, &other.sa, other.len) || listen(p.fd, 1) ||
+	    getsockname(p.fd, &other.sa, &other.len) ||
+	    write(listening_at[1], &other, sizeof(other)) != sizeof(other))
+		return CHILD_LOST;
+	return poll(&p, 1, CHILD_MS) == 1 ? 0 : ETIMEDOUT;
+}
+
+/* Another policy, by which it may not listen any more, holds for it as well. */
+TEST_F(repair, listens_where_it_was_accepted)
+{
+	const struct answer once = {
+		.action = SOCKGATE_ACTION_ALLOW, .lifetime = FAR_MS,
+		.fields = SOCKGATE_F_ALL,
+	};
+	struct scene *s = &self->s;
+	int fd = socket_for(&self->to, SOCK_STREAM);
+	struct call call = scene_connect(s, V4);
+	struct addr at;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(listening_at));
+	pid = child_start(listen_again, &self->to);
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, CHILD_MS));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &once));
+	ASSERT_EQ((ssize_t)sizeof(at), read(listening_at[0], &at, sizeof(at)));
+	ASSERT_EQ(0, connect(fd, &at.sa, at.len));
+	ASSERT_EQ(1, send(fd, "x", 1, 0));
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, CHILD_MS));
+	ASSERT_EQ(SOCKGATE_EVENT_LISTEN, s->ask.event);
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &once));
+	ASSERT_EQ((ssize_t)sizeof(at), read(listening_at[0], &at, sizeof(at)));
+	ASSERT_EQ(0, agent_set_generation(s->agent, 1));
+	/* Not by us: what answers the agent is not asked about. */
+	call.to.in.sin_port = at.in.sin_port;
+	ASSERT_EQ(0, scene_hold(s, &s->worker, &call));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	/* Its answer to that is asked about anew. */
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, CHILD_MS));
+	EXPECT_EQ(SOCKGATE_EVENT_LISTEN, s->ask.event);
+	EXPECT_EQ(ntohs(at.in.sin_port), s->ask.lport);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* ---- while others use it ---------------------------------------------------------- */
 
 /*

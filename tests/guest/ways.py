@@ -121,6 +121,16 @@ def rthdr2_in_message():
               0, ("::1", at.port))
 
 
+def rthdr2_connected():
+    """Over loopback, which is allowed, until the connection is told to go elsewhere."""
+    listener = socket.socket(socket.AF_INET6)
+    listener.bind(("::1", 0))
+    listener.listen()
+    s = socket.create_connection(listener.getsockname()[:2])
+    s.setsockopt(socket.IPPROTO_IPV6, IPV6_RTHDR, routing_header(2))
+    s.send(at.payload)
+
+
 def source_route():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS,
@@ -401,6 +411,7 @@ WAYS = [
     Way("IPv6 routing header, type 2", rthdr2),
     Way("IPv6 routing header, segments", rthdr4, everywhere=False),
     Way("IPv6 routing header in a message", rthdr2_in_message),
+    Way("IPv6 routing header on an open connection", rthdr2_connected),
     Way("IPv4 source route", source_route, root=True),
     Way("raw IPv4, header of its own", raw_header, root=True),
     Way("raw IPv4, forged source", raw_forged_source, root=True),
