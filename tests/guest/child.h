@@ -22,4 +22,7 @@ pid_t child_start(child_fn program, const struct addr *to);
  */
 int child_end(pid_t pid);
 
+/* child_open_files - how many descriptors the calling process has, and a few more */
+int child_open_files(void);
+
 #endif

@@ -7,10 +7,10 @@
  * messages: with much less than 100000 not all is reached that has to be.
  */
 #include "kselftest_harness.h"
+#include "child.h"
 #include "fuzz.h"
 #include "scene.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/genetlink.h>
 #include <sched.h>
@@ -347,18 +347,6 @@ static bool become(enum who who)
 	return !prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static int open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
 /* ---- all of them ----------------------------------------------------------------- */
 
 FIXTURE(fuzz) {
@@ -403,11 +391,11 @@ FIXTURE_TEARDOWN(fuzz)
 
 static void run_sender(FIXTURE_DATA(fuzz) *self, struct sender *s)
 {
-	int files = open_files();
+	int files = child_open_files();
 
 	while (s->report->sent < self->share && !s->report->broken)
 		s->report->broken = send_batch(s, self->share - s->report->sent);
-	s->report->kept = open_files() - files;
+	s->report->kept = child_open_files() - files;
 }
 
 /* The agent's process: it is gone when it ends. */

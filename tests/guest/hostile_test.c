@@ -5,9 +5,9 @@
  * look like is in netlink_test.c.
  */
 #include "kselftest_harness.h"
+#include "child.h"
 #include "scene.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -724,18 +724,6 @@ TEST_F(hostile, dies_with_questions_unread)
 	EXPECT_EQ(0, gate_wait_pending(&s->gate, 0));
 }
 
-static int open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
 /* Closes each descriptor that was handed over; returns how many. */
 static int close_handed(int fd)
 {
@@ -759,7 +747,7 @@ TEST_F(hostile, never_reads_what_it_opens)
 {
 	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct scene *s = &self->s;
-	int files = open_files(), fd = agent_fd(s->agent), i, small = 1, more = MORE;
+	int files = child_open_files(), fd = agent_fd(s->agent), i, small = 1, more = MORE;
 	struct nlmsghdr *nlh;
 
 	ASSERT_EQ(0, scene_hold(s, &s->worker, &self->call));
@@ -770,11 +758,11 @@ TEST_F(hostile, never_reads_what_it_opens)
 		ASSERT_EQ((ssize_t)nlh->nlmsg_len,
 			  send(fd, nlh, nlh->nlmsg_len, 0));
 	}
-	i = open_files() - files;
+	i = child_open_files() - files;
 	EXPECT_LT(0, i);
 	EXPECT_GT(OPENED, i);
 	EXPECT_EQ(i, close_handed(fd));
-	EXPECT_EQ(files, open_files());
+	EXPECT_EQ(files, child_open_files());
 	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &more, sizeof(more)));
 	EXPECT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	ASSERT_EQ(0, worker_hear(&s->worker, &s->outcome));

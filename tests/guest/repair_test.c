@@ -45,36 +45,56 @@ static int repair(int fd, int on)
 	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on));
 }
 
+static int listening_at[2];
+
+/*
+ * Listens, says where, and accepts one connection, which it unmakes after a byte has
+ * gone either way.  Returns its socket, or -1.
+ */
+static int accept_and_unmake(const struct addr *to)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct addr at = net_addr(V4, 0);
+	int fd = socket_for(to, SOCK_STREAM);
+	char byte;
+
+	if (bind(fd, &at.sa, at.len) || listen(fd, 1) ||
+	    getsockname(fd, &at.sa, &at.len) ||
+	    write(listening_at[1], &at, sizeof(at)) != sizeof(at))
+		return -1;
+	fd = accept(fd, NULL, NULL);
+	if (recv(fd, &byte, 1, 0) != 1 || send(fd, "x", 1, 0) != 1 ||
+	    connect(fd, &none, sizeof(none)))
+		return -1;
+	return fd;
+}
+
+/* What its socket meets that is repaired, and sends; ECONNRESET if it got there. */
+static int send_repaired(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+		return errno;
+	return poll(&p, 1, CHILD_MS) == 1 ? net_error(fd) : 0;
+}
+
 /*
  * What it accepted is unmade and becomes, without a handshake, a connection to
  * another place, whose first packet says no more than that there is one.  Exit
  * status: what it meets; ECONNRESET if it got there.
  */
-static int listening_at[2];
-
 static int take_elsewhere(const struct addr *to)
 {
-	const struct sockaddr none = { .sa_family = AF_UNSPEC };
 	struct addr other = net_addr(ELSEWHERE, ntohs(to->in.sin_port));
-	struct addr at = net_addr(V4, 0);
-	int fd = socket_for(to, SOCK_STREAM);
-	char byte;
-	struct pollfd p = { .events = POLLIN };
+	int fd = accept_and_unmake(to);
 
-	if (bind(fd, &at.sa, at.len) || listen(fd, 1) ||
-	    getsockname(fd, &at.sa, &at.len) ||
-	    write(listening_at[1], &at, sizeof(at)) != sizeof(at))
+	if (fd < 0)
 		return CHILD_LOST;
-	p.fd = accept(fd, NULL, NULL);
-	if (recv(p.fd, &byte, 1, 0) != 1 || send(p.fd, "x", 1, 0) != 1 ||
-	    connect(p.fd, &none, sizeof(none)))
-		return CHILD_LOST;
-	if (repair(p.fd, true) || fcntl(p.fd, F_SETFL, O_NONBLOCK) ||
-	    connect(p.fd, &other.sa, other.len) || repair(p.fd, false))
+	if (repair(fd, true) || fcntl(fd, F_SETFL, O_NONBLOCK) ||
+	    connect(fd, &other.sa, other.len) || repair(fd, false))
 		return CHILD_LOST + 1;
-	if (send(p.fd, "x", 1, MSG_NOSIGNAL) != 1)
-		return errno;
-	return poll(&p, 1, CHILD_MS) == 1 ? net_error(p.fd) : 0;
+	return send_repaired(fd);
 }
 
 /* Opens the connection that it accepts.  Exit status of the program. */
@@ -132,22 +152,12 @@ TEST_F(repair, accepted_and_taken_elsewhere_allowed)
  */
 static int listen_again(const struct addr *to)
 {
-	const struct sockaddr none = { .sa_family = AF_UNSPEC };
-	struct addr at = net_addr(V4, 0), other = net_addr(V4, 0);
-	int fd = socket_for(to, SOCK_STREAM);
-	struct pollfd p = { .events = POLLIN };
-	char byte;
+	struct addr at = net_addr(V4, 0);
+	struct pollfd p = { .fd = accept_and_unmake(to), .events = POLLIN };
 
-	if (bind(fd, &at.sa, at.len) || listen(fd, 1) ||
-	    getsockname(fd, &at.sa, &at.len) ||
+	if (p.fd < 0 || bind(p.fd, &at.sa, at.len) || listen(p.fd, 1) ||
+	    getsockname(p.fd, &at.sa, &at.len) ||
 	    write(listening_at[1], &at, sizeof(at)) != sizeof(at))
-		return CHILD_LOST;
-	p.fd = accept(fd, NULL, NULL);
-	if (recv(p.fd, &byte, 1, 0) != 1 || send(p.fd, "x", 1, 0) != 1 ||
-	    connect(p.fd, &none, sizeof(none)) ||
-	    bind(p.fd, &other.sa, other.len) || listen(p.fd, 1) ||
-	    getsockname(p.fd, &other.sa, &other.len) ||
-	    write(listening_at[1], &other, sizeof(other)) != sizeof(other))
 		return CHILD_LOST;
 	return poll(&p, 1, CHILD_MS) == 1 ? 0 : ETIMEDOUT;
 }
@@ -337,7 +347,6 @@ static int race_elsewhere(const struct addr *to)
 		.to = net_addr(ELSEWHERE, ntohs(to->in.sin_port)),
 	};
 	int faults = missing_page(&shared.page);
-	struct pollfd p = { .fd = shared.fd, .events = POLLIN };
 
 	if (faults < 0 || connect(shared.fd, &to->sa, to->len) ||
 	    fcntl(shared.fd, F_SETFL, O_NONBLOCK))
@@ -346,9 +355,7 @@ static int race_elsewhere(const struct addr *to)
 		return CHILD_LOST + 1;
 	if (repair(shared.fd, false))
 		return CHILD_LOST + 2;
-	if (send(shared.fd, "x", 1, MSG_NOSIGNAL) != 1)
-		return errno;
-	return poll(&p, 1, CHILD_MS) == 1 ? net_error(shared.fd) : 0;
+	return send_repaired(shared.fd);
 }
 
 static int judge_race(struct scene *s, const struct addr *to,
