@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the policy judges peers: the segment that opens a connection to a
- * listener, and the first datagram of a peer to a socket that has no connection,
- * wait before the protocol sees them.  So a peer that is refused gets no
- * handshake, and no process is held for it.
+ * Where the policy judges peers: the segment that opens a connection to a listener
+ * waits before the protocol sees it.  So a peer that is refused gets no handshake,
+ * and no process is held for it.  (What has no connection: receive.c.)
  *
  * The hook is the last but one of what this host receives: what the machine's
  * own rules drop is not asked about, and conntrack confirms only what passes.
@@ -11,10 +10,7 @@
  * A listener that is flooded holds SG_ARRIVALS_MAX segments.  What comes beyond
  * them passes, which costs the kernel what it always does (SYN cookies); the
  * connection, if one is ever made of it, is judged by its first packet, as
- * everything that leaves is (packet.c).  Datagrams beyond them are dropped.
- *
- * What is for several sockets, by multicast or broadcast, is not judged here: its
- * receivers are known by what they bind to.
+ * everything that leaves is (packet.c).
  *
  * Locking: netfilter runs the hooks under RCU, mostly in softirqs.
  */
@@ -23,7 +19,6 @@
 #include <linux/netfilter.h>
 #include <linux/rcupdate.h>
 #include <linux/tcp.h>
-#include <linux/udp.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
@@ -32,7 +27,6 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 #include <net/tcp_states.h>
-#include <net/udp.h>
 
 #include "agent.h"
 #include "arrival.h"
@@ -55,7 +49,6 @@ struct arriving {
 	struct sg_sock *rec;
 	int offset;		/* of the transport header */
 	u8 family;
-	enum sockgate_event event;
 	__be16 sport;
 	__be16 dport;
 };
@@ -112,73 +105,24 @@ static struct sock *find_listener(struct arriving *a)
 						     sizeof(buffer), &buffer);
 	int doff;
 
-	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) || !th || !th->syn || th->ack)
+	if (!th || !th->syn || th->ack)
 		return NULL;
 	/* Given to a socket by somebody's rule: it cannot be kept here. */
 	if (a->skb->sk && skb_sk_is_prefetched(a->skb))
 		return NULL;
-	a->event = SOCKGATE_EVENT_ACCEPT;
 	a->sport = th->source;
 	a->dport = th->dest;
 	doff = a->offset + __tcp_hdrlen(th);
 	return a->family == AF_INET ? listener4(a, doff) : listener6(a, doff);
 }
 
-static struct sock *receiver_of(const struct arriving *a)
-{
-	if (a->family == AF_INET)
-		return udp4_lib_lookup(a->state->net, ip_hdr(a->skb)->saddr,
-				       a->sport, ip_hdr(a->skb)->daddr,
-				       a->dport, inet_iif(a->skb));
-#if IS_ENABLED(CONFIG_IPV6)
-	return udp6_lib_lookup(a->state->net, &ipv6_hdr(a->skb)->saddr,
-			       a->sport, &ipv6_hdr(a->skb)->daddr, a->dport,
-			       inet6_iif(a->skb));
-#else
-	return NULL;
-#endif
-}
-
-/* Held by the lookup; a connected one has chosen its peer. */
-static struct sock *find_receiver(struct arriving *a)
-{
-	struct udphdr buffer;
-	const struct udphdr *uh = skb_header_pointer(a->skb, a->offset,
-						     sizeof(buffer), &buffer);
-
-	if (!sg_scope_has(SOCKGATE_EVENT_RECEIVE) || !uh || a->skb->sk ||
-	    a->skb->pkt_type == PACKET_MULTICAST ||
-	    a->skb->pkt_type == PACKET_BROADCAST)
-		return NULL;
-	a->event = SOCKGATE_EVENT_RECEIVE;
-	a->sport = uh->source;
-	a->dport = uh->dest;
-	return receiver_of(a);
-}
-
 static struct file *key_of(const struct arriving *a, struct sg_key *key)
 {
 	struct file *exe = sg_sock_owner(a->rec, key);
 
-	key->protocol = a->event == SOCKGATE_EVENT_ACCEPT ? IPPROTO_TCP :
-							    IPPROTO_UDP;
-	sg_event_arrival(key, a->skb, a->family, a->event, a->dport);
+	key->protocol = IPPROTO_TCP;
+	sg_event_arrival(key, a->skb, a->family, SOCKGATE_EVENT_ACCEPT, a->dport);
 	return exe;
-}
-
-/* It comes from where this socket may send to. */
-static bool is_reply(const struct arriving *a, const struct sg_key *key)
-{
-	struct sg_verdict verdict;
-	struct sg_key to = *key;
-
-	if (a->event != SOCKGATE_EVENT_RECEIVE)
-		return false;
-	sg_event_reply(&to, a->sport);
-	if (sg_sock_granted(a->rec, &to))
-		return true;
-	return sg_cache_lookup(&to, &verdict) &&
-	       verdict.action == SOCKGATE_ACTION_ALLOW;
 }
 
 static unsigned int settle(const struct arriving *a, const struct sg_key *key,
@@ -192,16 +136,6 @@ static unsigned int settle(const struct arriving *a, const struct sg_key *key,
 	return NF_DROP;
 }
 
-/* A connection can still be judged once it is made; a datagram cannot. */
-static unsigned int no_room(const struct arriving *a, const struct sg_key *key)
-{
-	const struct sg_verdict full =
-		sg_verdict_fail(SOCKGATE_REASON_TABLE_FULL);
-
-	return a->event == SOCKGATE_EVENT_ACCEPT ? NF_ACCEPT :
-						   settle(a, key, &full);
-}
-
 static unsigned int park(const struct arriving *a, const struct sg_key *key,
 			 struct file *exe)
 {
@@ -209,14 +143,15 @@ static unsigned int park(const struct arriving *a, const struct sg_key *key,
 						   a->rec);
 	struct sg_verdict verdict;
 
+	/* Without room: the connection can still be judged once it is made. */
 	if (!packet)
-		return no_room(a, key);
+		return NF_ACCEPT;
 	if (sg_hold_packet(key, exe, packet, &verdict))
 		return NF_STOLEN;
 	sg_unpark(packet);
 	if (verdict.action == SOCKGATE_ACTION_FAIL &&
 	    verdict.reason == SOCKGATE_REASON_TABLE_FULL)
-		return no_room(a, key);
+		return NF_ACCEPT;
 	return settle(a, key, &verdict);
 }
 
@@ -227,9 +162,7 @@ static unsigned int judge(const struct arriving *a)
 	struct sg_key key;
 	struct file *exe = key_of(a, &key);
 
-	if (is_reply(a, &key)) {
-		result = NF_ACCEPT;
-	} else if (sg_cache_lookup(&key, &verdict)) {
+	if (sg_cache_lookup(&key, &verdict)) {
 		result = settle(a, &key, &verdict);
 	} else if (!sg_agent_present()) {
 		verdict = sg_verdict_fail(SOCKGATE_REASON_NO_AGENT);
@@ -259,19 +192,6 @@ static unsigned int to_listener(struct arriving *a)
 	return sk ? judge_at(a, sk) : NF_ACCEPT;
 }
 
-static unsigned int to_receiver(struct arriving *a)
-{
-	struct sock *sk = find_receiver(a);
-	unsigned int result = NF_ACCEPT;
-
-	if (!sk)
-		return result;
-	if (sk->sk_state != TCP_ESTABLISHED)
-		result = judge_at(a, sk);
-	sock_put(sk);
-	return result;
-}
-
 /**
  * sg_arrival_arrive() - the hook of what this host receives
  * @priv:  unused
@@ -289,17 +209,10 @@ unsigned int sg_arrival_arrive(void *priv, struct sk_buff *skb,
 		.family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6,
 	};
 
-	if (!(sg_scope_events() & (BIT(SOCKGATE_EVENT_ACCEPT) |
-				   BIT(SOCKGATE_EVENT_RECEIVE))) ||
-	    READ_ONCE(closing))
+	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) || READ_ONCE(closing) ||
+	    protocol_of(&a) != IPPROTO_TCP)
 		return NF_ACCEPT;
-	switch (protocol_of(&a)) {
-	case IPPROTO_TCP:
-		return to_listener(&a);
-	case IPPROTO_UDP:
-		return to_receiver(&a);
-	}
-	return NF_ACCEPT;
+	return to_listener(&a);
 }
 
 /* How many hooks there are up to ours, and it; 0: it is gone. */

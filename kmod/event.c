@@ -305,7 +305,7 @@ static bool has_ports(u8 protocol)
 	return false;
 }
 
-static __be16 remote_port(const struct sg_key *key, __be16 port)
+static __be16 port_of(const struct sg_key *key, __be16 port)
 {
 	return has_ports(key->protocol) ? port : 0;
 }
@@ -324,13 +324,13 @@ static bool key_remote(struct sg_key *key, const struct sock *sk,
 	case AF_INET:
 		if (addr_len < (int)sizeof(*in))
 			return false;
-		key->rport = remote_port(key, in->sin_port);
+		key->rport = port_of(key, in->sin_port);
 		key_remote4(key, sk, in->sin_addr.s_addr);
 		return true;
 	case AF_INET6:
 		if (sk->sk_family == AF_INET || addr_len < SIN6_LEN_RFC2133)
 			return false;
-		key->rport = remote_port(key, in6->sin6_port);
+		key->rport = port_of(key, in6->sin6_port);
 		key_remote6(key, sk, &in6->sin6_addr);
 		return true;
 	}
@@ -420,17 +420,18 @@ static bool key_bound(struct sg_key *key, const struct sock *sk,
 	const struct sockaddr_in6 *in6 = (const void *)addr;
 	const struct sockaddr_in *in = (const void *)addr;
 
-	if (sk->sk_family != AF_INET6) {
-		if (addr_len < (int)sizeof(*in))
-			return false;
+	if (addr_len < (int)sizeof(*in))
+		return false;
+	/* SCTP takes addresses of IPv4 as they are for a socket of IPv6. */
+	if (sk->sk_family != AF_INET6 || addr->sa_family == AF_INET) {
 		key->family = AF_INET;
-		key->lport = remote_port(key, in->sin_port);
+		key->lport = port_of(key, in->sin_port);
 		key->laddr.s6_addr32[0] = in->sin_addr.s_addr;
 		return true;
 	}
 	if (addr_len < SIN6_LEN_RFC2133 || addr->sa_family != AF_INET6)
 		return false;
-	key->lport = remote_port(key, in6->sin6_port);
+	key->lport = port_of(key, in6->sin6_port);
 	if (ipv6_addr_v4mapped(&in6->sin6_addr)) {
 		key->family = AF_INET;
 		key->laddr.s6_addr32[0] = in6->sin6_addr.s6_addr32[3];
@@ -672,7 +673,7 @@ void sg_event_arrival(struct sg_key *key, const struct sk_buff *skb, u8 family,
 {
 	key->event = event;
 	key->family = family;
-	key->lport = lport;
+	key->lport = port_of(key, lport);
 	key->rport = 0;
 	memset(&key->laddr, 0, sizeof(key->laddr));
 	memset(&key->raddr, 0, sizeof(key->raddr));
@@ -788,7 +789,7 @@ void sg_event_packet(struct sg_key *key, const struct sock *sk,
 		     const struct sk_buff *skb, u8 family)
 {
 	key->protocol = packet_protocol(sk, skb, family);
-	key->rport = remote_port(key, packet_port(skb));
+	key->rport = port_of(key, packet_port(skb));
 	memset(&key->raddr, 0, sizeof(key->raddr));
 	if (family == AF_INET)
 		key->raddr.s6_addr32[0] = ip_hdr(skb)->daddr;

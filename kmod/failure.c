@@ -320,8 +320,8 @@ static bool failsafe_valid(const struct sockgate_failsafe *f)
  * @list: from user space
  * @n:    entries in it
  *
- * Return: a list for sg_failsafes_install(), or an ERR_PTR of -E2BIG, -EINVAL or
- * -ENOMEM.
+ * Return: a list for sg_failsafes_install() or sg_failsafes_free(), or an ERR_PTR of
+ * -E2BIG, -EINVAL or -ENOMEM.
  */
 struct sg_failsafes *sg_failsafes_make(const struct sockgate_failsafe *list,
 				       size_t n)
@@ -340,6 +340,15 @@ struct sg_failsafes *sg_failsafes_make(const struct sockgate_failsafe *list,
 	new->n = n;
 	memcpy(new->entry, list, flex_array_size(new, entry, n));
 	return new;
+}
+
+/**
+ * sg_failsafes_free() - throw a list away that was not put in force
+ * @list: from sg_failsafes_make(), or NULL
+ */
+void sg_failsafes_free(struct sg_failsafes *list)
+{
+	kfree(list);
 }
 
 /**

@@ -22,6 +22,7 @@ void sg_failure_get_rows(struct sockgate_failure rows[__SOCKGATE_REASON_MAX]);
 struct sg_failsafes;
 struct sg_failsafes *sg_failsafes_make(const struct sockgate_failsafe *list,
 				       size_t n);
+void sg_failsafes_free(struct sg_failsafes *list);
 void sg_failsafes_install(struct sg_failsafes *list);
 int sg_failsafes_put(struct sk_buff *skb, int attr);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * All interception of calls (chain.c has that of packets).  One ftrace_ops
- * stands at the entries of security_*() functions.  Its callback looks the
+ * stands at the entries of security_*() functions, and a second one, where the policy
+ * judges what is received, at what every received packet passes.  Its callback looks the
  * verdict up; only a call that is not known to be allowed is sent to a judged_*()
  * function instead, which may sleep, and which then enters the original past its
  * fentry site.  noted_*() functions only keep the sockets' records, in softirqs
@@ -30,12 +31,15 @@
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/linkage.h>
+#include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/objtool.h>
 #include <linux/rcupdate.h>
 #include <linux/rcupdate_wait.h>
 #include <linux/sched.h>
+#include <linux/sctp.h>
 #include <linux/socket.h>
+#include <linux/workqueue.h>
 #include <net/inet_sock.h>
 #include <net/sctp/structs.h>
 #include <net/sock.h>
@@ -47,6 +51,7 @@
 #include "event.h"
 #include "hook.h"
 #include "judge.h"
+#include "receive.h"
 #include "scope.h"
 #include "sock.h"
 
@@ -76,6 +81,9 @@ asmlinkage ssize_t sg_original_splice_read(struct file *file, loff_t *ppos,
 asmlinkage ssize_t sg_original_sendpage(struct file *file, struct page *page,
 					int offset, size_t size, loff_t *ppos,
 					int more);
+asmlinkage int sg_original_receive(struct sock *sk, struct sk_buff *skb);
+asmlinkage int sg_original_bindx(struct sock *sk, int option,
+				 struct sockaddr *addrs, int len);
 
 unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 
@@ -92,6 +100,8 @@ STACK_FRAME_NON_STANDARD(sg_original_sctp_clone);
 STACK_FRAME_NON_STANDARD(sg_original_subflow);
 STACK_FRAME_NON_STANDARD(sg_original_splice_read);
 STACK_FRAME_NON_STANDARD(sg_original_sendpage);
+STACK_FRAME_NON_STANDARD(sg_original_receive);
+STACK_FRAME_NON_STANDARD(sg_original_bindx);
 
 #define ORIGINAL(name, index) \
 	asm(".pushsection .text\n" \
@@ -114,6 +124,8 @@ ORIGINAL(sctp_clone, 8);
 ORIGINAL(subflow, 9);
 ORIGINAL(splice_read, 11);
 ORIGINAL(sendpage, 12);
+ORIGINAL(receive, 13);
+ORIGINAL(bindx, 14);
 static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SENDMSG == 2 && SOCKGATE_HOOK_RECVMSG == 3 &&
 	      SOCKGATE_HOOK_CREATE == 4 && SOCKGATE_HOOK_CLONE == 5 &&
@@ -121,7 +133,8 @@ static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SCTP_CLONE == 8 && SOCKGATE_HOOK_SUBFLOW == 9 &&
 	      SOCKGATE_HOOK_SWAP_EXE == 10 &&
 	      SOCKGATE_HOOK_SPLICE_READ == 11 && SOCKGATE_HOOK_SENDPAGE == 12 &&
-	      __SOCKGATE_HOOK_MAX == 13);
+	      SOCKGATE_HOOK_RECEIVE == 13 && SOCKGATE_HOOK_BINDX == 14 &&
+	      __SOCKGATE_HOOK_MAX == 15);
 
 static void enter(void)
 {
@@ -315,6 +328,18 @@ static noinline ssize_t judged_sendpage(struct file *file, struct page *page,
 	return err;
 }
 
+static noinline int judged_receive(struct sock *sk, struct sk_buff *skb)
+{
+	int err;
+
+	enter();
+	err = sg_receive(sk, skb);
+	if (!err)
+		err = sg_original_receive(sk, skb);
+	leave();
+	return err;
+}
+
 /* Held whatever the socket is to be: nothing of it is there to be held later. */
 static noinline int judged_create(struct socket *sock, int family, int type,
 				  int protocol, int kern)
@@ -334,17 +359,47 @@ static noinline int judged_create(struct socket *sock, int family, int type,
 	return err;
 }
 
+static int judge_bind(struct sock *sk, struct sockaddr *addr, int addr_len)
+{
+	struct sg_key key;
+
+	if (!sg_event_bind(&key, sk, addr, addr_len))
+		return 0;
+	return sg_judge(&key, sk, true);
+}
+
 static noinline int judged_bind(struct socket *sock, struct sockaddr *addr,
 				int addr_len)
 {
-	struct sg_key key;
-	int err = 0;
+	int err;
 
 	enter();
-	if (sg_event_bind(&key, sock->sk, addr, addr_len))
-		err = sg_judge(&key, sock->sk, true);
+	err = judge_bind(sock->sk, addr, addr_len);
 	if (!err)
 		err = sg_original_bind(sock, addr, addr_len);
+	leave();
+	return err;
+}
+
+/*
+ * Addresses that a socket of SCTP is bound to beside its first, one behind the other;
+ * SCTP has seen that they are whole.  It holds the socket's lock: others who use this
+ * socket wait as well.
+ */
+static noinline int judged_bindx(struct sock *sk, int option,
+				 struct sockaddr *addrs, int len)
+{
+	char *at = (char *)addrs, *end = at + len;
+	int err = 0, size;
+
+	enter();
+	for (; !err && at < end; at += size) {
+		size = ((struct sockaddr *)at)->sa_family == AF_INET6 ?
+		       sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+		err = judge_bind(sk, (struct sockaddr *)at, size);
+	}
+	if (!err)
+		err = sg_original_bindx(sk, option, addrs, len);
 	leave();
 	return err;
 }
@@ -431,6 +486,8 @@ static struct hook {
 	[SOCKGATE_HOOK_SWAP_EXE] = { "replace_mm_exe_file", refused_swap_exe },
 	[SOCKGATE_HOOK_SPLICE_READ] = { "sock_splice_read", judged_splice_read },
 	[SOCKGATE_HOOK_SENDPAGE] = { SG_SENDPAGE, judged_sendpage },
+	[SOCKGATE_HOOK_RECEIVE] = { "security_sock_rcv_skb", judged_receive },
+	[SOCKGATE_HOOK_BINDX] = { "security_sctp_bind_connect", judged_bindx },
 };
 
 /* The first call of each; two CPUs may do it at once, to the same effect. */
@@ -568,6 +625,12 @@ static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
 		return !has_record(argument(fregs, 0));
 	case SOCKGATE_HOOK_SCTP_CLONE:
 		return !sg_sock_find(argument(fregs, 1));
+	case SOCKGATE_HOOK_RECEIVE:
+		return !sg_receive_concerns(argument(fregs, 0),
+					    argument(fregs, 1));
+	case SOCKGATE_HOOK_BINDX:
+		return (long)argument(fregs, 1) != SCTP_SOCKOPT_BINDX_ADD ||
+		       sg_agent_is_current();
 	case SOCKGATE_HOOK_SUBFLOW:
 	case SOCKGATE_HOOK_SWAP_EXE:
 		return false;
@@ -593,24 +656,105 @@ static struct ftrace_ops ops = {
 	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
 };
 
+/* Whatever arrives at any socket passes there: it stands only while it has to. */
+static struct ftrace_ops receive_ops = {
+	.func = callback,
+	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
+};
+
+static DEFINE_MUTEX(receive_lock);	/* covers these two */
+static bool receive_wanted;
+static bool receive_stands;
+
+static struct ftrace_ops *ops_of(int hook)
+{
+	return hook == SOCKGATE_HOOK_RECEIVE ? &receive_ops : &ops;
+}
+
+static int place_hook(int hook)
+{
+	const char *name = hooks[hook].function;
+	int err;
+
+	if (!name)
+		return 0;
+	err = ftrace_set_filter(ops_of(hook), (unsigned char *)name,
+				strlen(name), 0);
+	if (err)
+		pr_err("cannot place a hook at %s: error %d; this kernel is not supported\n",
+		       name, err);
+	return err;
+}
+
 static int place_hooks(void)
 {
-	int i, err;
+	int i, err = 0;
 
-	for (i = 0; i < __SOCKGATE_HOOK_MAX; i++) {
-		const char *name = hooks[i].function;
+	for (i = 0; !err && i < __SOCKGATE_HOOK_MAX; i++)
+		err = place_hook(i);
+	return err;
+}
 
-		if (!name)
-			continue;
-		err = ftrace_set_filter(&ops, (unsigned char *)name,
-					strlen(name), 0);
-		if (err) {
-			pr_err("cannot place a hook at %s: error %d; this kernel is not supported\n",
-			       name, err);
-			return err;
-		}
+static int stand(struct ftrace_ops *which)
+{
+	int err = register_ftrace_function(which);
+
+	if (err == -EBUSY)
+		pr_err("ftrace is busy: kernel.ftrace_enabled is 0, or another user redirects one of our functions\n");
+	else if (err)
+		pr_err("ftrace refused: error %d\n", err);
+	return err;
+}
+
+static void free_filters(void)
+{
+	ftrace_free_filter(&ops);
+	ftrace_free_filter(&receive_ops);
+}
+
+/* ftrace may have given up on this machine, and still call us. */
+static void fall(struct ftrace_ops *which)
+{
+	int err = unregister_ftrace_function(which);
+
+	while (WARN_ONCE(err, "ftrace would not let go: error %d\n", err))
+		ssleep(60);
+}
+
+/* It takes a grace period of all tasks, and whoever wants it gone has no time. */
+static void stop_receiving(struct work_struct *work)
+{
+	mutex_lock(&receive_lock);
+	if (receive_stands && !receive_wanted) {
+		fall(&receive_ops);
+		receive_stands = false;
 	}
-	return 0;
+	mutex_unlock(&receive_lock);
+}
+
+static DECLARE_WORK(stop_work, stop_receiving);
+
+/**
+ * sg_hook_receive() - see what sockets receive, or not
+ * @wanted: that
+ *
+ * Return: 0, or why it cannot be seen.
+ */
+int sg_hook_receive(bool wanted)
+{
+	int err = 0;
+
+	mutex_lock(&receive_lock);
+	if (wanted && !receive_stands)
+		err = stand(&receive_ops);
+	if (!err) {
+		receive_wanted = wanted;
+		receive_stands = receive_stands || wanted;
+	}
+	mutex_unlock(&receive_lock);
+	if (!wanted)
+		schedule_work(&stop_work);
+	return err;
 }
 
 /**
@@ -622,15 +766,10 @@ int __init sg_hook_init(void)
 {
 	int err = place_hooks();
 
-	if (!err) {
-		err = register_ftrace_function(&ops);
-		if (err == -EBUSY)
-			pr_err("ftrace is busy: kernel.ftrace_enabled is 0, or another user redirects one of our functions\n");
-		else if (err)
-			pr_err("ftrace refused: error %d\n", err);
-	}
+	if (!err)
+		err = stand(&ops);
 	if (err)
-		ftrace_free_filter(&ops);
+		free_filters();
 	return err;
 }
 
@@ -645,16 +784,14 @@ void sg_hook_close(void)
 /**
  * sg_hook_exit() - stop intercepting and wait until nobody is inside
  *
- * After sg_hook_close() and sg_hold_close().
+ * After sg_hook_close() and sg_hold_close(), and when nobody configures any more.
  */
 void sg_hook_exit(void)
 {
-	int err = unregister_ftrace_function(&ops);
-
-	/* ftrace has given up on this machine, and still calls us. */
-	while (WARN_ONCE(err, "ftrace would not let go: error %d\n", err))
-		ssleep(60);
-	ftrace_free_filter(&ops);
+	sg_hook_receive(false);
+	flush_work(&stop_work);
+	fall(&ops);
+	free_filters();
 	synchronize_rcu_tasks();
 	synchronize_rcu();
 	/* Nobody wakes us: a wake-up would be code of ours after the count. */

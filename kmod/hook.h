@@ -4,6 +4,7 @@
 #define SOCKGATE_HOOK_H
 
 #include <linux/sockgate.h>
+#include <linux/types.h>
 
 /*
  * Where each original goes on past its fentry site.  For the assembly in hook.c
@@ -12,6 +13,7 @@
 extern unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 
 int sg_hook_init(void);
+int sg_hook_receive(bool wanted);
 void sg_hook_close(void);
 void sg_hook_exit(void);
 

@@ -23,6 +23,7 @@
 #include "count.h"
 #include "failure.h"
 #include "hold.h"
+#include "hook.h"
 #include "mark.h"
 #include "park.h"
 #include "request.h"
@@ -387,6 +388,22 @@ static void apply_config(struct genl_info *info, struct sg_failsafes *list)
 		sg_failsafes_install(list);
 }
 
+/* The hook stands before anything is judged there. */
+static int prepare_events(struct genl_info *info)
+{
+	const struct nlattr *a = info->attrs[SOCKGATE_A_EVENTS];
+	int err;
+
+	if (!a)
+		return 0;
+	err = sg_hook_receive(get_u32(info, SOCKGATE_A_EVENTS) &
+			      BIT(SOCKGATE_EVENT_RECEIVE));
+	if (err)
+		NL_SET_ERR_MSG_ATTR(info->extack, a,
+				    "cannot see what sockets receive");
+	return err;
+}
+
 /* Everything is checked before anything changes. */
 static int do_set_config(struct sk_buff *skb, struct genl_info *info)
 {
@@ -403,9 +420,13 @@ static int do_set_config(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&config_lock);
-	apply_config(info, list);
+	err = prepare_events(info);
+	if (!err)
+		apply_config(info, list);
 	mutex_unlock(&config_lock);
-	return 0;
+	if (err)
+		sg_failsafes_free(list);
+	return err;
 }
 
 static int put_config(struct sk_buff *skb)

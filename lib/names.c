@@ -104,6 +104,8 @@ static const char *const hooks[] = {
 	[SOCKGATE_HOOK_SWAP_EXE] = "swap_exe",
 	[SOCKGATE_HOOK_SPLICE_READ] = "splice_read",
 	[SOCKGATE_HOOK_SENDPAGE] = "sendpage",
+	[SOCKGATE_HOOK_RECEIVE] = "receive",
+	[SOCKGATE_HOOK_BINDX] = "bindx",
 };
 _Static_assert(COUNT(hooks) == __SOCKGATE_HOOK_MAX, "a hook has no name");
 

@@ -79,7 +79,8 @@ struct agent {
 	int hits_fd;
 	struct event *second;
 	unsigned int seconds;
-	uint32_t blind;
+	uint32_t blind;			/* hooks, by bit */
+	uint32_t events;		/* that the policy names */
 	bool module_gone;
 	uint64_t started_us;
 	char context[64];
@@ -239,14 +240,49 @@ static int port_ask(uint64_t number, Sockgate__Question *question, void *arg)
 	return server_ask(a->server, number, question);
 }
 
-static void port_events(uint32_t events, void *arg)
+static int set_events(struct agent *a, uint32_t events)
 {
 	const struct kernel_config config = { .events = &events };
+
+	return kernel_configure(a->kernel, &config);
+}
+
+static void cry_blind(const struct agent *a, unsigned int hook)
+{
+	if (a->blind & 1U << hook)
+		log_warnx("THE KERNEL'S HOOK \"%s\" IS BLIND: such calls are not controlled on this machine",
+			  name_hook(hook));
+}
+
+/*
+ * Of all optional events only what is received needs a hook that may be refused: by
+ * whoever else redirects that function. All others are judged nevertheless.
+ */
+static void try_events(struct agent *a)
+{
+	const uint32_t received = 1U << SOCKGATE_EVENT_RECEIVE;
+	const uint32_t hook = 1U << SOCKGATE_HOOK_RECEIVE;
+	bool was_blind = a->blind & hook;
+
+	a->blind &= ~hook;
+	if (!set_events(a, a->events))
+		return;
+	if (!was_blind)
+		log_warn("the kernel does not take the set of events 0x%x",
+			 a->events);
+	if (!(a->events & received) || set_events(a, a->events & ~received))
+		return;
+	a->blind |= hook;
+	if (!was_blind)
+		cry_blind(a, SOCKGATE_HOOK_RECEIVE);
+}
+
+static void port_events(uint32_t events, void *arg)
+{
 	struct agent *a = arg;
 
-	if (kernel_configure(a->kernel, &config))
-		log_warn("the kernel does not take the set of events 0x%x",
-			 events);
+	a->events = events;
+	try_events(a);
 }
 
 static void port_generation(uint32_t generation, void *arg)
@@ -458,8 +494,12 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	spool_tick(a->spool);
-	if (++a->seconds % KERNEL_CHECK_SECONDS == 0)
-		check_kernel(a);
+	if (++a->seconds % KERNEL_CHECK_SECONDS)
+		return;
+	check_kernel(a);
+	/* Whoever was in the way may have gone. */
+	if (a->blind & 1U << SOCKGATE_HOOK_RECEIVE)
+		try_events(a);
 }
 
 static void on_signal(evutil_socket_t fd, short what, void *arg)
@@ -676,9 +716,7 @@ static void check_hooks(struct agent *a)
 		return;
 	a->blind = probe_blind(before.hooks, after.hooks);
 	for (unsigned int h = 0; h < __SOCKGATE_HOOK_MAX; h++)
-		if (a->blind & 1U << h)
-			log_warnx("THE KERNEL'S HOOK \"%s\" IS BLIND: such calls are not controlled on this machine",
-				  name_hook(h));
+		cry_blind(a, h);
 }
 
 /* Rung by rung; whoever fails has said why, or memory was short. */

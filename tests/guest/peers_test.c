@@ -31,9 +31,8 @@ static int greet(const struct addr *to)
 }
 
 /* Sends one and waits for the answer to it. */
-static int tell(const struct addr *to)
+static int tell_by(int fd, const struct addr *to)
 {
-	int fd = socket(to->family, SOCK_DGRAM, 0);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	if (sendto(fd, "x", 1, 0, &to->sa, to->len) != 1)
@@ -41,7 +40,30 @@ static int tell(const struct addr *to)
 	return poll(&p, 1, patience_ms) == 1 ? 0 : ETIMEDOUT;
 }
 
+static int tell(const struct addr *to)
+{
+	return tell_by(socket(to->family, SOCK_DGRAM, 0), to);
+}
+
+#define LITE_PORT 4732
+
+static int server_lite(int says)
+{
+	struct addr peer = net_addr("::", LITE_PORT);
+	int fd = socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE);
+
+	if (fd < 0 || bind(fd, &peer.sa, peer.len) || server_say(says, LITE_PORT))
+		return CHILD_LOST;
+	return server_answer(fd, says);
+}
+
+static int tell_lite(const struct addr *to)
+{
+	return tell_by(socket(to->family, SOCK_DGRAM, IPPROTO_UDPLITE), to);
+}
+
 #define STREAM server_stream, greet, SOCKGATE_EVENT_ACCEPT, IPPROTO_TCP
+#define LITE server_lite, tell_lite, SOCKGATE_EVENT_RECEIVE, IPPROTO_UDPLITE
 #define DATAGRAMS server_datagrams, tell, SOCKGATE_EVENT_RECEIVE, IPPROTO_UDP
 
 FIXTURE(peer) {
@@ -63,6 +85,8 @@ FIXTURE_VARIANT_ADD(peer, tcp6) { "::1", "::1", 16, STREAM };
 FIXTURE_VARIANT_ADD(peer, tcp_mapped) { "::ffff:127.0.0.1", V4, 4, STREAM };
 FIXTURE_VARIANT_ADD(peer, udp4) { V4, V4, 4, DATAGRAMS };
 FIXTURE_VARIANT_ADD(peer, udp6) { "::1", "::1", 16, DATAGRAMS };
+FIXTURE_VARIANT_ADD(peer, udplite4) { V4, V4, 4, LITE };
+FIXTURE_VARIANT_ADD(peer, udplite6) { "::1", "::1", 16, LITE };
 FIXTURE_VARIANT_ADD(peer, udp_mapped) { "::ffff:127.0.0.1", V4, 4, DATAGRAMS };
 
 FIXTURE_SETUP(peer)

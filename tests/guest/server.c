@@ -65,12 +65,16 @@ int server_echo(int says)
 
 int server_datagrams(int says)
 {
-	struct addr peer;
 	int fd = server_listen(says, SOCK_DGRAM);
+
+	return fd < 0 ? CHILD_LOST : server_answer(fd, says);
+}
+
+int server_answer(int fd, int says)
+{
+	struct addr peer;
 	char byte;
 
-	if (fd < 0)
-		return CHILD_LOST;
 	for (;;) {
 		peer.len = sizeof(peer.in6);
 		if (recvfrom(fd, &byte, 1, 0, &peer.sa, &peer.len) != 1 ||

@@ -39,6 +39,9 @@ int server_listen(int says, int type);
 /* server_accept - one byte of each connection to a listener; 0: it had none */
 int server_accept(int listener, int says);
 
+/* server_answer - say each datagram of one byte, and answer it.  Returns an errno. */
+int server_answer(int fd, int says);
+
 /*
  * Servers on all addresses: of connections, and of datagrams, which it answers.
  * server_echo answers each byte of one connection after the other, and says none.

@@ -231,6 +231,114 @@ TEST_F(transport, sctp)
 	server_end(&server);
 }
 
+/* ... of all associations in one socket. */
+static int sctp_server_of_many(int says)
+{
+	int fd = sctp_bound(SOCK_SEQPACKET, SCTP_PORT);
+	struct addr peer;
+	char byte;
+
+	if (listen(fd, 8) || server_say(says, SCTP_PORT))
+		return CHILD_LOST;
+	for (;;) {
+		peer.len = sizeof(peer.in6);
+		if (recvfrom(fd, &byte, 1, 0, &peer.sa, &peer.len) == 1 &&
+		    sendto(fd, "y", 1, MSG_NOSIGNAL, &peer.sa, peer.len) == 1)
+			server_say(says, byte);
+	}
+}
+
+/* connect() that gives up. */
+static int greet_sctp_soon(const struct addr *to)
+{
+	const struct timeval soon = { .tv_usec = SOON_MS * 1000 };
+	int fd = socket(to->family, SOCK_STREAM, IPPROTO_SCTP);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon)))
+		return CHILD_LOST;
+	return connect(fd, &to->sa, to->len) ? errno : 0;
+}
+
+/* A peer is judged before it has an association. */
+TEST_F(transport, sctp_received_by_a_socket_of_many)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_RECEIVE];
+	struct script *script = &self->script;
+	struct answer deny = script_refuse;
+	struct scene *s = &self->s;
+	struct server server;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	deny.lifetime = FAR_MS;
+	deny.fields = SOCKGATE_F_ALL;
+	ASSERT_EQ(0, server_start(s, script, sctp_server_of_many, &server, V4));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(RECEIVE)));
+	EXPECT_EQ(0, script_run(s, script, greet_sctp, &server.at));
+	EXPECT_EQ('x', server_heard(s, script, &server, AT_ONCE_MS));
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_RECEIVE]);
+	EXPECT_EQ(server.pid, (pid_t)ask->process.pid);
+	EXPECT_EQ(IPPROTO_SCTP, ask->protocol);
+	EXPECT_EQ(SCTP_PORT, ask->lport);
+	EXPECT_TRUE(net_same(V4, ask->raddr, 4));
+
+	ASSERT_EQ(0, agent_set_generation(s->agent, 2));
+	script->answer[SOCKGATE_EVENT_RECEIVE] = &deny;
+	EXPECT_EQ(EINPROGRESS, script_run(s, script, greet_sctp_soon, &server.at));
+	EXPECT_EQ(2, script->asked[SOCKGATE_EVENT_RECEIVE]);
+	EXPECT_EQ(1, gate_count(&s->gate, SOCKGATE_N_PACKET_HELD_DENY));
+	server_end(&server);
+}
+
+/* Bound to one address, and then to two more. */
+static int add_addresses(const struct addr *first)
+{
+	struct sockaddr_in more[2] = {
+		net_addr("127.0.0.2", OWN_PORT).in, net_addr("127.0.0.3", OWN_PORT).in
+	};
+	int fd = socket(AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP);
+
+	if (bind(fd, &first->sa, first->len))
+		return CHILD_LOST;
+	return setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, more,
+			  sizeof(more)) ? errno : 0;
+}
+
+static uint32_t bound_to;		/* last bytes of the addresses, as they came */
+static struct script *refuse_next;	/* bind(); or NULL */
+
+static void note_bind(const struct ask *ask)
+{
+	if (ask->event != SOCKGATE_EVENT_BIND)
+		return;
+	bound_to = bound_to << 8 | ask->laddr[3];
+	if (refuse_next)
+		refuse_next->answer[SOCKGATE_EVENT_BIND] = &script_refuse;
+}
+
+TEST_F(transport, sctp_further_addresses)
+{
+	const struct addr first = net_addr(V4, OWN_PORT);
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+
+	if (!has_sctp())
+		SKIP(return, "this kernel has no SCTP");
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(BIND)));
+	script->answer[SOCKGATE_EVENT_BIND] = &agent_allow;
+	script->seen = note_bind;
+	EXPECT_EQ(0, script_run(s, script, add_addresses, &first));
+	EXPECT_EQ(0x010203, bound_to);
+	EXPECT_EQ(OWN_PORT, script->last[SOCKGATE_EVENT_BIND].lport);
+	EXPECT_EQ(IPPROTO_SCTP, script->last[SOCKGATE_EVENT_BIND].protocol);
+
+	/* The first may, the second may not, and the third is not asked about. */
+	bound_to = 0;
+	refuse_next = script;
+	EXPECT_EQ(EPERM, script_run(s, script, add_addresses, &first));
+	EXPECT_EQ(0x0102, bound_to);
+}
+
 /* ---- associations ---------------------------------------------------------------- */
 
 /* As it is, and in UDP (RFC 6951). */
