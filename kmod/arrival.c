@@ -1,29 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Where the policy judges peers: the segment that opens a connection to a listener
- * waits before the protocol sees it.  So a peer that is refused gets no handshake,
- * and no process is held for it.  (What has no connection: receive.c.)
+ * waits before TCP answers it, and the first packet of a peer before a socket that has
+ * no connection gets it.  So a peer that is refused gets no handshake, and no process
+ * is held for it.
  *
- * The hook is the last but one of what this host receives: what the machine's
- * own rules drop is not asked about, and conntrack confirms only what passes.
+ * Control comes (hook.c) when the protocol has chosen the socket: where TCP makes a
+ * request of a segment, or of the cookie that one brings back; and where socket filters
+ * are run.  So nothing is asked about that the machine's own rules drop, and each of
+ * several sockets that are to have a packet (multicast, broadcast, raw sockets) is
+ * judged for itself.  Of SCTP it is the socket that has many associations: no other
+ * call or packet would tell of a peer's.
  *
- * A listener that is flooded holds SG_ARRIVALS_MAX segments.  What comes beyond
- * them passes, which costs the kernel what it always does (SYN cookies); the
- * connection, if one is ever made of it, is judged by its first packet, as
- * everything that leaves is (packet.c).
+ * A packet that waits is a clone.  To the protocol the original was dropped; a socket
+ * counts it as a filter's.  The clone enters the protocol again, a datagram of UDP with
+ * its socket, which is preferred to looking for any, as after early demultiplexing.
+ * What is for a raw socket goes into its queue.
  *
- * Locking: netfilter runs the hooks under RCU, mostly in softirqs.
+ * A listener that is flooded holds SG_ARRIVALS_MAX segments.  What comes beyond them
+ * passes, which costs the kernel what it always does (SYN cookies); the connection, if
+ * one is ever made of it, is judged by its first packet, as everything that leaves is
+ * (packet.c).  Other packets beyond them are dropped.
+ *
+ * Locking: softirqs, or bottom halves off.
  */
 #include <linux/file.h>
 #include <linux/ip.h>
-#include <linux/netfilter.h>
 #include <linux/rcupdate.h>
+#include <linux/skbuff.h>
 #include <linux/tcp.h>
-#include <net/inet6_hashtables.h>
-#include <net/inet_hashtables.h>
+#include <linux/udp.h>
+#include <net/inet_sock.h>
 #include <net/ip.h>
-#include <net/ipv6.h>
-#include <net/net_namespace.h>
+#include <net/protocol.h>
+#include <net/sctp/structs.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 #include <net/tcp_states.h>
@@ -39,226 +49,280 @@
 #include "scope.h"
 #include "sock.h"
 
-static bool closing;
-
 /* What one packet is judged by. */
 struct arriving {
 	struct sk_buff *skb;
-	const struct nf_hook_state *state;
 	struct sock *sk;
 	struct sg_sock *rec;
-	int offset;		/* of the transport header */
-	u8 family;
-	__be16 sport;
-	__be16 dport;
+	enum sockgate_event event;
+	u8 family;		/* a socket of IPv6 gets IPv4 as well */
 };
 
-/*
- * Fragments of IPv6 come by here before they are put together: the first one is
- * judged for all, and without it the others are nothing.
- */
-static int protocol_of(struct arriving *a)
+static bool is_udp(const struct sock *sk)
 {
-	unsigned short fragment = 0;
-	int protocol;
+	return sk->sk_protocol == IPPROTO_UDP ||
+	       sk->sk_protocol == IPPROTO_UDPLITE;
+}
 
-	if (a->family == AF_INET) {
-		a->offset = ip_hdrlen(a->skb);
-		return ip_hdr(a->skb)->protocol;
+static bool is_one_to_many(const struct sock *sk)
+{
+	return sk->sk_type == SOCK_SEQPACKET && sk->sk_protocol == IPPROTO_SCTP;
+}
+
+/* Without a record it is the kernel's own, or its answer is refused. */
+static bool concerns(const struct sock *sk, const struct sk_buff *skb)
+{
+	const struct sg_sock *rec;
+
+	if (sg_park_passing(skb)) {
+		/* Once for each release. */
+		this_cpu_write(sg_passing, NULL);
+		return false;
 	}
-	a->offset = 0;
-	protocol = ipv6_find_hdr(a->skb, &a->offset, -1, &fragment, NULL);
-	return fragment ? IPPROTO_NONE : protocol;
+	rec = sg_sock_find(sk);
+	return rec && !READ_ONCE(rec->exempt);
 }
 
-static struct sock *listener4(const struct arriving *a, int doff)
+/**
+ * sg_arrival_opens() - whether a segment that opens a connection is judged
+ * @sk:  the listener
+ * @skb: the segment
+ *
+ * Safe in the ftrace callback.
+ *
+ * Return: that.
+ */
+bool sg_arrival_opens(const struct sock *sk, const struct sk_buff *skb)
 {
-	const struct iphdr *ip = ip_hdr(a->skb);
-	struct net *net = a->state->net;
-
-	return __inet_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
-				      a->skb, doff, ip->saddr, a->sport,
-				      ip->daddr, ntohs(a->dport),
-				      inet_iif(a->skb), inet_sdif(a->skb));
+	return sg_event_is_stream(sk) && sg_scope_has(SOCKGATE_EVENT_ACCEPT) &&
+	       concerns(sk, skb);
 }
 
-static struct sock *listener6(const struct arriving *a, int doff)
+/**
+ * sg_arrival_received() - whether a packet that a socket is to get is judged
+ * @sk:  the socket
+ * @skb: the packet
+ *
+ * Safe in the ftrace callback.  A socket that is connected has chosen its peer.
+ *
+ * Return: that.
+ */
+bool sg_arrival_received(const struct sock *sk, const struct sk_buff *skb)
 {
-#if IS_ENABLED(CONFIG_IPV6)
-	const struct ipv6hdr *ip = ipv6_hdr(a->skb);
-	struct net *net = a->state->net;
-
-	return inet6_lookup_listener(net, net->ipv4.tcp_death_row.hashinfo,
-				     a->skb, doff, &ip->saddr, a->sport,
-				     &ip->daddr, ntohs(a->dport),
-				     inet6_iif(a->skb), inet6_sdif(a->skb));
-#else
-	return NULL;
-#endif
+	return (sk->sk_family == AF_INET || sk->sk_family == AF_INET6) &&
+	       (sg_event_is_datagrams(sk) || is_one_to_many(sk)) &&
+	       sk->sk_state != TCP_ESTABLISHED &&
+	       sg_scope_has(SOCKGATE_EVENT_RECEIVE) && concerns(sk, skb);
 }
 
-/* A listener is freed under RCU: it is not held. */
-static struct sock *find_listener(struct arriving *a)
+static __be16 local_port(const struct arriving *a)
 {
-	struct tcphdr buffer;
-	const struct tcphdr *th = skb_header_pointer(a->skb, a->offset,
-						     sizeof(buffer), &buffer);
-	int doff;
-
-	if (!th || !th->syn || th->ack)
-		return NULL;
-	/* Given to a socket by somebody's rule: it cannot be kept here. */
-	if (a->skb->sk && skb_sk_is_prefetched(a->skb))
-		return NULL;
-	a->sport = th->source;
-	a->dport = th->dest;
-	doff = a->offset + __tcp_hdrlen(th);
-	return a->family == AF_INET ? listener4(a, doff) : listener6(a, doff);
+	/* Another than the listener's, if somebody's rule gave it the segment. */
+	if (a->event == SOCKGATE_EVENT_ACCEPT)
+		return tcp_hdr(a->skb)->dest;
+	return htons(inet_sk(a->sk)->inet_num);
 }
 
 static struct file *key_of(const struct arriving *a, struct sg_key *key)
 {
 	struct file *exe = sg_sock_owner(a->rec, key);
 
-	key->protocol = IPPROTO_TCP;
-	sg_event_arrival(key, a->skb, a->family, SOCKGATE_EVENT_ACCEPT, a->dport);
+	sg_event_arrival(key, a->skb, a->family, a->event, local_port(a));
 	return exe;
 }
 
-static unsigned int settle(const struct arriving *a, const struct sg_key *key,
-			   const struct sg_verdict *verdict)
+/* In UDP and SCTP it is what comes first. */
+static __be16 source_port(const struct arriving *a)
+{
+	if (!is_udp(a->sk) && !is_one_to_many(a->sk))
+		return 0;
+	return udp_hdr(a->skb)->source;
+}
+
+/* It comes from where this socket may send to. */
+static bool is_reply(const struct arriving *a, const struct sg_key *key)
+{
+	struct sg_verdict verdict;
+	struct sg_key to = *key;
+
+	if (a->event != SOCKGATE_EVENT_RECEIVE)
+		return false;
+	sg_event_reply(&to, source_port(a));
+	if (sg_sock_granted(a->rec, &to))
+		return true;
+	return sg_cache_lookup(&to, &verdict) &&
+	       verdict.action == SOCKGATE_ACTION_ALLOW;
+}
+
+static int settle(const struct arriving *a, const struct sg_key *key,
+		  const struct sg_verdict *verdict)
 {
 	int err = sg_settle(a->sk, key, verdict);
 
-	if (!err)
-		return NF_ACCEPT;
-	sg_count(SOCKGATE_N_PACKET_DENIED);
-	return NF_DROP;
+	if (err)
+		sg_count(SOCKGATE_N_PACKET_DENIED);
+	return err;
 }
 
-static unsigned int park(const struct arriving *a, const struct sg_key *key,
-			 struct file *exe)
+static int fail(const struct arriving *a, const struct sg_key *key,
+		enum sockgate_reason reason)
 {
-	struct sg_parked *packet = sg_park_arrival(a->skb, a->state, a->sk,
-						   a->rec);
-	struct sg_verdict verdict;
+	const struct sg_verdict verdict = sg_verdict_fail(reason);
 
-	/* Without room: the connection can still be judged once it is made. */
-	if (!packet)
-		return NF_ACCEPT;
-	if (sg_hold_packet(key, exe, packet, &verdict))
-		return NF_STOLEN;
-	sg_unpark(packet);
-	if (verdict.action == SOCKGATE_ACTION_FAIL &&
-	    verdict.reason == SOCKGATE_REASON_TABLE_FULL)
-		return NF_ACCEPT;
 	return settle(a, key, &verdict);
 }
 
-static unsigned int judge(const struct arriving *a)
+/* A connection can still be judged once it is made; what has none cannot. */
+static int no_room(const struct arriving *a, const struct sg_key *key)
 {
-	struct sg_verdict verdict;
-	unsigned int result;
-	struct sg_key key;
-	struct file *exe = key_of(a, &key);
+	if (a->event == SOCKGATE_EVENT_ACCEPT)
+		return 0;
+	return fail(a, key, SOCKGATE_REASON_TABLE_FULL);
+}
 
-	if (sg_cache_lookup(&key, &verdict)) {
-		result = settle(a, &key, &verdict);
-	} else if (!sg_agent_present()) {
-		verdict = sg_verdict_fail(SOCKGATE_REASON_NO_AGENT);
-		result = settle(a, &key, &verdict);
-	} else {
-		result = park(a, &key, exe);
+static bool is_full(const struct sg_verdict *verdict)
+{
+	return verdict->action == SOCKGATE_ACTION_FAIL &&
+	       verdict->reason == SOCKGATE_REASON_TABLE_FULL;
+}
+
+static int hold_clone(const struct arriving *a, struct sk_buff *clone,
+		      const struct sg_key *key, struct file *exe)
+{
+	struct sg_parked *packet = sg_park_arrival(clone, a->sk, a->rec,
+						   a->family);
+	struct sg_verdict verdict;
+
+	if (!packet) {
+		kfree_skb(clone);
+		return no_room(a, key);
 	}
+	/* The clone's turn comes; this one is done. */
+	if (sg_hold_packet(key, exe, packet, &verdict))
+		return -EINPROGRESS;
+	sg_unpark(packet);
+	consume_skb(clone);
+	return is_full(&verdict) ? no_room(a, key) : settle(a, key, &verdict);
+}
+
+static int hold(const struct arriving *a, const struct sg_key *key,
+		struct file *exe)
+{
+	struct sk_buff *clone = skb_clone(a->skb, GFP_ATOMIC | __GFP_NOWARN);
+
+	return clone ? hold_clone(a, clone, key, exe) : no_room(a, key);
+}
+
+/**
+ * sg_arrival_judge() - judge a packet for a socket
+ * @sk:    the socket
+ * @skb:   the packet
+ * @event: ACCEPT or RECEIVE
+ *
+ * Return: 0 if it may have it now, else a negative errno, and the packet is to be
+ * dropped: it is refused, or waits.
+ */
+int sg_arrival_judge(struct sock *sk, struct sk_buff *skb,
+		     enum sockgate_event event)
+{
+	const struct arriving a = {
+		.skb = skb,
+		.sk = sk,
+		.rec = sg_sock_find(sk),
+		.event = event,
+		.family = ip_hdr(skb)->version == 4 ? AF_INET : AF_INET6,
+	};
+	struct sg_verdict verdict;
+	struct sg_key key;
+	struct file *exe;
+	int err;
+
+	if (!a.rec)
+		return 0;
+	exe = key_of(&a, &key);
+	if (is_reply(&a, &key))
+		err = 0;
+	else if (sg_cache_lookup(&key, &verdict))
+		err = settle(&a, &key, &verdict);
+	else if (!sg_agent_present())
+		err = fail(&a, &key, SOCKGATE_REASON_NO_AGENT);
+	else
+		err = hold(&a, &key, exe);
 	if (exe)
 		fput(exe);
-	return result;
+	return err;
 }
 
-/* Without a record it is the kernel's own, or its answer is refused. */
-static unsigned int judge_at(struct arriving *a, struct sock *sk)
+/* To the protocol's entry, where the packet was already. */
+static void enter_protocol(struct sk_buff *skb, u8 family, u8 number)
 {
-	a->sk = sk;
-	a->rec = sg_sock_find(sk);
-	if (!a->rec || READ_ONCE(a->rec->exempt))
-		return NF_ACCEPT;
-	return judge(a);
+#if IS_ENABLED(CONFIG_IPV6)
+	const struct inet6_protocol *protocol6;
+#endif
+	const struct net_protocol *protocol;
+
+	__skb_push(skb, skb->data - skb_transport_header(skb));
+	if (family == AF_INET) {
+		protocol = rcu_dereference(inet_protos[number]);
+		protocol->handler(skb);
+		return;
+	}
+#if IS_ENABLED(CONFIG_IPV6)
+	protocol6 = rcu_dereference(inet6_protos[number]);
+	protocol6->handler(skb);
+#endif
 }
 
-static unsigned int to_listener(struct arriving *a)
+/* TCP has moved what IP had left there. */
+static void resume_tcp(struct sk_buff *skb, u8 family)
 {
-	struct sock *sk = find_listener(a);
+	if (family == AF_INET)
+		memmove(IPCB(skb), &TCP_SKB_CB(skb)->header.h4,
+			sizeof(struct inet_skb_parm));
+#if IS_ENABLED(CONFIG_IPV6)
+	else
+		memmove(IP6CB(skb), &TCP_SKB_CB(skb)->header.h6,
+			sizeof(struct inet6_skb_parm));
+#endif
+	enter_protocol(skb, family, IPPROTO_TCP);
+}
 
-	return sk ? judge_at(a, sk) : NF_ACCEPT;
+static void resume_udp(struct sk_buff *skb, struct sock *sk, u8 family)
+{
+	sock_hold(sk);
+	skb->sk = sk;
+	skb->destructor = sock_efree;
+	enter_protocol(skb, family, sk->sk_protocol);
+}
+
+/* What came in UDP would be taken for bare (RFC 6951): the peer sends it again. */
+static void resume_sctp(struct sk_buff *skb, u8 family)
+{
+	if (SCTP_INPUT_CB(skb)->encap_port)
+		kfree_skb(skb);
+	else
+		enter_protocol(skb, family, IPPROTO_SCTP);
 }
 
 /**
- * sg_arrival_arrive() - the hook of what this host receives
- * @priv:  unused
- * @skb:   the packet
- * @state: of the hook
- *
- * Return: netfilter's verdict.
- */
-unsigned int sg_arrival_arrive(void *priv, struct sk_buff *skb,
-			       const struct nf_hook_state *state)
-{
-	struct arriving a = {
-		.skb = skb,
-		.state = state,
-		.family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6,
-	};
-
-	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) || READ_ONCE(closing) ||
-	    protocol_of(&a) != IPPROTO_TCP)
-		return NF_ACCEPT;
-	return to_listener(&a);
-}
-
-/* How many hooks there are up to ours, and it; 0: it is gone. */
-static unsigned int hooks_done(const struct nf_hook_entries *hooks)
-{
-	unsigned int i;
-
-	for (i = 0; hooks && i < hooks->num_hook_entries; i++)
-		if (hooks->hooks[i].hook == sg_arrival_arrive)
-			return i + 1;
-	return 0;
-}
-
-/**
- * sg_arrival_resume() - a packet goes on after our hook
+ * sg_arrival_resume() - a packet goes on to the socket that it was for
  * @packet: what kept it; its device is there
  *
  * Under RCU, bottom halves off.
  */
 void sg_arrival_resume(struct sg_parked *packet)
 {
-	struct net *net = sock_net(packet->sk);
-	bool ipv4 = packet->family == AF_INET;
-	const struct nf_hook_entries *hooks;
 	struct sk_buff *skb = packet->skb;
-	struct nf_hook_state state;
-	unsigned int done;
+	struct sock *sk = packet->sk;
 
-	hooks = ipv4 ? rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_IN]) :
-		       rcu_dereference(net->nf.hooks_ipv6[NF_INET_LOCAL_IN]);
-	done = hooks_done(hooks);
-	if (!done) {
+	this_cpu_write(sg_passing, skb);
+	if (sg_event_is_stream(sk))
+		resume_tcp(skb, packet->family);
+	else if (is_udp(sk))
+		resume_udp(skb, sk, packet->family);
+	else if (is_one_to_many(sk))
+		resume_sctp(skb, packet->family);
+	else if (sock_queue_rcv_skb(sk, skb))
 		kfree_skb(skb);
-		return;
-	}
-	nf_hook_state_init(&state, NF_INET_LOCAL_IN,
-			   ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6, skb->dev, NULL,
-			   NULL, net, packet->okfn);
-	if (nf_hook_slow(skb, &state, hooks, done) == 1)
-		packet->okfn(net, NULL, skb);
-}
-
-/**
- * sg_arrival_close() - judge no packet any more
- */
-void sg_arrival_close(void)
-{
-	WRITE_ONCE(closing, true);
+	this_cpu_write(sg_passing, NULL);
 }

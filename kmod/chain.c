@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All interception of packets (hook.c has that of calls): two places in
- * netfilter's chains.  What leaves is judged before anybody else sees it; what
- * arrives, after the machine's own rules and just before conntrack confirms it.
+ * The interception of packets that leave: one place in netfilter's chains, before
+ * anybody else sees them.  (What arrives passes hook.c, and no chain of ours: most of
+ * it is for connections that are open, and would pay for the walk.)
  *
- * Unloading: `closing` makes both pass everything; sg_hold_close() lets go what is
- * parked, through hooks that are still there; then they go.
+ * Unloading: `closing` makes it pass everything; sg_hold_close() lets go what is
+ * parked, through a hook that is still there; then it goes.
  */
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/net_namespace.h>
 
-#include "arrival.h"
 #include "chain.h"
 #include "packet.h"
 
@@ -27,16 +26,6 @@ static const struct nf_hook_ops ops[] = {
 		.pf = NFPROTO_IPV6,
 		.hooknum = NF_INET_LOCAL_OUT,
 		.priority = NF_IP6_PRI_FIRST,
-	}, {
-		.hook = sg_arrival_arrive,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_LOCAL_IN,
-		.priority = NF_IP_PRI_CONNTRACK_CONFIRM - 1,
-	}, {
-		.hook = sg_arrival_arrive,
-		.pf = NFPROTO_IPV6,
-		.hooknum = NF_INET_LOCAL_IN,
-		.priority = NF_IP_PRI_CONNTRACK_CONFIRM - 1,
 	},
 };
 
@@ -66,13 +55,12 @@ int __init sg_chain_init(void)
 void sg_chain_close(void)
 {
 	sg_packet_close();
-	sg_arrival_close();
 }
 
 /*
  * After sg_hold_close() and the last answer nothing is parked, but for what somebody
  * has taken out and not let go yet: a caller whose question could not be sent, or the
- * end of the agent.  They are waited for later; what arrives is then dropped.
+ * end of the agent.  They are waited for later; a chain without us serves them as well.
  */
 void sg_chain_exit(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * All interception of calls (chain.c has that of packets).  One ftrace_ops
- * stands at the entries of security_*() functions, and a second one, where the policy
- * judges what is received, at what every received packet passes.  Its callback looks the
+ * stands at the entries of security_*() functions, and one more at each that what
+ * arrives passes, while the policy judges that.  Its callback looks the
  * verdict up; only a call that is not known to be allowed is sent to a judged_*()
  * function instead, which may sleep, and which then enters the original past its
  * fentry site.  noted_*() functions only keep the sockets' records, in softirqs
@@ -46,12 +46,12 @@
 #include <net/tcp_states.h>
 
 #include "agent.h"
+#include "arrival.h"
 #include "compat/compat.h"
 #include "count.h"
 #include "event.h"
 #include "hook.h"
 #include "judge.h"
-#include "receive.h"
 #include "scope.h"
 #include "sock.h"
 
@@ -82,6 +82,8 @@ asmlinkage ssize_t sg_original_sendpage(struct file *file, struct page *page,
 					int offset, size_t size, loff_t *ppos,
 					int more);
 asmlinkage int sg_original_receive(struct sock *sk, struct sk_buff *skb);
+asmlinkage int sg_original_request(const struct sock *sk, struct sk_buff *skb,
+				   struct request_sock *req);
 asmlinkage int sg_original_bindx(struct sock *sk, int option,
 				 struct sockaddr *addrs, int len);
 
@@ -102,6 +104,7 @@ STACK_FRAME_NON_STANDARD(sg_original_splice_read);
 STACK_FRAME_NON_STANDARD(sg_original_sendpage);
 STACK_FRAME_NON_STANDARD(sg_original_receive);
 STACK_FRAME_NON_STANDARD(sg_original_bindx);
+STACK_FRAME_NON_STANDARD(sg_original_request);
 
 #define ORIGINAL(name, index) \
 	asm(".pushsection .text\n" \
@@ -126,6 +129,7 @@ ORIGINAL(splice_read, 11);
 ORIGINAL(sendpage, 12);
 ORIGINAL(receive, 13);
 ORIGINAL(bindx, 14);
+ORIGINAL(request, 15);
 static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SENDMSG == 2 && SOCKGATE_HOOK_RECVMSG == 3 &&
 	      SOCKGATE_HOOK_CREATE == 4 && SOCKGATE_HOOK_CLONE == 5 &&
@@ -134,7 +138,7 @@ static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SWAP_EXE == 10 &&
 	      SOCKGATE_HOOK_SPLICE_READ == 11 && SOCKGATE_HOOK_SENDPAGE == 12 &&
 	      SOCKGATE_HOOK_RECEIVE == 13 && SOCKGATE_HOOK_BINDX == 14 &&
-	      __SOCKGATE_HOOK_MAX == 15);
+	      SOCKGATE_HOOK_REQUEST == 15 && __SOCKGATE_HOOK_MAX == 16);
 
 static void enter(void)
 {
@@ -333,9 +337,23 @@ static noinline int judged_receive(struct sock *sk, struct sk_buff *skb)
 	int err;
 
 	enter();
-	err = sg_receive(sk, skb);
+	err = sg_arrival_judge(sk, skb, SOCKGATE_EVENT_RECEIVE);
 	if (!err)
 		err = sg_original_receive(sk, skb);
+	leave();
+	return err;
+}
+
+/* A listener is const there only for its lookups. */
+static noinline int judged_request(const struct sock *sk, struct sk_buff *skb,
+				   struct request_sock *req)
+{
+	int err;
+
+	enter();
+	err = sg_arrival_judge((struct sock *)sk, skb, SOCKGATE_EVENT_ACCEPT);
+	if (!err)
+		err = sg_original_request(sk, skb, req);
 	leave();
 	return err;
 }
@@ -488,6 +506,7 @@ static struct hook {
 	[SOCKGATE_HOOK_SENDPAGE] = { SG_SENDPAGE, judged_sendpage },
 	[SOCKGATE_HOOK_RECEIVE] = { "security_sock_rcv_skb", judged_receive },
 	[SOCKGATE_HOOK_BINDX] = { "security_sctp_bind_connect", judged_bindx },
+	[SOCKGATE_HOOK_REQUEST] = { "security_inet_conn_request", judged_request },
 };
 
 /* The first call of each; two CPUs may do it at once, to the same effect. */
@@ -626,8 +645,11 @@ static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
 	case SOCKGATE_HOOK_SCTP_CLONE:
 		return !sg_sock_find(argument(fregs, 1));
 	case SOCKGATE_HOOK_RECEIVE:
-		return !sg_receive_concerns(argument(fregs, 0),
+		return !sg_arrival_received(argument(fregs, 0),
 					    argument(fregs, 1));
+	case SOCKGATE_HOOK_REQUEST:
+		return !sg_arrival_opens(argument(fregs, 0),
+					 argument(fregs, 1));
 	case SOCKGATE_HOOK_BINDX:
 		return (long)argument(fregs, 1) != SCTP_SOCKOPT_BINDX_ADD ||
 		       sg_agent_is_current();
@@ -651,24 +673,35 @@ static notrace void callback(unsigned long ip, unsigned long parent_ip,
 						    (unsigned long)hooks[hook].instead);
 }
 
-static struct ftrace_ops ops = {
-	.func = callback,
-	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
+#define OPS { \
+	.func = callback, \
+	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT, \
+}
+
+static struct ftrace_ops ops = OPS;
+
+/* Whatever arrives passes these: each stands only while its event is judged. */
+static struct optional {
+	enum sockgate_hook hook;
+	enum sockgate_event event;
+	struct ftrace_ops ops;
+	bool stands;
+} optional[] = {
+	{ SOCKGATE_HOOK_REQUEST, SOCKGATE_EVENT_ACCEPT, OPS },
+	{ SOCKGATE_HOOK_RECEIVE, SOCKGATE_EVENT_RECEIVE, OPS },
 };
 
-/* Whatever arrives at any socket passes there: it stands only while it has to. */
-static struct ftrace_ops receive_ops = {
-	.func = callback,
-	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT,
-};
+static DEFINE_MUTEX(optional_lock);	/* covers what stands, and: */
+static u32 wanted;			/* events */
 
-static DEFINE_MUTEX(receive_lock);	/* covers these two */
-static bool receive_wanted;
-static bool receive_stands;
-
-static struct ftrace_ops *ops_of(int hook)
+static struct ftrace_ops *ops_of(enum sockgate_hook hook)
 {
-	return hook == SOCKGATE_HOOK_RECEIVE ? &receive_ops : &ops;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(optional); i++)
+		if (optional[i].hook == hook)
+			return &optional[i].ops;
+	return &ops;
 }
 
 static int place_hook(int hook)
@@ -708,8 +741,11 @@ static int stand(struct ftrace_ops *which)
 
 static void free_filters(void)
 {
+	int i;
+
 	ftrace_free_filter(&ops);
-	ftrace_free_filter(&receive_ops);
+	for (i = 0; i < ARRAY_SIZE(optional); i++)
+		ftrace_free_filter(&optional[i].ops);
 }
 
 /* ftrace may have given up on this machine, and still call us. */
@@ -721,39 +757,59 @@ static void fall(struct ftrace_ops *which)
 		ssleep(60);
 }
 
-/* It takes a grace period of all tasks, and whoever wants it gone has no time. */
-static void stop_receiving(struct work_struct *work)
+/* It takes a grace period of all tasks, and whoever wants them gone has no time. */
+static void fall_unwanted(struct work_struct *work)
 {
-	mutex_lock(&receive_lock);
-	if (receive_stands && !receive_wanted) {
-		fall(&receive_ops);
-		receive_stands = false;
+	int i;
+
+	mutex_lock(&optional_lock);
+	for (i = 0; i < ARRAY_SIZE(optional); i++) {
+		struct optional *o = &optional[i];
+
+		if (o->stands && !(wanted & BIT(o->event))) {
+			fall(&o->ops);
+			o->stands = false;
+		}
 	}
-	mutex_unlock(&receive_lock);
+	mutex_unlock(&optional_lock);
 }
 
-static DECLARE_WORK(stop_work, stop_receiving);
+static DECLARE_WORK(fall_work, fall_unwanted);
+
+static int stand_wanted(u32 events)
+{
+	int i, err;
+
+	lockdep_assert_held(&optional_lock);
+	for (i = 0; i < ARRAY_SIZE(optional); i++) {
+		struct optional *o = &optional[i];
+
+		if (o->stands || !(events & BIT(o->event)))
+			continue;
+		err = stand(&o->ops);
+		if (err)
+			return err;
+		o->stands = true;
+	}
+	return 0;
+}
 
 /**
- * sg_hook_receive() - see what sockets receive, or not
- * @wanted: that
+ * sg_hook_scope() - see what these events need, and no more
+ * @events: optional ones, by bit
  *
- * Return: 0, or why it cannot be seen.
+ * Return: 0, or why that cannot be; then what was seen before still is.
  */
-int sg_hook_receive(bool wanted)
+int sg_hook_scope(u32 events)
 {
-	int err = 0;
+	int err;
 
-	mutex_lock(&receive_lock);
-	if (wanted && !receive_stands)
-		err = stand(&receive_ops);
-	if (!err) {
-		receive_wanted = wanted;
-		receive_stands = receive_stands || wanted;
-	}
-	mutex_unlock(&receive_lock);
-	if (!wanted)
-		schedule_work(&stop_work);
+	mutex_lock(&optional_lock);
+	err = stand_wanted(events);
+	if (!err)
+		wanted = events;
+	mutex_unlock(&optional_lock);
+	schedule_work(&fall_work);
 	return err;
 }
 
@@ -788,8 +844,8 @@ void sg_hook_close(void)
  */
 void sg_hook_exit(void)
 {
-	sg_hook_receive(false);
-	flush_work(&stop_work);
+	sg_hook_scope(0);
+	flush_work(&fall_work);
 	fall(&ops);
 	free_filters();
 	synchronize_rcu_tasks();

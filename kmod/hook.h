@@ -13,7 +13,7 @@
 extern unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 
 int sg_hook_init(void);
-int sg_hook_receive(bool wanted);
+int sg_hook_scope(u32 events);
 void sg_hook_close(void);
 void sg_hook_exit(void);
 

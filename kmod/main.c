@@ -7,10 +7,9 @@
  * cache.c (known verdicts) -> hold.c (waiting) -> upcall.c (asking agent.c's
  * process) -> failure.c (no verdict to be had).
  *
- * What no caller could be held for: chain.c (control) -> packet.c (what leaves)
- * and arrival.c (peers), receive.c (what has no connection), report.c (states) ->
- * sock.c (whose it is; scan.c finds the older ones) -> park.c (packets that wait) ->
- * cut.c (telling the application).
+ * What no caller could be held for: chain.c (control) -> packet.c (what leaves),
+ * hook.c -> arrival.c (peers), report.c (states) -> sock.c (whose it is; scan.c finds
+ * the older ones) -> park.c (packets that wait) -> cut.c (telling the application).
  *
  * scope.c says which of these the policy wants to be asked about.
  */

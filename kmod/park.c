@@ -9,9 +9,7 @@
  *
  * A released packet goes through all hooks of its chain.  Ours is the first of
  * them, so none has seen it before; `sg_passing` tells ours to let it through.  One
- * that arrives has passed all hooks before ours, and goes on after it.  One that was
- * at its socket already is received once more, by that socket alone; `sg_passing`
- * serves there too.
+ * that arrives enters its protocol again, to the same effect.
  *
  * Locking: the list belongs to whoever took the request out of the tables
  * (hold.c).  `sg_passing` is set with bottom halves off, so that it is this CPU's
@@ -36,7 +34,6 @@
 #include "hold.h"
 #include "judge.h"
 #include "park.h"
-#include "receive.h"
 #include "sock.h"
 
 static atomic_t parked = ATOMIC_INIT(0);
@@ -104,52 +101,10 @@ struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state
 	return packet;
 }
 
-static struct sg_parked *place_incoming(enum sg_direction direction,
-					struct sk_buff *skb, struct sock *sk,
-					struct sg_sock *rec)
-{
-	struct sg_parked *packet;
-
-	/* Raw sockets have no use for the route, and have dropped it. */
-	if (skb_dst(skb) && !skb_dst_force(skb))
-		return NULL;
-	packet = place(direction, sk, &rec->arrivals, SG_ARRIVALS_MAX);
-	if (!packet)
-		return NULL;
-	packet->skb = skb;
-	packet->ifindex = skb->dev ? skb->dev->ifindex : 0;
-	return packet;
-}
-
 /**
- * sg_park_arrival() - keep a packet from the protocol that it is for
- * @skb:   the packet; stays the caller's until the hook returns NF_STOLEN
- * @state: of the hook
- * @sk:    the socket, under RCU at least
- * @rec:   its record
- *
- * In softirqs.
- *
- * Return: what keeps it, or NULL: no memory, or too many already, for this socket
- * or for all.
- */
-struct sg_parked *sg_park_arrival(struct sk_buff *skb,
-				  const struct nf_hook_state *state,
-				  struct sock *sk, struct sg_sock *rec)
-{
-	struct sg_parked *packet = place_incoming(SG_ARRIVING, skb, sk, rec);
-
-	if (!packet)
-		return NULL;
-	packet->family = family_of(state);
-	packet->okfn = state->okfn;
-	return packet;
-}
-
-/**
- * sg_park_received() - keep a packet from the socket that is to have it
+ * sg_park_arrival() - keep a packet from the socket that it is for
  * @skb:    the packet; stays the caller's until sg_hold_packet() has it
- * @sk:     the socket
+ * @sk:     the socket, under RCU at least
  * @rec:    its record
  * @family: of the packet
  *
@@ -158,13 +113,21 @@ struct sg_parked *sg_park_arrival(struct sk_buff *skb,
  * Return: what keeps it, or NULL: no memory, or too many already, for this socket
  * or for all.
  */
-struct sg_parked *sg_park_received(struct sk_buff *skb, struct sock *sk,
-				   struct sg_sock *rec, u8 family)
+struct sg_parked *sg_park_arrival(struct sk_buff *skb, struct sock *sk,
+				  struct sg_sock *rec, u8 family)
 {
-	struct sg_parked *packet = place_incoming(SG_RECEIVED, skb, sk, rec);
+	struct sg_parked *packet;
 
-	if (packet)
-		packet->family = family;
+	/* Raw sockets have no use for the route, and have dropped it. */
+	if (skb_dst(skb) && !skb_dst_force(skb))
+		return NULL;
+	packet = place(SG_ARRIVING, sk, &rec->arrivals, SG_ARRIVALS_MAX);
+	if (!packet)
+		return NULL;
+	packet->skb = skb;
+	packet->family = family;
+	/* TCP has taken the device away already. */
+	packet->ifindex = skb->dev ? skb->dev->ifindex : skb->skb_iif;
 	return packet;
 }
 
@@ -206,12 +169,10 @@ static void let_in(struct sg_parked *packet)
 	local_bh_disable();
 	rcu_read_lock();
 	skb->dev = dev_get_by_index_rcu(sock_net(packet->sk), packet->ifindex);
-	if (!skb->dev && packet->ifindex)
-		kfree_skb(skb);
-	else if (packet->direction == SG_ARRIVING)
+	if (skb->dev || !packet->ifindex)
 		sg_arrival_resume(packet);
 	else
-		sg_receive_resume(packet);
+		kfree_skb(skb);
 	rcu_read_unlock();
 	local_bh_enable();
 }
@@ -241,7 +202,7 @@ static void settle_report(struct sg_parked *packet, const struct sg_key *key,
 		sg_count_reason(verdict->reason);
 }
 
-static void settle_incoming(struct sg_parked *packet, const struct sg_key *key,
+static void settle_arriving(struct sg_parked *packet, const struct sg_key *key,
 			    const struct sg_verdict *verdict)
 {
 	if (sg_settle(packet->sk, key, verdict)) {
@@ -274,8 +235,7 @@ static void settle(struct sg_parked *packet, const struct sg_key *key,
 		settle_leaving(packet, key, verdict);
 		break;
 	case SG_ARRIVING:
-	case SG_RECEIVED:
-		settle_incoming(packet, key, verdict);
+		settle_arriving(packet, key, verdict);
 		break;
 	case SG_REPORT:
 		settle_report(packet, key, verdict);

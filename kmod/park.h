@@ -13,10 +13,9 @@
 
 #define SG_PARKED_MAX	16384U	/* of all sockets together */
 #define SG_PARKED_SHARE	(SG_PARKED_MAX / 4)	/* of one user, but for root */
-#define SG_ARRIVALS_MAX	128	/* that come in, for one socket */
+#define SG_ARRIVALS_MAX	128	/* for one socket */
 #define SG_REPORTS_MAX	256	/* of all sockets together */
 
-struct net;
 struct nf_hook_state;
 struct sg_sock;
 struct sk_buff;
@@ -24,8 +23,7 @@ struct sock;
 
 enum sg_direction {
 	SG_LEAVING,
-	SG_ARRIVING,		/* not yet at the protocol */
-	SG_RECEIVED,		/* not yet at its socket */
+	SG_ARRIVING,
 	SG_REPORT,		/* no packet: the state of a connection */
 };
 
@@ -39,10 +37,7 @@ struct sg_parked {
 
 	atomic_t *room;		/* that it takes of a limit; may be NULL */
 
-	/* Of what comes in: */
-	int ifindex;
-	/* Of what arrives: */
-	int (*okfn)(struct net *net, struct sock *sk, struct sk_buff *skb);
+	int ifindex;		/* of what arrives */
 };
 
 DECLARE_PER_CPU(const struct sk_buff *, sg_passing);
@@ -55,11 +50,8 @@ static inline bool sg_park_passing(const struct sk_buff *skb)
 
 struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state,
 			  u32 uid);
-struct sg_parked *sg_park_arrival(struct sk_buff *skb,
-				  const struct nf_hook_state *state,
-				  struct sock *sk, struct sg_sock *rec);
-struct sg_parked *sg_park_received(struct sk_buff *skb, struct sock *sk,
-				   struct sg_sock *rec, u8 family);
+struct sg_parked *sg_park_arrival(struct sk_buff *skb, struct sock *sk,
+				  struct sg_sock *rec, u8 family);
 struct sg_parked *sg_park_report(struct sock *sk);
 void sg_unpark(struct sg_parked *packet);
 void sg_park_release(struct list_head *packets, const struct sg_key *key,

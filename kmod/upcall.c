@@ -388,19 +388,15 @@ static void apply_config(struct genl_info *info, struct sg_failsafes *list)
 		sg_failsafes_install(list);
 }
 
-/* The hook stands before anything is judged there. */
+/* The hooks stand before anything is judged there. */
 static int prepare_events(struct genl_info *info)
 {
 	const struct nlattr *a = info->attrs[SOCKGATE_A_EVENTS];
-	int err;
+	int err = a ? sg_hook_scope(get_u32(info, SOCKGATE_A_EVENTS)) : 0;
 
-	if (!a)
-		return 0;
-	err = sg_hook_receive(get_u32(info, SOCKGATE_A_EVENTS) &
-			      BIT(SOCKGATE_EVENT_RECEIVE));
 	if (err)
 		NL_SET_ERR_MSG_ATTR(info->extack, a,
-				    "cannot see what sockets receive");
+				    "no hook can be placed for such an event");
 	return err;
 }
 

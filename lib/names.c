@@ -106,6 +106,7 @@ static const char *const hooks[] = {
 	[SOCKGATE_HOOK_SENDPAGE] = "sendpage",
 	[SOCKGATE_HOOK_RECEIVE] = "receive",
 	[SOCKGATE_HOOK_BINDX] = "bindx",
+	[SOCKGATE_HOOK_REQUEST] = "request",
 };
 _Static_assert(COUNT(hooks) == __SOCKGATE_HOOK_MAX, "a hook has no name");
 

@@ -254,27 +254,41 @@ static void cry_blind(const struct agent *a, unsigned int hook)
 			  name_hook(hook));
 }
 
+#define EVENT_BIT(name) (1U << SOCKGATE_EVENT_##name)
+#define HOOK_BIT(name) (1U << SOCKGATE_HOOK_##name)
+#define HOOKS_OPTIONAL (HOOK_BIT(REQUEST) | HOOK_BIT(RECEIVE))
+
 /*
- * Of all optional events only what is received needs a hook that may be refused: by
- * whoever else redirects that function. All others are judged nevertheless.
+ * These events need hooks of their own, which the kernel refuses if somebody else
+ * redirects that function.  All others are judged nevertheless.
  */
+static const struct without {
+	uint32_t events, blind;
+} without[] = {
+	{ 0, 0 },
+	{ EVENT_BIT(RECEIVE), HOOK_BIT(RECEIVE) },
+	{ EVENT_BIT(ACCEPT), HOOK_BIT(REQUEST) },
+	{ EVENT_BIT(ACCEPT) | EVENT_BIT(RECEIVE), HOOKS_OPTIONAL },
+};
+
+/* Returns what the kernel cannot see of them, by hook. */
+static uint32_t set_what_works(struct agent *a)
+{
+	for (size_t i = 0; i < sizeof(without) / sizeof(*without); i++)
+		if (!set_events(a, a->events & ~without[i].events))
+			return without[i].blind;
+	log_warn("the kernel does not take the set of events 0x%x", a->events);
+	return a->blind & HOOKS_OPTIONAL;
+}
+
 static void try_events(struct agent *a)
 {
-	const uint32_t received = 1U << SOCKGATE_EVENT_RECEIVE;
-	const uint32_t hook = 1U << SOCKGATE_HOOK_RECEIVE;
-	bool was_blind = a->blind & hook;
+	uint32_t was = a->blind & HOOKS_OPTIONAL, is = set_what_works(a);
 
-	a->blind &= ~hook;
-	if (!set_events(a, a->events))
-		return;
-	if (!was_blind)
-		log_warn("the kernel does not take the set of events 0x%x",
-			 a->events);
-	if (!(a->events & received) || set_events(a, a->events & ~received))
-		return;
-	a->blind |= hook;
-	if (!was_blind)
-		cry_blind(a, SOCKGATE_HOOK_RECEIVE);
+	a->blind = (a->blind & ~HOOKS_OPTIONAL) | is;
+	for (unsigned int h = 0; h < __SOCKGATE_HOOK_MAX; h++)
+		if (is & ~was & 1U << h)
+			cry_blind(a, h);
 }
 
 static void port_events(uint32_t events, void *arg)
@@ -498,7 +512,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		return;
 	check_kernel(a);
 	/* Whoever was in the way may have gone. */
-	if (a->blind & 1U << SOCKGATE_HOOK_RECEIVE)
+	if (a->blind & HOOKS_OPTIONAL)
 		try_events(a);
 }
 

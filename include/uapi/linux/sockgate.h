@@ -331,10 +331,11 @@ enum sockgate_hook {
 	SOCKGATE_HOOK_SWAP_EXE,		/* PR_SET_MM_EXE_FILE */
 	SOCKGATE_HOOK_SPLICE_READ,	/* splice() from a socket */
 	SOCKGATE_HOOK_SENDPAGE,		/* splice() and sendfile() to one */
-	SOCKGATE_HOOK_RECEIVE,		/* a packet for a socket; placed while
-					 * RECEIVE is one of A_EVENTS
-					 */
+	SOCKGATE_HOOK_RECEIVE,		/* a packet for a socket */
 	SOCKGATE_HOOK_BINDX,		/* more addresses for SCTP */
+	SOCKGATE_HOOK_REQUEST,		/* a segment for a listener; like RECEIVE
+					 * placed only while A_EVENTS asks for it
+					 */
 	__SOCKGATE_HOOK_MAX,
 };
 
