@@ -131,11 +131,25 @@ def rthdr2_connected():
     s.send(at.payload)
 
 
+def loose_route():
+    return bytes([131, 7, 4]) + socket.inet_aton(at.there4) + b"\0"
+
+
 def source_route():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS,
-                 bytes([131, 7, 4]) + socket.inet_aton(at.there4) + b"\0")
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, loose_route())
     s.sendto(at.payload, ("127.0.0.1", at.port))
+
+
+def source_route_connected():
+    """Over loopback, from an address that may leave, until its next route is sought."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    s = socket.create_connection(listener.getsockname(), source_address=(at.here4, 0))
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, loose_route())
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 4)
+    s.send(at.payload)
 
 
 def udp_header():
@@ -413,6 +427,8 @@ WAYS = [
     Way("IPv6 routing header in a message", rthdr2_in_message),
     Way("IPv6 routing header on an open connection", rthdr2_connected),
     Way("IPv4 source route", source_route, root=True),
+    Way("IPv4 source route on an open connection", source_route_connected,
+        root=True),
     Way("raw IPv4, header of its own", raw_header, root=True),
     Way("raw IPv4, forged source", raw_forged_source, root=True),
     Way("raw IPv4, forged protocol", raw_forged_protocol, root=True),
