@@ -48,12 +48,11 @@ static int repair(int fd, int on)
 static int listening_at[2];
 
 /*
- * Listens, says where, and accepts one connection, which it unmakes after a byte has
- * gone either way.  Returns its socket, or -1.
+ * Listens, says where, and accepts one connection, on which a byte goes either way.
+ * Returns its socket, or -1.
  */
-static int accept_and_unmake(const struct addr *to)
+static int accept_one(const struct addr *to)
 {
-	const struct sockaddr none = { .sa_family = AF_UNSPEC };
 	struct addr at = net_addr(V4, 0);
 	int fd = socket_for(to, SOCK_STREAM);
 	char byte;
@@ -63,10 +62,16 @@ static int accept_and_unmake(const struct addr *to)
 	    write(listening_at[1], &at, sizeof(at)) != sizeof(at))
 		return -1;
 	fd = accept(fd, NULL, NULL);
-	if (recv(fd, &byte, 1, 0) != 1 || send(fd, "x", 1, 0) != 1 ||
-	    connect(fd, &none, sizeof(none)))
-		return -1;
-	return fd;
+	return recv(fd, &byte, 1, 0) == 1 && send(fd, "x", 1, 0) == 1 ? fd : -1;
+}
+
+/* The same, and unmakes it. */
+static int accept_and_unmake(const struct addr *to)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int fd = accept_one(to);
+
+	return fd < 0 || connect(fd, &none, sizeof(none)) ? -1 : fd;
 }
 
 /* What its socket meets that is repaired, and sends; ECONNRESET if it got there. */
@@ -339,29 +344,37 @@ static int race(struct shared *shared, int faults)
 	return bad ? -1 : 0;
 }
 
-/* Exit status as of take_elsewhere(). */
-static int race_elsewhere(const struct addr *to)
+/* An open connection becomes one to another place.  Exit status as of take_elsewhere(). */
+static int race_elsewhere(int fd, const struct addr *to)
 {
 	struct shared shared = {
-		.fd = socket_for(to, SOCK_STREAM),
+		.fd = fd,
 		.to = net_addr(ELSEWHERE, ntohs(to->in.sin_port)),
 	};
 	int faults = missing_page(&shared.page);
 
-	if (faults < 0 || connect(shared.fd, &to->sa, to->len) ||
-	    fcntl(shared.fd, F_SETFL, O_NONBLOCK))
+	if (faults < 0 || fcntl(fd, F_SETFL, O_NONBLOCK))
 		return CHILD_LOST;
 	if (race(&shared, faults))
 		return CHILD_LOST + 1;
-	if (repair(shared.fd, false))
+	if (repair(fd, false))
 		return CHILD_LOST + 2;
-	return send_repaired(shared.fd);
+	return send_repaired(fd);
+}
+
+static int connect_and_race(const struct addr *to)
+{
+	int fd = socket_for(to, SOCK_STREAM);
+
+	if (connect(fd, &to->sa, to->len))
+		return CHILD_LOST;
+	return race_elsewhere(fd, to);
 }
 
 static int judge_race(struct scene *s, const struct addr *to,
 		      const struct answer *answer)
 {
-	pid_t pid = child_start(race_elsewhere, to);
+	pid_t pid = child_start(connect_and_race, to);
 
 	if (agent_next(s->agent, &s->ask, CHILD_MS) != 1 ||
 	    agent_answer(s->agent, s->ask.id, &agent_allow))
@@ -380,6 +393,62 @@ TEST_F(repair, connected_while_open_denied)
 TEST_F(repair, connected_while_open_allowed)
 {
 	EXPECT_EQ(ECONNRESET, judge_race(&self->s, &self->to, &agent_allow));
+	EXPECT_TRUE(asked_for_elsewhere(&self->s));
+}
+
+/* ---- what has answered the agent --------------------------------------------------- */
+
+static int accept_and_race(const struct addr *to)
+{
+	int fd = accept_one(to);
+
+	return fd < 0 ? CHILD_LOST : race_elsewhere(fd, to);
+}
+
+/*
+ * Its leave to listen is of a policy that is past when we connect: what it says to us is
+ * let through because we are the agent, and for nothing else.  Exit status of the program.
+ */
+static int judge_race_of_answering(struct scene *s, const struct addr *to,
+				   const struct answer *answer)
+{
+	int fd = socket_for(to, SOCK_STREAM), rc;
+	struct addr at;
+	char byte;
+	pid_t pid;
+
+	if (pipe(listening_at))
+		return CHILD_LOST;
+	pid = child_start(accept_and_race, to);
+	if (agent_next(s->agent, &s->ask, CHILD_MS) != 1 ||
+	    s->ask.event != SOCKGATE_EVENT_LISTEN ||
+	    agent_answer(s->agent, s->ask.id, &agent_allow) ||
+	    read(listening_at[0], &at, sizeof(at)) != sizeof(at) ||
+	    agent_set_generation(s->agent, 1) ||
+	    connect(fd, &at.sa, at.len) || send(fd, "x", 1, 0) != 1 ||
+	    recv(fd, &byte, 1, 0) != 1)
+		return CHILD_LOST;
+	if (agent_next(s->agent, &s->ask, CHILD_MS) == 1)
+		agent_answer(s->agent, s->ask.id, answer);
+	rc = child_end(pid);
+	close(fd);
+	close(listening_at[0]);
+	close(listening_at[1]);
+	return rc;
+}
+
+TEST_F(repair, answered_agent_and_taken_elsewhere_denied)
+{
+	EXPECT_EQ(EACCES, judge_race_of_answering(&self->s, &self->to, &agent_deny));
+	EXPECT_TRUE(asked_for_elsewhere(&self->s));
+}
+
+TEST_F(repair, answered_agent_and_taken_elsewhere_allowed)
+{
+	struct answer allow = agent_allow;
+
+	allow.generation = 1;
+	EXPECT_EQ(ECONNRESET, judge_race_of_answering(&self->s, &self->to, &allow));
 	EXPECT_TRUE(asked_for_elsewhere(&self->s));
 }
 
