@@ -41,6 +41,7 @@
 #include "mark.h"
 #include "packet.h"
 #include "park.h"
+#include "scan.h"
 #include "sock.h"
 
 static bool closing;
@@ -87,6 +88,13 @@ static bool is_transformed(const struct sk_buff *skb, u8 family)
 	return IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED;
 }
 
+/* No program's: neither one that has it open, nor one for which the kernel has it. */
+static bool of_kernel(struct leaving *l)
+{
+	return !l->rec && l->sk->sk_kern_sock &&
+	       !sg_scan_connection(l->sk, &l->rec);
+}
+
 static bool describe(struct leaving *l, struct sk_buff *skb,
 		     const struct nf_hook_state *state)
 {
@@ -102,8 +110,7 @@ static bool describe(struct leaving *l, struct sk_buff *skb,
 	l->stream = sg_event_is_stream(sk);
 	l->opening = is_opening(sk, skb);
 	l->open = l->stream && !l->opening && sk->sk_state != TCP_LISTEN;
-	return (l->rec || !sk->sk_kern_sock) &&
-	       !is_transformed(skb, l->family);
+	return !is_transformed(skb, l->family) && !of_kernel(l);
 }
 
 /* The application cannot change the tag: not by SO_MARK, not per message. */

@@ -10,8 +10,12 @@
  * What no process has open (a socket in a message that nobody has read yet) is
  * not found here; the backstop refuses its packets until a hook has seen it.
  *
+ * A connection of MPTCP is a socket of the kernel's, which no process has open: it is
+ * found when it sends, and follows the program's.  So is one that the kernel's own
+ * listener took for a session.  What a program has closed before that is nobody's.
+ *
  * Locking: task_lock keeps a task's files and mm in place; iterate_fd() takes the
- * files' own lock inside it.  Nothing sleeps.
+ * files' own lock inside it.  Nothing sleeps.  Packets leave under RCU.
  */
 #include <linux/bitmap.h>
 #include <linux/fdtable.h>
@@ -22,6 +26,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <net/inet_sock.h>
+#include <net/mptcp.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
@@ -64,13 +69,19 @@ static int find(const void *data, struct file *file, unsigned int fd)
 	return 0;
 }
 
+static bool is_stream(const struct sock *sk)
+{
+	return sk->sk_protocol == IPPROTO_TCP ||
+	       sk->sk_protocol == IPPROTO_MPTCP;
+}
+
 static int mark_accepted(const void *data, struct file *file, unsigned int fd)
 {
 	const struct scan *scan = data;
 	struct sock *sk = inet_of(file);
 	struct sg_sock *rec = sk ? sg_sock_find(sk) : NULL;
 
-	if (rec && sk->sk_protocol == IPPROTO_TCP &&
+	if (rec && is_stream(sk) &&
 	    sk->sk_state != TCP_LISTEN && sk->sk_state != TCP_CLOSE &&
 	    test_bit(inet_sk(sk)->inet_num, scan->listening))
 		rec->accepted = true;
@@ -122,4 +133,43 @@ int __init sg_scan(void)
 	scan_tasks(&scan);
 	bitmap_free(scan.listening);
 	return scan.err;
+}
+
+/*
+ * The kernel gives a connection the struct socket of its session, which goes after a
+ * grace period, and takes it away before the session goes: under the connection's lock,
+ * that whoever sends has, unless it listens; then the session goes after a grace period.
+ */
+static const struct sock *session_of(const struct sock *sk)
+{
+	const struct socket *sock = READ_ONCE(sk->sk_socket);
+	const struct sock *session = sock ? READ_ONCE(sock->sk) : NULL;
+
+	return session && session->sk_protocol == IPPROTO_MPTCP ? session : NULL;
+}
+
+/**
+ * sg_scan_connection() - whose is a socket of the kernel's that has no record
+ * @sk:  sends a packet
+ * @rec: its record; NULL: nobody knows
+ *
+ * In softirqs too, under RCU.
+ *
+ * Return: false if it is the kernel's own, true if it is a program's session's.
+ */
+bool sg_scan_connection(const struct sock *sk, struct sg_sock **rec)
+{
+	const struct sock *session;
+
+	*rec = NULL;
+	if (!sg_event_is_stream(sk) || !sk_is_mptcp(sk))
+		return false;
+	session = session_of(sk);
+	if (!session)
+		return true;
+	/* Where other addresses of a session are answered. */
+	if (session->sk_kern_sock)
+		return false;
+	*rec = sg_sock_follow_late(sk, session);
+	return true;
 }

@@ -3,6 +3,12 @@
 #ifndef SOCKGATE_SCAN_H
 #define SOCKGATE_SCAN_H
 
+#include <linux/types.h>
+
+struct sg_sock;
+struct sock;
+
 int sg_scan(void);
+bool sg_scan_connection(const struct sock *sk, struct sg_sock **rec);
 
 #endif

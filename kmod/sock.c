@@ -28,6 +28,7 @@
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
+#include <net/inet_sock.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
@@ -210,6 +211,30 @@ static struct sg_sock *leader_of(struct sock *sk)
 	return rec;
 }
 
+/* What was taken has its listener's port; what the session opened itself has not. */
+static bool was_taken(const struct sock *sk, const struct sock *leader,
+		      const struct sg_sock *from)
+{
+	return READ_ONCE(from->accepted) &&
+	       inet_sk(sk)->inet_num == inet_sk(leader)->inet_num;
+}
+
+static struct sg_sock *follow(const struct sock *sk, const struct sock *leader,
+			      struct sg_sock *from, gfp_t gfp)
+{
+	struct sg_sock *rec = record_new(sk, gfp);
+
+	if (!rec)
+		return NULL;
+	refcount_inc(&from->refs);
+	rec->leader = from;
+	memset(&rec->owner, 0, sizeof(rec->owner));
+	rec->owner.protocol = IPPROTO_TCP;
+	rec->exempt = READ_ONCE(from->exempt);
+	rec->accepted = was_taken(sk, leader, from);
+	return insert(rec);
+}
+
 /**
  * sg_sock_follow() - begin the record of a socket that is a part of another
  * @sk:     made by the kernel, known to nobody else yet
@@ -217,20 +242,28 @@ static struct sg_sock *leader_of(struct sock *sk)
  */
 void sg_sock_follow(struct sock *sk, struct sock *leader)
 {
-	struct sg_sock *from = leader_of(leader), *rec;
+	struct sg_sock *from = leader_of(leader);
 
 	sg_sock_drop(sk);
-	if (!from)
-		return;
-	rec = record_new(sk, GFP_KERNEL);
-	if (!rec)
-		return;
-	refcount_inc(&from->refs);
-	rec->leader = from;
-	memset(&rec->owner, 0, sizeof(rec->owner));
-	rec->owner.protocol = IPPROTO_TCP;
-	rec->exempt = READ_ONCE(from->exempt);
-	insert(rec);
+	if (from)
+		follow(sk, leader, from, GFP_KERNEL);
+}
+
+/**
+ * sg_sock_follow_late() - the same of one that has been in use
+ * @sk:     made by the kernel
+ * @leader: the program's, which is there as long as @sk
+ *
+ * In softirqs too, under RCU.
+ *
+ * Return: the record, or NULL: the leader has none, or no memory.
+ */
+struct sg_sock *sg_sock_follow_late(const struct sock *sk,
+				    const struct sock *leader)
+{
+	struct sg_sock *from = sg_sock_find(leader);
+
+	return from ? follow(sk, leader, from, GFP_ATOMIC) : NULL;
 }
 
 /**

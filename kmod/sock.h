@@ -56,6 +56,8 @@ struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
 			    struct file *exe, gfp_t gfp);
 struct sg_sock *sg_sock_begin(struct sock *sk);
 void sg_sock_follow(struct sock *sk, struct sock *leader);
+struct sg_sock *sg_sock_follow_late(const struct sock *sk,
+				    const struct sock *leader);
 void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 		     bool taken);
 void sg_sock_drop(const struct sock *sk);

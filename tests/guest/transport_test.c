@@ -3,6 +3,8 @@
 #include "kselftest_harness.h"
 #include "server.h"
 
+#include <fcntl.h>
+#include <linux/mptcp.h>
 #include <linux/sctp.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -616,6 +618,376 @@ TEST_F(association, peer_of_a_peeled_off_one)
 	EXPECT_LE(1, script->asked[SOCKGATE_EVENT_ACCEPT]);
 	EXPECT_EQ(self->server.pid, (pid_t)ask->process.pid);
 	EXPECT_TRUE(net_same(V4, ask->raddr, 4));
+}
+
+/* ---- sessions of MPTCP older than the module -------------------------------------- */
+
+#define THIRD "198.51.100.1"	/* of net_other_addresses() too */
+
+enum end { CLIENT, SERVER };
+
+static int said[2];	/* the server's port; then by each end that there is a session */
+static int orders[2][2], heard_by[2][2];	/* of each end */
+
+FIXTURE(older) {
+	struct scene s;
+	struct script script;
+	struct addr at;		/* where the server listens */
+	pid_t pid[2];
+};
+
+static int say(uint16_t what)
+{
+	return write(said[1], &what, sizeof(what)) == sizeof(what) ? 0 : -1;
+}
+
+static bool is_mptcp(int fd)
+{
+	struct mptcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	return !getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &size) &&
+	       !(info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK);
+}
+
+/* More than the peer, which does not read, has room for. */
+static int fill_and_close(int fd)
+{
+	static char page[4096];
+
+	while (send(fd, page, sizeof(page), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		continue;
+	return errno == EAGAIN ? 0 : errno;
+}
+
+static int obey(int fd, enum end end)
+{
+	char order;
+
+	if (read(orders[end][0], &order, 1) != 1)
+		return CHILD_LOST;
+	if (order == 'f')
+		exit(fill_and_close(fd));
+	return send(fd, &order, 1, MSG_NOSIGNAL) == 1 ? 0 : errno;
+}
+
+static int hear(int fd, enum end end)
+{
+	char byte;
+
+	if (recv(fd, &byte, 1, 0) != 1)
+		return ECONNABORTED;
+	return write(heard_by[end][1], &byte, 1) == 1 ? 0 : errno;
+}
+
+/* Sends what it is told to, and says what it hears.  Exit status: what ended it. */
+static int converse(int fd, enum end end)
+{
+	struct pollfd p[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = orders[end][0], .events = POLLIN },
+	};
+	int err = is_mptcp(fd) ? 0 : CHILD_LOST;
+
+	err = err ?: say(0);
+	while (!err && poll(p, ARRAY_SIZE(p), -1) > 0) {
+		if (p[0].revents)
+			err = hear(fd, end);
+		if (!err && p[1].revents)
+			err = obey(fd, end);
+	}
+	return err;
+}
+
+static int client_of_session(const struct addr *to)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+
+	return connect(fd, &to->sa, to->len) ? errno : converse(fd, CLIENT);
+}
+
+static int server_of_session(const struct addr *to)
+{
+	struct addr at = net_addr("0.0.0.0", 0);
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+
+	(void)to;
+	if (bind(fd, &at.sa, at.len) || listen(fd, 8) ||
+	    getsockname(fd, &at.sa, &at.len) || say(ntohs(at.in.sin_port)))
+		return errno;
+	return converse(accept(fd, NULL, NULL), SERVER);
+}
+
+static int await_said(void)
+{
+	uint16_t what;
+
+	return read(said[0], &what, sizeof(what)) == sizeof(what) ? what : -1;
+}
+
+static void order(enum end end, char what)
+{
+	if (write(orders[end][1], &what, 1) != 1)
+		abort();
+}
+
+/* Whether a byte comes to that end; questions are answered, if there is an agent. */
+static bool heard(FIXTURE_DATA(older) *self, enum end end, int ms)
+{
+	struct pollfd p = { .fd = heard_by[end][0], .events = POLLIN };
+	char byte;
+
+	for (; ms > 0; ms -= 2) {
+		if (self->s.agent)
+			script_serve(&self->s, &self->script, 1);
+		if (poll(&p, 1, self->s.agent ? 1 : 2) == 1)
+			return read(p.fd, &byte, 1) == 1;
+	}
+	return false;
+}
+
+FIXTURE_SETUP(older)
+{
+	enum end end;
+
+	ASSERT_EQ(0, scene_control(&self->s));
+	ASSERT_EQ(0, net_other_addresses());
+	ASSERT_EQ(0, system("ip mptcp limits set subflow 2 add_addr_accepted 2"));
+	self->script = script_allowing();
+	ASSERT_EQ(0, pipe(said));
+	for (end = CLIENT; end <= SERVER; end++) {
+		ASSERT_EQ(0, pipe(orders[end]));
+		ASSERT_EQ(0, pipe(heard_by[end]));
+	}
+	self->pid[SERVER] = child_start(server_of_session, NULL);
+	self->at = net_addr(OTHER, (uint16_t)await_said());
+	self->pid[CLIENT] = child_start(client_of_session, &self->at);
+	ASSERT_EQ(0, await_said());
+	ASSERT_EQ(0, await_said());
+	order(CLIENT, 'x');
+	ASSERT_TRUE(heard(self, SERVER, AT_ONCE_MS));
+	order(SERVER, 'x');
+	ASSERT_TRUE(heard(self, CLIENT, AT_ONCE_MS));
+}
+
+FIXTURE_TEARDOWN(older)
+{
+	enum end end;
+
+	for (end = CLIENT; end <= SERVER; end++) {
+		if (self->pid[end] <= 0)
+			continue;
+		kill(self->pid[end], SIGKILL);
+		waitpid(self->pid[end], NULL, 0);
+	}
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+static int load(struct scene *s)
+{
+	int err = gate_load();
+
+	err = err ?: gate_reopen(&s->gate);
+	err = err ?: scene_agent(s);
+	return err ?: gate_set_u32(&s->gate, SOCKGATE_A_DEADLINE, FAR_MS);
+}
+
+static bool asked_of_client(FIXTURE_DATA(older) *self)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_CONNECT];
+
+	return (pid_t)ask->process.pid == self->pid[CLIENT] &&
+	       net_same(OTHER, ask->raddr, 4) &&
+	       ask->rport == ntohs(self->at.in.sin_port);
+}
+
+static bool asked_of_server(FIXTURE_DATA(older) *self)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_LISTEN];
+
+	return (pid_t)ask->process.pid == self->pid[SERVER] &&
+	       ask->lport == ntohs(self->at.in.sin_port);
+}
+
+TEST_F(older, mptcp_allowed)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, load(s));
+	order(CLIENT, 'x');
+	EXPECT_TRUE(heard(self, SERVER, AT_ONCE_MS));
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_CONNECT]);
+	EXPECT_TRUE(asked_of_client(self));
+	order(SERVER, 'x');
+	EXPECT_TRUE(heard(self, CLIENT, AT_ONCE_MS));
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_LISTEN]);
+	EXPECT_TRUE(asked_of_server(self));
+	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_CONNECT]);
+	EXPECT_EQ(0, gate_failures(&s->gate, SOCKGATE_REASON_UNJUDGED));
+}
+
+TEST_F(older, mptcp_connected_and_denied)
+{
+	ASSERT_EQ(0, load(&self->s));
+	self->script.answer[SOCKGATE_EVENT_CONNECT] = &script_refuse;
+	order(CLIENT, 'x');
+	serve_until_asked(&self->s, &self->script, SOCKGATE_EVENT_CONNECT);
+	EXPECT_TRUE(asked_of_client(self));
+	EXPECT_FALSE(heard(self, SERVER, SOON_MS));
+	EXPECT_LE(1, gate_count(&self->s.gate, SOCKGATE_N_PACKET_HELD_DENY));
+}
+
+TEST_F(older, mptcp_accepted_and_denied)
+{
+	ASSERT_EQ(0, load(&self->s));
+	self->script.answer[SOCKGATE_EVENT_LISTEN] = &script_refuse;
+	order(SERVER, 'x');
+	serve_until_asked(&self->s, &self->script, SOCKGATE_EVENT_LISTEN);
+	EXPECT_TRUE(asked_of_server(self));
+	EXPECT_FALSE(heard(self, CLIENT, SOON_MS));
+	EXPECT_LE(1, gate_count(&self->s.gate, SOCKGATE_N_PACKET_HELD_DENY));
+}
+
+/* Whether what one end sends is refused, and does not come to the other. */
+static bool refused_without_an_agent(FIXTURE_DATA(older) *self, enum end end)
+{
+	struct scene *s = &self->s;
+
+	if (load(s))
+		return false;
+	agent_close(s->agent);
+	s->agent = NULL;
+	order(end, 'x');
+	return !gate_wait_count(&s->gate, SOCKGATE_N_PACKET_DENIED, 1) &&
+	       !heard(self, end == CLIENT ? SERVER : CLIENT, SOON_MS);
+}
+
+TEST_F(older, mptcp_connected_without_an_agent)
+{
+	EXPECT_TRUE(refused_without_an_agent(self, CLIENT));
+}
+
+TEST_F(older, mptcp_accepted_without_an_agent)
+{
+	EXPECT_TRUE(refused_without_an_agent(self, SERVER));
+}
+
+/* What the kernel has yet to send for a program that has closed it. */
+TEST_F(older, mptcp_of_nobody)
+{
+	struct scene *s = &self->s;
+	int ms;
+
+	kill(self->pid[SERVER], SIGSTOP);
+	order(CLIENT, 'f');
+	ASSERT_EQ(0, child_end(self->pid[CLIENT]));
+	self->pid[CLIENT] = 0;
+	ASSERT_EQ(0, load(s));
+	kill(self->pid[SERVER], SIGCONT);
+	for (ms = 0; ms < AT_ONCE_MS &&
+	     !gate_failures(&s->gate, SOCKGATE_REASON_UNJUDGED); ms++)
+		script_serve(s, &self->script, 1);
+	EXPECT_LE(1, gate_failures(&s->gate, SOCKGATE_REASON_UNJUDGED));
+	EXPECT_EQ(0, self->script.asked[SOCKGATE_EVENT_CONNECT]);
+}
+
+/* Whoever comes now meets the listener as it is. */
+TEST_F(older, mptcp_listener)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid;
+
+	ASSERT_EQ(0, load(s));
+	script->answer[SOCKGATE_EVENT_LISTEN] = &script_refuse;
+	pid = child_start(connect_mptcp, &self->at);
+	serve_until_asked(s, script, SOCKGATE_EVENT_LISTEN);
+	EXPECT_TRUE(asked_of_server(self));
+	script_serve(s, script, SOON_MS);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+#define THIRD_PORT 4741		/* where the kernel listens for a session's sake */
+
+/* Which of a process's connections with the third address is looked for. */
+static struct {
+	pid_t pid;
+	bool (*is_it)(uint16_t rport);
+	bool asked;
+} third;
+
+static void note_third(const struct ask *ask)
+{
+	if (ask->event == SOCKGATE_EVENT_CONNECT && net_same(THIRD, ask->raddr, 4) &&
+	    (pid_t)ask->process.pid == third.pid && third.is_it(ask->rport))
+		third.asked = true;
+}
+
+/* Both ends are on this machine, and either one tells the other of the address. */
+static bool asked_with_third(FIXTURE_DATA(older) *self, const char *endpoint, enum end end,
+			     bool (*is_it)(uint16_t rport))
+{
+	struct script *script = &self->script;
+	int ms;
+
+	third.pid = self->pid[end];
+	third.is_it = is_it;
+	third.asked = false;
+	script->seen = note_third;
+	if (system(endpoint))
+		return false;
+	for (ms = 0; ms < AT_ONCE_MS && !third.asked; ms++)
+		script_serve(&self->s, script, 1);
+	return third.asked;
+}
+
+static uint16_t servers_port;
+
+static bool is_to_server(uint16_t rport)
+{
+	return rport == servers_port;
+}
+
+TEST_F(older, mptcp_further_connection)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, load(s));
+	/* For this destination only. */
+	script->answer[SOCKGATE_EVENT_CONNECT] = &agent_allow;
+	order(CLIENT, 'x');
+	EXPECT_TRUE(heard(self, SERVER, AT_ONCE_MS));
+	script->answer[SOCKGATE_EVENT_CONNECT] = &script_refuse;
+	servers_port = ntohs(self->at.in.sin_port);
+	EXPECT_TRUE(asked_with_third(self, "ip mptcp endpoint add " THIRD " signal",
+				     CLIENT, is_to_server));
+	script_serve(s, script, SOON_MS);
+	EXPECT_EQ(0, system("! ss -tnH dst " THIRD " | grep -q ESTAB"));
+	EXPECT_EQ(0, system("ip mptcp endpoint flush"));
+}
+
+static bool is_not_to_kernel(uint16_t rport)
+{
+	return rport != THIRD_PORT;
+}
+
+/* The kernel's listener is nobody's, and what it took for a session is the session's. */
+TEST_F(older, mptcp_taken_by_the_kernel)
+{
+	struct scene *s = &self->s;
+
+	ASSERT_EQ(0, load(s));
+	self->script.answer[SOCKGATE_EVENT_CONNECT] = &agent_allow;
+	order(CLIENT, 'x');
+	EXPECT_TRUE(heard(self, SERVER, AT_ONCE_MS));
+	EXPECT_TRUE(asked_with_third(self, "ip mptcp endpoint add " THIRD " port 4741 signal",
+				     SERVER, is_not_to_kernel));
+	EXPECT_EQ(0, system("ss -tnH dst " THIRD ":4741 | grep -q ESTAB"));
+	EXPECT_EQ(0, system("ip mptcp endpoint flush"));
 }
 
 TEST_HARNESS_MAIN
