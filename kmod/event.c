@@ -337,37 +337,7 @@ static bool key_remote(struct sg_key *key, const struct sock *sk,
 	return false;
 }
 
-/**
- * sg_event_stays() - whether sockets of a family cannot leave the machine
- * @family: AF_*
- *
- * Return: that; true only for families that are known to.
- */
-bool sg_event_stays(int family)
-{
-	switch (family) {
-	case AF_UNIX:
-	case AF_NETLINK:
-	case AF_KEY:
-	case AF_ALG:
-	case AF_KCM:		/* its messages leave by TCP sockets of others */
-		return true;
-	}
-	return false;
-}
-
-/**
- * sg_event_gated() - whether packets of a family pass the gate
- * @family: AF_*
- *
- * Return: that.
- */
-bool sg_event_gated(int family)
-{
-	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
-}
-
-/* Whose packets pass by the chain that is judged: opening is all there is. */
+/* Whose packets pass by the chain that is judged: leave to open is all there is. */
 static bool open_past_gate(struct sg_key *key, const struct sock *sk,
 			   int family, int protocol)
 {
@@ -395,10 +365,10 @@ static bool open_gated(struct sg_key *key, const struct sock *sk)
 }
 
 /**
- * sg_event_open() - the key of a socket() that has just made a socket
+ * sg_event_open() - the key of a socket() that has just made a socket, or would have
  * @key:      filled in
  * @sk:       the socket
- * @family:   as the caller gave it
+ * @family:   as the caller of socket() gave it
  * @protocol: likewise; for packet sockets the type of frames
  *
  * Return: false if this call is none of our business.
@@ -412,6 +382,17 @@ bool sg_event_open(struct sg_key *key, struct sock *sk, int family,
 	if (ours)
 		key_who(key, sk);
 	return ours;
+}
+
+/**
+ * sg_event_opens_past() - whether a key is of opening what passes by the gate
+ * @key: of an event
+ *
+ * Return: that; leave for it is leave for whatever the socket sends.
+ */
+bool sg_event_opens_past(const struct sg_key *key)
+{
+	return key->event == SOCKGATE_EVENT_OPEN && !sg_event_gated(key->family);
 }
 
 static bool key_bound(struct sg_key *key, const struct sock *sk,

@@ -4,6 +4,7 @@
 #define SOCKGATE_EVENT_H
 
 #include <linux/in6.h>
+#include <linux/socket.h>
 #include <linux/sockgate.h>
 #include <linux/types.h>
 #include <net/sock.h>
@@ -45,10 +46,39 @@ struct sg_key {
 
 #define SG_KEY_WORDS (sizeof(struct sg_key) / sizeof(u64))
 
-bool sg_event_stays(int family);
-bool sg_event_gated(int family);
+/**
+ * sg_event_stays() - whether sockets of a family cannot leave the machine
+ * @family: AF_*
+ *
+ * Return: that; true only for families that are known to.
+ */
+static inline bool sg_event_stays(int family)
+{
+	switch (family) {
+	case AF_UNIX:
+	case AF_NETLINK:
+	case AF_KEY:
+	case AF_ALG:
+	case AF_KCM:		/* its messages leave by TCP sockets of others */
+		return true;
+	}
+	return false;
+}
+
+/**
+ * sg_event_gated() - whether packets of a family pass the gate
+ * @family: AF_*
+ *
+ * Return: that.
+ */
+static inline bool sg_event_gated(int family)
+{
+	return family == AF_INET || family == AF_INET6 || family == AF_SMC;
+}
+
 bool sg_event_open(struct sg_key *key, struct sock *sk, int family,
 		   int protocol);
+bool sg_event_opens_past(const struct sg_key *key);
 bool sg_event_bind(struct sg_key *key, struct sock *sk,
 		   const struct sockaddr *addr, int addr_len);
 bool sg_event_connect(struct sg_key *key, struct sock *sk,

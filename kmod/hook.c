@@ -52,6 +52,7 @@
 #include "event.h"
 #include "hook.h"
 #include "judge.h"
+#include "opener.h"
 #include "scope.h"
 #include "sock.h"
 
@@ -188,6 +189,8 @@ static noinline int judged_connect(struct socket *sock, struct sockaddr *addr,
 	enter();
 	if (sg_event_connect(&key, sock->sk, addr, addr_len))
 		err = sg_judge(&key, sock->sk, may_wait_to_connect(sock));
+	else
+		err = sg_opener_use(sock);
 	if (!err)
 		err = sg_original_connect(sock, addr, addr_len);
 	leave();
@@ -223,6 +226,8 @@ static noinline int judged_listen(struct socket *sock, int backlog)
 		err = choose_port(sock->sk);
 		if (!err && sg_event_listen(&key, sock->sk))
 			err = sg_judge(&key, sock->sk, !in_ring());
+	} else {
+		err = sg_opener_use(sock);
 	}
 	if (!err)
 		err = sg_original_listen(sock, backlog);
@@ -254,6 +259,8 @@ static int use(struct socket *sock)
 	struct sg_sock *rec = sg_sock_find(sock->sk);
 	struct sg_key key;
 
+	if (!sg_event_gated(sock->sk->sk_family))
+		return sg_opener_use(sock);
 	if (!rec) {
 		begin_record(sock->sk);
 		return 0;
@@ -368,6 +375,8 @@ static noinline int judged_create(struct socket *sock, int family, int type,
 	enter();
 	if (sg_event_gated(family))
 		begin_record(sock->sk);
+	else
+		sg_sock_drop(sock->sk);
 	if (!sg_agent_is_current() &&
 	    sg_event_open(&key, sock->sk, family, protocol))
 		err = sg_judge(&key, sock->sk, true);
@@ -393,6 +402,8 @@ static noinline int judged_bind(struct socket *sock, struct sockaddr *addr,
 
 	enter();
 	err = judge_bind(sock->sk, addr, addr_len);
+	if (!err)
+		err = sg_opener_bind(sock, addr, addr_len);
 	if (!err)
 		err = sg_original_bind(sock, addr, addr_len);
 	leave();
@@ -590,8 +601,11 @@ static notrace bool passes_as_owner(const struct sock *sk)
 {
 	const struct sg_sock *rec;
 
-	if (!sk || !sg_event_gated(sk->sk_family) || !current->mm ||
-	    sk->sk_kern_sock)
+	if (!sk)
+		return true;
+	if (!sg_event_gated(sk->sk_family))
+		return sg_opener_passes(sk);
+	if (!current->mm || sk->sk_kern_sock)
 		return true;
 	rec = sg_sock_find(sk);
 	return rec && sg_event_by_current(&rec->owner) && !awaits(rec);
@@ -602,8 +616,12 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 	struct sg_sock *rec;
 	struct sg_key key;
 
-	if (!sk || !sg_event_gated(sk->sk_family))
+	if (!sk)
 		return true;
+	/* A bind() may make another of it; see sg_opener_bind(). */
+	if (!sg_event_gated(sk->sk_family))
+		return sg_event_stays(sk->sk_family) ||
+		       (hook != SOCKGATE_HOOK_BIND && sg_opener_passes(sk));
 	if (!event_of(hook, fregs, &key, sk))
 		return hook != SOCKGATE_HOOK_SENDMSG || passes_as_owner(sk);
 	rec = sg_sock_find(sk);
@@ -621,7 +639,7 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 
 static notrace bool has_record(const struct sock *sk)
 {
-	return sg_event_gated(sk->sk_family) && sg_sock_find(sk);
+	return !sg_event_stays(sk->sk_family) && sg_sock_find(sk);
 }
 
 static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)

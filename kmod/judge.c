@@ -30,7 +30,7 @@ static bool opens_way(const struct sg_key *key, const struct sg_sock *rec)
 	case SOCKGATE_EVENT_SEND:
 		return true;
 	}
-	return is_of_peer(key, rec);
+	return is_of_peer(key, rec) || sg_event_opens_past(key);
 }
 
 /* It was a listener's, and is to be another connection now. */
@@ -51,7 +51,8 @@ static void permit(struct sock *sk, struct sg_sock *rec,
 	}
 	if (is_of_peer(key, rec))
 		WRITE_ONCE(rec->standing, how);
-	sg_mark_set(sk, tag);
+	if (!sg_event_opens_past(key))
+		sg_mark_set(sk, tag);
 }
 
 /**

@@ -181,13 +181,6 @@ static enum sg_grant granted(const struct leaving *l, const struct sg_key *key)
 		      granted_to_leader(l, key);
 }
 
-static bool good(enum sg_grant how)
-{
-	return how == SG_GRANT_VERDICT || how == SG_GRANT_FAILURE ||
-	       how == SG_GRANT_FAILSAFE ||
-	       (how == SG_GRANT_NO_AGENT && !sg_agent_present());
-}
-
 /* Where it goes: all that a grant is compared with. */
 static void key_where(const struct leaving *l, struct sg_key *key)
 {
@@ -366,12 +359,12 @@ static noinline unsigned int leave(struct sk_buff *skb,
 		this_cpu_write(sg_passing, NULL);
 		return released(&l);
 	}
-	if (l.open && good(sg_sock_standing(l.rec)) &&
+	if (l.open && sg_sock_good(sg_sock_standing(l.rec)) &&
 	    goes_to_peer(skb, l.sk, state->pf))
 		return tagged(&l);
 	key_where(&l, &key);
 	how = granted(&l, &key);
-	return good(how) ? pass(&l, how) : judge(&l);
+	return sg_sock_good(how) ? pass(&l, how) : judge(&l);
 }
 
 /*

@@ -273,7 +273,8 @@ struct sg_sock *sg_sock_follow_late(const struct sock *sk,
  * @child:  known to nobody else yet
  * @taken:  false: the parent opened the connection itself
  *
- * In softirqs too.  The child is its listener's: same owner, same verdict.
+ * In softirqs too.  The child is its listener's: same owner, same verdict.  Leave
+ * to have opened a socket that passes by the gate holds for its connections.
  */
 void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 		     bool taken)
@@ -291,6 +292,8 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT))
 		rec->standing = READ_ONCE(from->standing);
 	rec->lapses = READ_ONCE(from->lapses);
+	if (!sg_event_gated(parent->sk_family))
+		rec->granted = READ_ONCE(from->granted);
 	rec->tag = READ_ONCE(from->tag);
 	rec->exempt = READ_ONCE(from->exempt);
 	rec->accepted = taken && parent->sk_state == TCP_LISTEN;
@@ -493,6 +496,21 @@ enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 	if (!granted || (granted & ~HOW) != grant_of(key))
 		return SG_GRANT_NONE;
 	return unless_lapsed(rec, granted & HOW);
+}
+
+/**
+ * sg_sock_good() - whether something may pass by what was granted
+ * @how: from sg_sock_granted() or sg_sock_standing()
+ *
+ * Safe in the ftrace callback.
+ *
+ * Return: false if a verdict is to be asked for.
+ */
+bool sg_sock_good(enum sg_grant how)
+{
+	return how == SG_GRANT_VERDICT || how == SG_GRANT_FAILURE ||
+	       how == SG_GRANT_FAILSAFE ||
+	       (how == SG_GRANT_NO_AGENT && !sg_agent_present());
 }
 
 /**

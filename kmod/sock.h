@@ -32,7 +32,9 @@ enum sg_grant {
 struct sg_sock {
 	struct rhash_head node;
 	const struct sock *sk;
-	u64 granted;		/* a remote it may send to, and how good that is */
+	u64 granted;		/* a remote it may send to, and how good that is;
+				 * of what passes by the gate: that it is open
+				 */
 	u32 tag;		/* of the last verdict */
 	u8 standing;		/* enum sg_grant, of an open TCP connection */
 	bool exempt;		/* the agent's own */
@@ -73,6 +75,7 @@ void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
 enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 			      const struct sg_key *key);
 enum sg_grant sg_sock_standing(const struct sg_sock *rec);
+bool sg_sock_good(enum sg_grant how);
 void sg_sock_opens(struct sg_sock *rec);
 void sg_sock_revoke(struct sg_sock *rec);
 

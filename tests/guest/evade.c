@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -289,6 +291,17 @@ static ssize_t by_splice_from(int fd)
 	return splice(fd, NULL, ends[1], NULL, 1, 0);
 }
 
+/* Of a packet socket: as it is, to the loopback device. */
+static ssize_t by_bind(int fd)
+{
+	const struct sockaddr_ll at = {
+		.sll_family = AF_PACKET,
+		.sll_ifindex = (int)if_nametoindex("lo"),
+	};
+
+	return bind(fd, (const struct sockaddr *)&at, sizeof(at)) ? -1 : 1;
+}
+
 static const struct {
 	const char *name;
 	net_move_fn use;
@@ -298,6 +311,7 @@ static const struct {
 	{ "splice", net_splice_one },
 	{ "read", by_read },
 	{ "splice-from", by_splice_from },
+	{ "bind", by_bind },
 };
 
 static int use(int fd, const char *how)

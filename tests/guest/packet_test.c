@@ -2,10 +2,10 @@
 /* Callers that do not wait: their packets do, and nothing leaves without a verdict. */
 #include "kselftest_harness.h"
 #include "child.h"
+#include "hand.h"
 #include "scene.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <netinet/ip.h>
 #include <poll.h>
 #include <pthread.h>
@@ -489,61 +489,6 @@ TEST_F(packet, interrupted_and_denied)
 
 /* ---- whose socket it is ------------------------------------------------------------ */
 
-/* How a connected socket comes into the hands of evade, and to what use: its exit status. */
-typedef int (*hand_fn)(int fd, const char *use);
-
-static const char *beside_worker(const char *name)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s", worker_program());
-	snprintf(strrchr(path, '/') + 1, 16, "%s", name);
-	return path;
-}
-
-static int by_exec(int fd, const char *use)
-{
-	if (dup2(fd, 3) != 3)
-		return CHILD_LOST;
-	execl(beside_worker("evade"), "evade", "inherit", "3", use, NULL);
-	return CHILD_LOST;
-}
-
-static int by_message(int fd, const char *use)
-{
-	int ends[2];
-	pid_t pid;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return CHILD_LOST;
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (dup2(ends[1], STDIN_FILENO) == STDIN_FILENO)
-			execl(beside_worker("evade"), "evade", "take", use, NULL);
-		_exit(CHILD_LOST);
-	}
-	return net_send_control(ends[0], SOL_SOCKET, SCM_RIGHTS, &fd, sizeof(fd)) ?
-	       CHILD_LOST : child_end(pid);
-}
-
-static int by_pidfd(int fd, const char *use)
-{
-	char owner[16], number[16];
-	pid_t pid;
-
-	snprintf(owner, sizeof(owner), "%d", getpid());
-	snprintf(number, sizeof(number), "%d", fd);
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execl(beside_worker("evade"), "evade", "getfd", owner, number, use,
-		      NULL);
-		_exit(CHILD_LOST);
-	}
-	return child_end(pid);
-}
-
 FIXTURE(handed) {
 	struct scene s;
 	struct addr to;
@@ -558,7 +503,7 @@ FIXTURE_VARIANT(handed) {
 
 #define HANDED(by, name, use_, sends_) \
 	FIXTURE_VARIANT_ADD(handed, by##_##name) { \
-		.hand = by, .use = use_, .sends = sends_, \
+		.hand = hand_##by, .use = use_, .sends = sends_, \
 	}
 
 /* However it is handed over, the use is the same hook's: not all of both. */
