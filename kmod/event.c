@@ -637,6 +637,9 @@ void sg_event_accepted(struct sg_key *key, const struct sock *sk)
 		key_peer(key, sk);
 	}
 	key_local(key, sk);
+	/* A connection that is closed has given its port back already. */
+	if (key->event == SOCKGATE_EVENT_ACCEPT)
+		key->lport = inet_sk(sk)->inet_sport;
 }
 
 /**

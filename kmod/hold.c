@@ -361,7 +361,7 @@ static bool stop_waiting(struct sg_request *req)
 	req->n_callers--;
 	pends = !taken(req);
 	won = pends && fatal_signal_pending(current) && !req->n_callers &&
-	      !req->n_packets;
+	      list_empty(&req->packets);
 	if (won)
 		take(req);
 	spin_unlock_bh(&pending_lock);
@@ -429,11 +429,14 @@ int sg_hold(const struct sg_key *key, const struct sock *sk,
 
 static bool add_packet(struct sg_request *req, struct sg_parked *packet)
 {
+	/* Who reads keeps no packet, and has a bound of his own. */
+	bool is_packet = packet->direction != SG_READING;
+
 	lockdep_assert_held(&pending_lock);
-	if (req->n_packets >= SG_PACKETS_MAX)
+	if (is_packet && req->n_packets >= SG_PACKETS_MAX)
 		return false;
 	list_add_tail(&packet->node, &req->packets);
-	req->n_packets++;
+	req->n_packets += is_packet;
 	return true;
 }
 

@@ -39,6 +39,7 @@
 #include <linux/sched.h>
 #include <linux/sctp.h>
 #include <linux/socket.h>
+#include <linux/splice.h>
 #include <linux/workqueue.h>
 #include <net/inet_sock.h>
 #include <net/sctp/structs.h>
@@ -253,29 +254,61 @@ static notrace bool awaits(const struct sg_sock *rec)
 /*
  * A socket that another process made: inherited or received.  Whoever runs
  * another program than its owner needs a verdict of his own.
+ *
+ * Returns the record, and what is to be asked; NULL: nothing is.
  */
-static int use(struct socket *sock)
+static struct sg_sock *used(struct sock *sk, struct sg_key *key)
 {
-	struct sg_sock *rec = sg_sock_find(sock->sk);
+	struct sg_sock *rec = sg_sock_find(sk);
+
+	if (!rec) {
+		begin_record(sk);
+		return NULL;
+	}
+	if (!sg_event_own(key, sk, current, NULL))
+		return NULL;
+	if (sg_sock_adopt(rec, key) && !awaits(rec))
+		return NULL;
+	if (READ_ONCE(rec->accepted)) {
+		sg_event_accepted(key, sk);
+		return rec;
+	}
+	if (sg_event_use(key, sk))
+		return rec;
+	sg_sock_own(rec, key);
+	return NULL;
+}
+
+static int use_to_send(struct socket *sock)
+{
+	struct sg_sock *rec;
 	struct sg_key key;
 
 	if (!sg_event_gated(sock->sk->sk_family))
 		return sg_opener_use(sock);
-	if (!rec) {
-		begin_record(sock->sk);
+	rec = used(sock->sk, &key);
+	if (!rec)
 		return 0;
-	}
-	if (!sg_event_own(&key, sock->sk, current, NULL))
-		return 0;
-	if (sg_sock_adopt(rec, &key) && !awaits(rec))
-		return 0;
-	if (READ_ONCE(rec->accepted)) {
-		sg_event_accepted(&key, sock->sk);
-	} else if (!sg_event_use(&key, sock->sk)) {
-		sg_sock_own(rec, &key);
-		return 0;
-	}
 	return sg_judge(&key, sock->sk, may_wait(sock) || !awaits(rec));
+}
+
+/*
+ * Nothing of a reader waits for him.  Whether he may is what he says: a worker of
+ * io_uring waits for data as it is.
+ */
+static int use_to_read(struct socket *sock, bool waits)
+{
+	struct sg_sock *rec;
+	struct sg_key key;
+
+	if (!sg_event_gated(sock->sk->sk_family))
+		return sg_opener_use(sock);
+	rec = used(sock->sk, &key);
+	if (!rec)
+		return 0;
+	if (!awaits(rec) || !sg_sock_owned_by(rec, &key))
+		return sg_judge(&key, sock->sk, true);
+	return sg_judge_reader(&key, sock->sk, rec, waits);
 }
 
 static noinline int judged_sendmsg(struct socket *sock, struct msghdr *msg,
@@ -289,7 +322,7 @@ static noinline int judged_sendmsg(struct socket *sock, struct msghdr *msg,
 		err = sg_judge(&key, sock->sk, may_wait(sock) &&
 			       !(msg->msg_flags & MSG_DONTWAIT));
 	else
-		err = use(sock);
+		err = use_to_send(sock);
 	if (!err)
 		err = sg_original_sendmsg(sock, msg, size);
 	leave();
@@ -302,7 +335,7 @@ static noinline int judged_recvmsg(struct socket *sock, struct msghdr *msg,
 	int err;
 
 	enter();
-	err = use(sock);
+	err = use_to_read(sock, !(flags & MSG_DONTWAIT));
 	if (!err)
 		err = sg_original_recvmsg(sock, msg, size, flags);
 	leave();
@@ -317,7 +350,8 @@ static noinline ssize_t judged_splice_read(struct file *file, loff_t *ppos,
 	ssize_t err;
 
 	enter();
-	err = use(file->private_data);
+	err = use_to_read(file->private_data, !(flags & SPLICE_F_NONBLOCK) &&
+			  !(file->f_flags & O_NONBLOCK));
 	if (!err)
 		err = sg_original_splice_read(file, ppos, pipe, len, flags);
 	leave();
@@ -331,7 +365,7 @@ static noinline ssize_t judged_sendpage(struct file *file, struct page *page,
 	ssize_t err;
 
 	enter();
-	err = use(file->private_data);
+	err = use_to_send(file->private_data);
 	if (!err)
 		err = sg_original_sendpage(file, page, offset, size, ppos,
 					   more);

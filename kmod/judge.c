@@ -12,6 +12,7 @@
 #include "hold.h"
 #include "judge.h"
 #include "mark.h"
+#include "reader.h"
 #include "sock.h"
 
 /* A peer is the connection's affair, not the listener's. */
@@ -266,6 +267,17 @@ static int interrupted(const struct sg_key *key, struct sock *sk, int err)
 	return 0;
 }
 
+/* What nobody has to be asked for. */
+static bool found(const struct sg_key *key, struct sg_verdict *verdict)
+{
+	if (sg_cache_lookup(key, verdict))
+		return true;
+	if (sg_agent_present())
+		return false;
+	*verdict = sg_verdict_fail(SOCKGATE_REASON_NO_AGENT);
+	return true;
+}
+
 /**
  * sg_judge() - what the caller gets; holds it if need be
  * @key:      of the event
@@ -280,12 +292,8 @@ int sg_judge(const struct sg_key *key, struct sock *sk, bool may_wait)
 	struct sg_verdict verdict;
 	int err;
 
-	if (sg_cache_lookup(key, &verdict))
+	if (found(key, &verdict))
 		return apply(&verdict, key, sk, false);
-	if (!sg_agent_present()) {
-		verdict = sg_verdict_fail(SOCKGATE_REASON_NO_AGENT);
-		return apply(&verdict, key, sk, false);
-	}
 	if (!may_wait && sg_event_has_packets(sk)) {
 		defer(key, sk);
 		return 0;
@@ -294,4 +302,33 @@ int sg_judge(const struct sg_key *key, struct sock *sk, bool may_wait)
 	if (err)
 		return interrupted(key, sk, err);
 	return apply(&verdict, key, sk, true);
+}
+
+/**
+ * sg_judge_reader() - the same for who reads of a peer that has not been judged
+ * @key:      of the event
+ * @sk:       the connection
+ * @rec:      its record; owned by the caller
+ * @may_wait: false: the caller is told to come back, and woken
+ *
+ * Return: 0 to go on, else the errno for the caller.
+ */
+int sg_judge_reader(const struct sg_key *key, struct sock *sk,
+		    struct sg_sock *rec, bool may_wait)
+{
+	struct sg_verdict verdict;
+	int err = -READ_ONCE(rec->refused);
+
+	if (err)
+		return err;
+	if (may_wait)
+		return sg_judge(key, sk, true);
+	/* Where there was no verdict the socket has the error, for once. */
+	err = sock_error(sk);
+	if (err)
+		return err;
+	if (found(key, &verdict) || !sg_reader_ask(key, sk, rec, &verdict))
+		return apply(&verdict, key, sk, false);
+	sg_count(SOCKGATE_N_READ_DEFERRED);
+	return -EAGAIN;
 }

@@ -12,6 +12,8 @@ struct sock;
 bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
 		      struct sg_sock *rec);
 int sg_judge(const struct sg_key *key, struct sock *sk, bool may_wait);
+int sg_judge_reader(const struct sg_key *key, struct sock *sk,
+		    struct sg_sock *rec, bool may_wait);
 int sg_settle_leaving(struct sock *sk, const struct sg_key *key,
 		      const struct sk_buff *skb, u8 family,
 		      const struct sg_verdict *verdict, bool told);

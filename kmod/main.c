@@ -10,7 +10,8 @@
  *
  * What no caller could be held for: chain.c (control) -> packet.c (what leaves),
  * hook.c -> arrival.c (peers), report.c (states) -> sock.c (whose it is; scan.c finds
- * the older ones) -> park.c (packets that wait) -> cut.c (telling the application).
+ * the older ones) -> park.c (packets that wait; reader.c: who reads) -> cut.c (telling
+ * the application).
  *
  * scope.c says which of these the policy wants to be asked about.
  */

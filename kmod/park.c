@@ -34,10 +34,12 @@
 #include "hold.h"
 #include "judge.h"
 #include "park.h"
+#include "reader.h"
 #include "sock.h"
 
 static atomic_t parked = ATOMIC_INIT(0);
 static atomic_t reports = ATOMIC_INIT(0);
+static atomic_t readers = ATOMIC_INIT(0);
 static atomic_t parked_of[SG_USER_SLOTS];
 DEFINE_PER_CPU(const struct sk_buff *, sg_passing);
 
@@ -145,6 +147,17 @@ struct sg_parked *sg_park_report(struct sock *sk)
 }
 
 /**
+ * sg_park_reader() - who is to be told that a connection can be read
+ * @sk: the connection
+ *
+ * Return: what waits for a verdict, or NULL: no memory, or too many already.
+ */
+struct sg_parked *sg_park_reader(struct sock *sk)
+{
+	return place(SG_READING, sk, &readers, SG_READERS_MAX);
+}
+
+/**
  * sg_unpark() - the packet is the caller's again
  * @packet: from sg_park()
  */
@@ -239,6 +252,9 @@ static void settle(struct sg_parked *packet, const struct sg_key *key,
 		break;
 	case SG_REPORT:
 		settle_report(packet, key, verdict);
+		break;
+	case SG_READING:
+		sg_reader_settle(packet->sk, key, verdict);
 		break;
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A packet, or a report, that waits for the verdict on its socket. */
+/* A packet, a report, or a reader, that waits for the verdict on its socket. */
 #ifndef SOCKGATE_PARK_H
 #define SOCKGATE_PARK_H
 
@@ -15,6 +15,7 @@
 #define SG_PARKED_SHARE	(SG_PARKED_MAX / 4)	/* of one user, but for root */
 #define SG_ARRIVALS_MAX	128	/* for one socket */
 #define SG_REPORTS_MAX	256	/* of all sockets together */
+#define SG_READERS_MAX	4096	/* likewise; one of each */
 
 struct nf_hook_state;
 struct sg_sock;
@@ -25,6 +26,7 @@ enum sg_direction {
 	SG_LEAVING,
 	SG_ARRIVING,
 	SG_REPORT,		/* no packet: the state of a connection */
+	SG_READING,		/* neither: who reads it is to be woken */
 };
 
 /* Owned by the request that it waits on. */
@@ -53,6 +55,7 @@ struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state
 struct sg_parked *sg_park_arrival(struct sk_buff *skb, struct sock *sk,
 				  struct sg_sock *rec, u8 family);
 struct sg_parked *sg_park_report(struct sock *sk);
+struct sg_parked *sg_park_reader(struct sock *sk);
 void sg_unpark(struct sg_parked *packet);
 void sg_park_release(struct list_head *packets, const struct sg_key *key,
 		     const struct sg_verdict *verdict);

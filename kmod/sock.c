@@ -524,6 +524,7 @@ void sg_sock_opens(struct sg_sock *rec)
 {
 	WRITE_ONCE(rec->standing, SG_GRANT_NONE);
 	WRITE_ONCE(rec->accepted, false);
+	WRITE_ONCE(rec->refused, 0);
 	if (!sg_agent_is_current())
 		WRITE_ONCE(rec->exempt, false);
 }

@@ -25,9 +25,9 @@ enum sg_grant {
 };
 
 /*
- * @sk is compared, never followed.  @granted, @standing, @tag, @lapses, @exempt
- * and @accepted are read and written without a lock, each for itself.  @lock
- * covers the rest.
+ * @sk is compared, never followed.  @granted, @standing, @tag, @lapses, @exempt,
+ * @accepted, @reading and @refused are read and written without a lock, each for
+ * itself.  @lock covers the rest.
  */
 struct sg_sock {
 	struct rhash_head node;
@@ -39,6 +39,8 @@ struct sg_sock {
 	u8 standing;		/* enum sg_grant, of an open TCP connection */
 	bool exempt;		/* the agent's own */
 	bool accepted;		/* made by a listener, which was judged */
+	bool reading;		/* a reader will be woken by the verdict */
+	u16 refused;		/* errno: what its peer sent is not to be read */
 	bool early;		/* older than the end of the call that made sk */
 	unsigned long lapses;	/* jiffies, of SG_GRANT_FAILURE */
 	atomic_t arrivals;	/* packets for it that wait */

@@ -74,6 +74,7 @@ static const char *const counters[] = {
 	[SOCKGATE_N_FAIL_DENY] = "fail_deny",
 	[SOCKGATE_N_INTERRUPTED] = "interrupted",
 	[SOCKGATE_N_DEFERRED] = "deferred",
+	[SOCKGATE_N_READ_DEFERRED] = "read_deferred",
 	[SOCKGATE_N_PACKET_HELD_ALLOW] = "packet_held_allow",
 	[SOCKGATE_N_PACKET_HELD_DENY] = "packet_held_deny",
 	[SOCKGATE_N_PACKET_DENIED] = "packet_denied",

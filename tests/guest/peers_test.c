@@ -5,7 +5,9 @@
 #include "uring.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #define V4 "127.0.0.1"
@@ -330,14 +332,14 @@ TEST_F(ring, refused)
 #define FLOOD 300
 #define QUEUE_TIMEOUT_MS 100
 
-/* From as many addresses as there are sockets. */
-static int flood_begin(const struct addr *to, int fds[FLOOD])
+/* From this many addresses. */
+static int flood_begin(const struct addr *to, int fds[FLOOD], uint32_t peers)
 {
 	struct addr from = net_addr(V4, 0);
 	int i;
 
 	for (i = 0; i < FLOOD; i++) {
-		from.in.sin_addr.s_addr = htonl(0x7f010000U + (uint32_t)i + 1);
+		from.in.sin_addr.s_addr = htonl(0x7f010001U + (uint32_t)i % peers);
 		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		if (fds[i] < 0 || bind(fds[i], &from.sa, from.len))
 			return errno;
@@ -401,7 +403,7 @@ TEST_F(flood, of_peers)
 	ASSERT_EQ(0, server_start(s, script, server_stream, &server, V4));
 	ASSERT_EQ(0, server_start(s, script, server_stream, &other, V4));
 	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
-	ASSERT_EQ(0, flood_begin(&server.at, fds));
+	ASSERT_EQ(0, flood_begin(&server.at, fds, FLOOD));
 	while (agent_next(s->agent, &s->ask, QUEUE_TIMEOUT_MS) == 1 && n < FLOOD)
 		ids[n++] = s->ask.id;
 	/*
@@ -447,13 +449,14 @@ TEST_F(flood, leaves_room_for_callers)
 	ASSERT_EQ(0, server_start(s, script, server_stream, &server, V4));
 	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
 	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_MAX_PENDING, 8));
-	ASSERT_EQ(0, flood_begin(&server.at, fds));
+	ASSERT_EQ(0, flood_begin(&server.at, fds, FLOOD));
 	while (agent_next(s->agent, &s->ask, QUEUE_TIMEOUT_MS) == 1) {
 		EXPECT_EQ(SOCKGATE_EVENT_ACCEPT, s->ask.event);
 		n++;
 	}
 	EXPECT_EQ(8 / 4, n);
-	EXPECT_LE(FLOOD - n, gate_failures(&s->gate, SOCKGATE_REASON_TABLE_FULL));
+	ASSERT_EQ(0, gate_wait_count(&s->gate, SOCKGATE_N_REASON +
+				     SOCKGATE_REASON_TABLE_FULL, FLOOD - n));
 	call.uid = 4242;
 	ASSERT_EQ(0, worker_tell(&s->worker, &call));
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, AT_ONCE_MS));
@@ -462,6 +465,272 @@ TEST_F(flood, leaves_room_for_callers)
 	for (i = 0; i < FLOOD; i++)
 		close(fds[i]);
 	server_end(&server);
+}
+
+/* ---- readers that do not wait, of who came beyond the bound ------------------------ */
+
+#define TURNED_AWAY 0x100	/* what a reader says: this, a byte, or FAILED + errno */
+#define FAILED 0x1000
+#define IDS 1024
+
+typedef ssize_t (*read_fn)(int fd, char *byte);
+
+static read_fn read_one;
+static enum uring_by read_by;
+
+static ssize_t read_nonblocking(int fd, char *byte)
+{
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return read(fd, byte, 1);
+}
+
+static ssize_t read_not_waiting(int fd, char *byte)
+{
+	return recv(fd, byte, 1, MSG_DONTWAIT);
+}
+
+static ssize_t read_by_splice(int fd, char *byte)
+{
+	int ends[2];
+	ssize_t n;
+
+	if (pipe(ends))
+		return -1;
+	n = splice(fd, NULL, ends[1], NULL, 1, SPLICE_F_NONBLOCK);
+	return n == 1 ? read(ends[0], byte, 1) : n;
+}
+
+static int read_and_say(int says, int fd)
+{
+	char byte = 0;
+	ssize_t n = read_one(fd, &byte);
+	int what = n >= 0 ? byte : errno == EAGAIN ? TURNED_AWAY : FAILED + errno;
+
+	return server_say(says, what) ? CHILD_LOST : what;
+}
+
+/* Of its first connection, at each edge, until it gets something; after an error again. */
+static int server_edges(int says)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+	int fd = server_listen(says, SOCK_STREAM), poller = epoll_create1(0), peer;
+	int what = TURNED_AWAY;
+
+	peer = accept(fd, NULL, NULL);
+	if (peer < 0 || epoll_ctl(poller, EPOLL_CTL_ADD, peer, &e))
+		return CHILD_LOST;
+	while (what == TURNED_AWAY && epoll_wait(poller, &e, 1, -1) == 1)
+		what = read_and_say(says, peer);
+	if (what > FAILED)
+		read_and_say(says, peer);
+	return pause();
+}
+
+static ssize_t read_by_ring(int fd, char *byte)
+{
+	const struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_RECV,
+		.fd = fd,
+		.addr = (uintptr_t)byte,
+		.len = 1,
+	};
+	int res = 0, err = uring_do(&sqe, read_by, &res);
+
+	errno = err ?: res < 0 ? -res : 0;
+	return errno ? -1 : res;
+}
+
+static int server_ring_reads(int says)
+{
+	int fd = server_listen(says, SOCK_STREAM), peer = accept(fd, NULL, NULL);
+
+	if (peer < 0)
+		return CHILD_LOST;
+	read_one = read_by_ring;
+	read_and_say(says, peer);
+	return pause();
+}
+
+static uint64_t ids[IDS];
+static int n_ids;
+
+static void collect(const struct ask *ask)
+{
+	if (n_ids < IDS)
+		ids[n_ids++] = ask->id;
+}
+
+FIXTURE(reader) {
+	struct scene s;
+	struct script script;
+	struct server server;
+	int fds[FLOOD];
+	short events[FLOOD];
+};
+
+FIXTURE_VARIANT(reader) {
+	server_fn server;
+	read_fn read;
+	enum uring_by by;
+	uint32_t peers;	/* whom the flood comes from */
+	bool told;	/* in the meantime */
+};
+
+#define READER(name, read_, peers_) \
+	FIXTURE_VARIANT_ADD(reader, name) { \
+		.server = server_edges, .read = read_, .peers = peers_, \
+		.told = true, \
+	}
+#define RING(name, by_) \
+	FIXTURE_VARIANT_ADD(reader, name) { \
+		.server = server_ring_reads, .by = by_, .peers = FLOOD, \
+	}
+
+READER(nonblocking, read_nonblocking, FLOOD);
+READER(not_waiting, read_not_waiting, FLOOD);
+READER(splice, read_by_splice, FLOOD);
+/* More than can wait on one question; who reads does. */
+READER(of_one_peer, read_nonblocking, 1);
+RING(ring_inline, URING_INLINE);
+RING(ring_worker, URING_WORKER);
+RING(ring_poller, URING_POLLER);
+
+FIXTURE_SETUP(reader)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	int ms;
+
+	ASSERT_EQ(0, scene_set_patient(s));
+	*script = script_allowing();
+	read_one = variant->read;
+	read_by = variant->by;
+	ASSERT_EQ(0, server_start(s, script, variant->server, &self->server, V4));
+	ASSERT_EQ(0, gate_set_u32(&s->gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
+	n_ids = 0;
+	script->seen = collect;
+	script->answer[SOCKGATE_EVENT_ACCEPT] = NULL;
+	ASSERT_EQ(0, flood_begin(&self->server.at, self->fds, variant->peers));
+	for (ms = 0; ms < AT_ONCE_MS; ms++) {
+		script_serve(s, script, 1);
+		if (connected(self->fds, self->events) >= FLOOD - ARRIVALS_MAX)
+			break;
+	}
+	ASSERT_GT(AT_ONCE_MS, ms);
+}
+
+FIXTURE_TEARDOWN(reader)
+{
+	int i;
+
+	for (i = 0; i < FLOOD; i++)
+		close(self->fds[i]);
+	server_end(&self->server);
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+static void send_all(FIXTURE_DATA(reader) *self)
+{
+	int i;
+
+	for (i = 0; i < FLOOD; i++)
+		if (self->events[i] == POLLOUT)
+			send(self->fds[i], "x", 1, MSG_NOSIGNAL);
+}
+
+static int heard(FIXTURE_DATA(reader) *self, int ms)
+{
+	return server_heard(&self->s, &self->script, &self->server, ms);
+}
+
+static uint64_t reads(struct scene *s)
+{
+	struct gate_status st;
+
+	return gate_status(&s->gate, &st) ? 0 : st.hook[SOCKGATE_HOOK_RECVMSG];
+}
+
+/* It has data, and reads nothing; nor does it try again and again. */
+static void expect_turned_away(struct __test_metadata *_metadata,
+			       FIXTURE_DATA(reader) *self, bool told)
+{
+	uint64_t before;
+
+	send_all(self);
+	if (told)
+		EXPECT_EQ(TURNED_AWAY, heard(self, AT_ONCE_MS));
+	EXPECT_EQ(-1, heard(self, SOON_MS));
+	before = reads(&self->s);
+	EXPECT_EQ(-1, heard(self, SOON_MS));
+	EXPECT_GT(before + 20, reads(&self->s));
+	if (told)
+		EXPECT_EQ(1, gate_count(&self->s.gate, SOCKGATE_N_READ_DEFERRED));
+}
+
+static void answer_all(FIXTURE_DATA(reader) *self, const struct answer *answer)
+{
+	int i, n = n_ids;
+
+	self->script.answer[SOCKGATE_EVENT_ACCEPT] = answer;
+	for (i = 0; i < n; i++)
+		agent_answer(self->s.agent, ids[i], answer);
+}
+
+TEST_F(reader, allowed)
+{
+	expect_turned_away(_metadata, self, variant->told);
+	answer_all(self, &agent_allow);
+	EXPECT_EQ('x', heard(self, AT_ONCE_MS));
+}
+
+/* Whatever is tried, what came is not read; though the verdict is not remembered. */
+TEST_F(reader, denied)
+{
+	expect_turned_away(_metadata, self, variant->told);
+	answer_all(self, &script_refuse);
+	EXPECT_EQ(FAILED + EPERM, heard(self, AT_ONCE_MS));
+	if (!variant->told)
+		return;
+	EXPECT_EQ(FAILED + EPERM, heard(self, AT_ONCE_MS));
+	EXPECT_EQ(0, gate_wait_count(&self->s.gate, SOCKGATE_N_CUT, 1));
+}
+
+/* The table's row is told once, and the connection asked about again. */
+TEST_F(reader, no_verdict)
+{
+	const struct answer fail = {
+		.action = SOCKGATE_ACTION_FAIL, .reason = SOCKGATE_REASON_DEADLINE,
+	};
+
+	expect_turned_away(_metadata, self, variant->told);
+	answer_all(self, &fail);
+	EXPECT_EQ(FAILED + EACCES, heard(self, AT_ONCE_MS));
+	if (!variant->told)
+		return;
+	self->script.answer[SOCKGATE_EVENT_ACCEPT] = NULL;
+	EXPECT_EQ(TURNED_AWAY, heard(self, AT_ONCE_MS));
+}
+
+/* Nobody can be asked: the row is told at once. */
+TEST_F(reader, without_an_agent)
+{
+	const struct sockgate_failsafe list[] = {
+		{ .events = EVENT(CONNECT) | EVENT(SEND) | EVENT(LISTEN),
+		  .uid = SOCKGATE_UID_ANY },
+	};
+	struct pollfd p = { .fd = self->server.says, .events = POLLIN };
+	struct scene *s = &self->s;
+	int what = 0;
+
+	ASSERT_EQ(0, gate_set_failsafes(&s->gate, list, 1));
+	agent_close(s->agent);
+	s->agent = NULL;
+	send_all(self);
+	ASSERT_EQ(1, poll(&p, 1, AT_ONCE_MS));
+	ASSERT_EQ((ssize_t)sizeof(what), read(p.fd, &what, sizeof(what)));
+	EXPECT_EQ(FAILED + EACCES, what);
+	if (variant->told)
+		EXPECT_EQ(0, gate_count(&s->gate, SOCKGATE_N_READ_DEFERRED));
 }
 
 TEST_HARNESS_MAIN

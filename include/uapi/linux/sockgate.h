@@ -298,6 +298,7 @@ enum sockgate_counter {
 	SOCKGATE_N_FAIL_DENY,		/* failure table, refused */
 	SOCKGATE_N_INTERRUPTED,		/* a signal ended the wait */
 	SOCKGATE_N_DEFERRED,		/* must not wait: its packet does */
+	SOCKGATE_N_READ_DEFERRED,	/* ... and reads: told to come back */
 
 	SOCKGATE_N_PACKET_HELD_ALLOW,	/* packets that waited, let go */
 	SOCKGATE_N_PACKET_HELD_DENY,	/* ... dropped */
