@@ -601,19 +601,20 @@ static void key_peer(struct sg_key *key, const struct sock *sk)
 
 /**
  * sg_event_use() - the key of using a socket that somebody else connected
- * @key: filled in: as if the caller had connected it itself
- * @sk:  the socket
+ * @key:  filled in: as if the caller had connected it itself
+ * @sk:   the socket
+ * @wire: what its packets leave by: mostly itself
  *
  * Return: false if it has no peer, or is none of our business.
  */
-bool sg_event_use(struct sg_key *key, struct sock *sk)
+bool sg_event_use(struct sg_key *key, struct sock *sk, const struct sock *wire)
 {
 	if (!key_begin(key, sk, SOCKGATE_EVENT_CONNECT))
 		return false;
-	key->rport = inet_sk(sk)->inet_dport;
+	key->rport = inet_sk(wire)->inet_dport;
 	if (!key->rport)
 		return false;
-	key_peer(key, sk);
+	key_peer(key, wire);
 	key_end(key, sk);
 	return true;
 }

@@ -100,7 +100,7 @@ static inline bool sg_event_is_datagrams(const struct sock *sk)
 }
 
 bool sg_event_has_packets(const struct sock *sk);
-bool sg_event_use(struct sg_key *key, struct sock *sk);
+bool sg_event_use(struct sg_key *key, struct sock *sk, const struct sock *wire);
 bool sg_event_own(struct sg_key *key, struct sock *sk,
 		  struct task_struct *task, struct file **exe);
 int sg_event_transport(const struct sk_buff *skb);

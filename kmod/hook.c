@@ -181,15 +181,32 @@ static bool may_wait_to_connect(const struct socket *sock)
 	       READ_ONCE(sock->sk->sk_sndtimeo) == MAX_SCHEDULE_TIMEOUT;
 }
 
+/*
+ * The program's socket.  Where SMC falls back to TCP, the descriptor leads to a socket
+ * of the kernel's, and that one to the program's.  Others of the kernel's have
+ * something else there, which is nobody's record.
+ */
+static notrace struct sock *front(struct sock *sk)
+{
+	struct sock *user;
+
+	if (!sk->sk_kern_sock || !current->mm)
+		return sk;
+	user = (void *)((uintptr_t)READ_ONCE(sk->sk_user_data) &
+			SK_USER_DATA_PTRMASK);
+	return user && sg_sock_find(user) ? user : sk;
+}
+
 static noinline int judged_connect(struct socket *sock, struct sockaddr *addr,
 				   int addr_len)
 {
+	struct sock *sk = front(sock->sk);
 	struct sg_key key;
 	int err = 0;
 
 	enter();
-	if (sg_event_connect(&key, sock->sk, addr, addr_len))
-		err = sg_judge(&key, sock->sk, may_wait_to_connect(sock));
+	if (sg_event_connect(&key, sk, addr, addr_len))
+		err = sg_judge(&key, sk, may_wait_to_connect(sock));
 	else
 		err = sg_opener_use(sock);
 	if (!err)
@@ -219,14 +236,15 @@ static int choose_port(struct sock *sk)
 
 static noinline int judged_listen(struct socket *sock, int backlog)
 {
+	struct sock *sk = front(sock->sk);
 	struct sg_key key;
 	int err = 0;
 
 	enter();
-	if (sg_event_listen(&key, sock->sk)) {
-		err = choose_port(sock->sk);
-		if (!err && sg_event_listen(&key, sock->sk))
-			err = sg_judge(&key, sock->sk, !in_ring());
+	if (sg_event_listen(&key, sk)) {
+		err = choose_port(sk);
+		if (!err && sg_event_listen(&key, sk))
+			err = sg_judge(&key, sk, !in_ring());
 	} else {
 		err = sg_opener_use(sock);
 	}
@@ -257,8 +275,9 @@ static notrace bool awaits(const struct sg_sock *rec)
  *
  * Returns the record, and what is to be asked; NULL: nothing is.
  */
-static struct sg_sock *used(struct sock *sk, struct sg_key *key)
+static struct sg_sock *used(const struct socket *sock, struct sg_key *key)
 {
+	struct sock *sk = front(sock->sk);
 	struct sg_sock *rec = sg_sock_find(sk);
 
 	if (!rec) {
@@ -273,7 +292,7 @@ static struct sg_sock *used(struct sock *sk, struct sg_key *key)
 		sg_event_accepted(key, sk);
 		return rec;
 	}
-	if (sg_event_use(key, sk))
+	if (sg_event_use(key, sk, sock->sk))
 		return rec;
 	sg_sock_own(rec, key);
 	return NULL;
@@ -286,10 +305,10 @@ static int use_to_send(struct socket *sock)
 
 	if (!sg_event_gated(sock->sk->sk_family))
 		return sg_opener_use(sock);
-	rec = used(sock->sk, &key);
+	rec = used(sock, &key);
 	if (!rec)
 		return 0;
-	return sg_judge(&key, sock->sk, may_wait(sock) || !awaits(rec));
+	return sg_judge(&key, front(sock->sk), may_wait(sock) || !awaits(rec));
 }
 
 /*
@@ -303,23 +322,24 @@ static int use_to_read(struct socket *sock, bool waits)
 
 	if (!sg_event_gated(sock->sk->sk_family))
 		return sg_opener_use(sock);
-	rec = used(sock->sk, &key);
+	rec = used(sock, &key);
 	if (!rec)
 		return 0;
 	if (!awaits(rec) || !sg_sock_owned_by(rec, &key))
-		return sg_judge(&key, sock->sk, true);
+		return sg_judge(&key, front(sock->sk), true);
 	return sg_judge_reader(&key, sock->sk, rec, waits);
 }
 
 static noinline int judged_sendmsg(struct socket *sock, struct msghdr *msg,
 				   int size)
 {
+	struct sock *sk = front(sock->sk);
 	struct sg_key key;
 	int err = 0;
 
 	enter();
-	if (sg_event_send(&key, sock->sk, msg))
-		err = sg_judge(&key, sock->sk, may_wait(sock) &&
+	if (sg_event_send(&key, sk, msg))
+		err = sg_judge(&key, sk, may_wait(sock) &&
 			       !(msg->msg_flags & MSG_DONTWAIT));
 	else
 		err = use_to_send(sock);
@@ -435,7 +455,7 @@ static noinline int judged_bind(struct socket *sock, struct sockaddr *addr,
 	int err;
 
 	enter();
-	err = judge_bind(sock->sk, addr, addr_len);
+	err = judge_bind(front(sock->sk), addr, addr_len);
 	if (!err)
 		err = sg_opener_bind(sock, addr, addr_len);
 	if (!err)
@@ -631,7 +651,7 @@ static notrace void exempt(struct sg_sock *rec)
 }
 
 /* A call that names no remote: is it the owner's? */
-static notrace bool passes_as_owner(const struct sock *sk)
+static notrace bool passes_as_owner(struct sock *sk)
 {
 	const struct sg_sock *rec;
 
@@ -639,6 +659,7 @@ static notrace bool passes_as_owner(const struct sock *sk)
 		return true;
 	if (!sg_event_gated(sk->sk_family))
 		return sg_opener_passes(sk);
+	sk = front(sk);
 	if (!current->mm || sk->sk_kern_sock)
 		return true;
 	rec = sg_sock_find(sk);
@@ -656,6 +677,7 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 	if (!sg_event_gated(sk->sk_family))
 		return sg_event_stays(sk->sk_family) ||
 		       (hook != SOCKGATE_HOOK_BIND && sg_opener_passes(sk));
+	sk = front(sk);
 	if (!event_of(hook, fregs, &key, sk))
 		return hook != SOCKGATE_HOOK_SENDMSG || passes_as_owner(sk);
 	rec = sg_sock_find(sk);

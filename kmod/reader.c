@@ -42,6 +42,7 @@ static void wake(struct sock *sk)
 /* Others may have been turned away meanwhile. */
 static void stop_reading(struct sock *sk, struct sg_sock *rec)
 {
+	/* Whoever finds it set is woken: pairs with sg_reader_ask(). */
 	smp_store_release(&rec->reading, false);
 	wake(sk);
 }

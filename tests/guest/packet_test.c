@@ -406,6 +406,35 @@ TEST_F(packet, second_connect_by_another_thread)
 	EXPECT_EQ(0, judge_two_threads(&self->s, &self->to, ELSEWHERE));
 }
 
+/* The descriptor of a connection that fell back leads to the kernel's own socket. */
+static int unmake_smc_and_connect(const struct addr *to)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct addr other = net_addr(ELSEWHERE, ntohs(to->in.sin_port));
+	int fd = socket(AF_SMC, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, &to->sa, to->len) || send(fd, "x", 1, MSG_NOSIGNAL) != 1 ||
+	    connect(fd, &none, sizeof(none)))
+		return CHILD_LOST;
+	return connect(fd, &other.sa, other.len) ? errno : 0;
+}
+
+TEST_F(packet, smc_that_is_unmade_and_goes_elsewhere)
+{
+	struct scene *s = &self->s;
+	pid_t pid = child_start(unmake_smc_and_connect, &self->to);
+
+	/* The kernel may have to load it first. */
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, -1));
+	EXPECT_TRUE(net_same(V4, s->ask.raddr, 4));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	ASSERT_EQ(1, agent_next(s->agent, &s->ask, CHILD_MS));
+	EXPECT_EQ(SOCKGATE_EVENT_CONNECT, s->ask.event);
+	EXPECT_TRUE(net_same(ELSEWHERE, s->ask.raddr, 4));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_deny));
+	EXPECT_EQ(EACCES, child_end(pid));
+}
+
 /* A datagram whose header says that it goes to 127.0.0.2; the call says V4. */
 static int send_with_another_header(const struct addr *to)
 {
@@ -499,11 +528,16 @@ FIXTURE_VARIANT(handed) {
 	hand_fn hand;
 	const char *use;
 	bool sends;
+	bool smc;	/* of AF_SMC, which falls back to TCP */
 };
 
 #define HANDED(by, name, use_, sends_) \
 	FIXTURE_VARIANT_ADD(handed, by##_##name) { \
 		.hand = hand_##by, .use = use_, .sends = sends_, \
+	}
+#define HANDED_SMC(by, name, use_, sends_) \
+	FIXTURE_VARIANT_ADD(handed, smc_##by##_##name) { \
+		.hand = hand_##by, .use = use_, .sends = sends_, .smc = true, \
 	}
 
 /* However it is handed over, the use is the same hook's: not all of both. */
@@ -518,6 +552,10 @@ HANDED(by_message, splice_from, "splice-from", false);
 HANDED(by_pidfd, send, "send", true);
 HANDED(by_pidfd, splice, "splice", true);
 HANDED(by_pidfd, splice_from, "splice-from", false);
+HANDED_SMC(by_exec, send, "send", true);
+HANDED_SMC(by_exec, splice_from, "splice-from", false);
+HANDED_SMC(by_message, read, "read", false);
+HANDED_SMC(by_pidfd, sendfile, "sendfile", true);
 
 FIXTURE_SETUP(handed)
 {
@@ -546,7 +584,8 @@ static int hand_over(FIXTURE_DATA(handed) *self, const FIXTURE_VARIANT(handed) *
 
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		fd = open_socket(&self->to, SOCK_STREAM);
+		fd = v->smc ? socket(AF_SMC, SOCK_STREAM | SOCK_CLOEXEC, 0) :
+			      open_socket(&self->to, SOCK_STREAM);
 		_exit(connect(fd, &self->to.sa, self->to.len) ?
 		      CHILD_LOST : v->hand(fd, v->use));
 	}
