@@ -40,6 +40,7 @@
 
 #define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
 #define HOW		7ULL		/* enum sg_grant in the word of a grant */
+#define HINT_BITS	12
 
 /*
  * Nobody chooses where a socket lies.  Another seed moves whole buckets, and does not
@@ -66,9 +67,20 @@ static const struct rhashtable_params params = {
 	.automatic_shrinking = true,
 };
 
+/*
+ * By the place of a socket, the record that was found there last.  A record is taken out
+ * when nobody can look for it any more, so none is put in again after that.
+ */
+static struct sg_sock __rcu *hints[BIT(HINT_BITS)];
+
 static struct rhashtable records;
 static struct kmem_cache *record_cache;
 static u64 grant_key[4] __read_mostly;
+
+static struct sg_sock __rcu **hint_of(const struct sock *sk)
+{
+	return &hints[hash_ptr(sk, HINT_BITS)];
+}
 
 /**
  * sg_sock_find() - the record of a socket
@@ -80,7 +92,15 @@ static u64 grant_key[4] __read_mostly;
  */
 struct sg_sock *sg_sock_find(const struct sock *sk)
 {
-	return rhashtable_lookup_fast(&records, &sk, params);
+	struct sg_sock __rcu **hint = hint_of(sk);
+	struct sg_sock *rec = rcu_dereference_check(*hint, true);
+
+	if (rec && rec->sk == sk)
+		return rec;
+	rec = rhashtable_lookup_fast(&records, &sk, params);
+	if (rec)
+		rcu_assign_pointer(*hint, rec);
+	return rec;
 }
 
 static void put(struct sg_sock *rec);
@@ -127,8 +147,13 @@ static struct sg_sock *record_new(const struct sock *sk, gfp_t gfp)
 
 static void remove(struct sg_sock *rec)
 {
-	if (!rhashtable_remove_fast(&records, &rec->node, params))
-		put(rec);
+	struct sg_sock __rcu **hint = hint_of(rec->sk);
+
+	if (rhashtable_remove_fast(&records, &rec->node, params))
+		return;
+	if (rcu_access_pointer(*hint) == rec)
+		cmpxchg((struct sg_sock **)hint, rec, NULL);
+	put(rec);
 }
 
 static struct sg_sock *insert(struct sg_sock *rec)
