@@ -34,20 +34,41 @@ lab_mirrors() {
         'Created-By: Packages' 2>/dev/null | awk '$3 == "main" { print $1, $2 }' | sort -u
 }
 
-# Writes the source list: every bookworm suite, backports included.
+# The release whose packages are meant.  Kernels come from others as well.
+lab_suite=bookworm
+
+# Where its lists are.
+lab_apt_dir() {
+    case $lab_suite in
+    bookworm) echo "$LAB_CACHE/apt" ;;
+    *) echo "$LAB_CACHE/apt-$lab_suite" ;;
+    esac
+}
+
+# Writes the source list: every part of the release, backports included.
 lab_write_sources() {
-    local out=$1 main security key=/usr/share/keyrings/debian-archive-keyring.gpg
+    local out=$1 main security suite options='signed-by=/usr/share/keyrings/debian-archive-keyring.gpg'
+    local -a suites=("$lab_suite") late=()
     main=$(lab_mirrors | awk '$2 == "bookworm" { print $1; exit }')
     security=$(lab_mirrors | awk '$2 == "bookworm-security" { print $1; exit }')
     [ -n "$main" ] || lab_die "no bookworm mirror in this machine's apt configuration: add one to /etc/apt/sources.list"
-    printf 'deb [signed-by=%s] %s %s main\n' \
-        "$key" "$main" bookworm "$key" "$main" bookworm-updates "$key" "$main" bookworm-backports >"$out"
-    [ -z "$security" ] || echo "deb [signed-by=$key] $security bookworm-security main" >>"$out"
+    case $lab_suite in
+    bookworm)
+        suites+=(bookworm-updates bookworm-backports)
+        late=(bookworm-security)
+        ;;
+    bullseye) late=(bullseye-security) ;;
+    # A mirror may keep an old state of it, signed for some days only.
+    sid) options+=' check-valid-until=no' ;;
+    esac
+    for suite in "${suites[@]}"; do echo "deb [$options] $main $suite main"; done >"$out"
+    [ -z "$security" ] || for suite in "${late[@]}"; do echo "deb [$options] $security $suite main"; done >>"$out"
 }
 
 # lab_apt TOOL ARG...: apt-get or apt-cache on the private lists.
 lab_apt() {
-    local tool=$1 dir=$LAB_CACHE/apt
+    local tool=$1 dir
+    dir=$(lab_apt_dir)
     shift
     "$tool" -q -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- \
         -o Dir::State::lists="$dir/lists" -o Dir::Cache::archives="$dir/archives" \
@@ -56,7 +77,8 @@ lab_apt() {
 }
 
 lab_apt_update_locked() {
-    local dir=$LAB_CACHE/apt
+    local dir
+    dir=$(lab_apt_dir)
     mkdir -p "$dir/lists/partial" "$dir/archives/partial"
     lab_write_sources "$dir/sources.list.new"
     mv "$dir/sources.list.new" "$dir/sources.list"
@@ -69,6 +91,8 @@ lab_apt_update_locked() {
 
 # Package lists no older than a day; a package that vanished meanwhile needs `lab_apt_update force`.
 lab_apt_update() {
-    [ "${1:-}" != force ] && [ -n "$(find "$LAB_CACHE/apt/updated" -mtime -1 2>/dev/null)" ] && return
-    lab_locked apt lab_apt_update_locked
+    local dir
+    dir=$(lab_apt_dir)
+    [ "${1:-}" != force ] && [ -n "$(find "$dir/updated" -mtime -1 2>/dev/null)" ] && return
+    lab_locked "${dir##*/}" lab_apt_update_locked
 }
