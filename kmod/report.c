@@ -8,11 +8,17 @@
  * name: it has to be looked for.
  *
  * Locking: the probe runs with preemption off, in softirqs and in processes, with
- * the socket's lock held.
+ * the socket's lock held.  On PREEMPT_RT it may neither allocate nor take a
+ * spinlock_t.  So it notes what there is to be said in one of a fixed number of
+ * notes, each owned by whoever sets its bit, and a worker says it.
  */
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
 #include <linux/file.h>
+#include <linux/llist.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
+#include <linux/workqueue.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
@@ -30,8 +36,20 @@
 
 #define TRACEPOINT "inet_sock_set_state"
 
+struct note {
+	struct llist_node node;
+	struct sock *sk;	/* held, and so its record */
+	struct sg_key key;	/* of the connection as it was; no owner */
+};
+
 static struct tracepoint *states;
 static bool closing;
+static struct note notes[SG_REPORTS_MAX];
+static DECLARE_BITMAP(in_use, SG_REPORTS_MAX);
+static LLIST_HEAD(noted);
+
+static void say(struct work_struct *work);
+static DECLARE_WORK(worker, say);
 
 /* UNSPEC: nobody wants to know. */
 static enum sockgate_event event_of(int from, int to)
@@ -66,20 +84,82 @@ static void ask(struct sock *sk, const struct sg_key *key, struct file *exe)
 		sg_count(SOCKGATE_N_REPORT_LOST);
 }
 
+/* Returns a reference to what the owner runs, or NULL. */
+static struct file *key_whole(struct sg_sock *rec, const struct note *note,
+			      struct sg_key *key)
+{
+	struct file *exe = sg_sock_owner(rec, key);
+
+	key->laddr = note->key.laddr;
+	key->raddr = note->key.raddr;
+	key->lport = note->key.lport;
+	key->rport = note->key.rport;
+	key->event = note->key.event;
+	key->family = note->key.family;
+	return exe;
+}
+
 static void report(struct sock *sk, struct sg_sock *rec,
-		   enum sockgate_event event)
+		   const struct note *note)
 {
 	struct sg_verdict verdict;
 	struct sg_key key;
-	struct file *exe = sg_sock_owner(rec, &key);
+	struct file *exe = key_whole(rec, note, &key);
 
-	sg_event_state(&key, sk, event);
 	if (!sg_cache_lookup(&key, &verdict))
 		ask(sk, &key, exe);
 	else if (verdict.action == SOCKGATE_ACTION_DENY)
 		sg_cut(sk, verdict.error);
 	if (exe)
 		fput(exe);
+}
+
+static void note_put(struct note *note)
+{
+	sock_gen_put(note->sk);
+	/* Whoever takes it sees nothing of ours in it. */
+	clear_bit_unlock(note - notes, in_use);
+}
+
+static void say(struct work_struct *work)
+{
+	struct llist_node *list = llist_reverse_order(llist_del_all(&noted));
+	struct note *note, *next;
+	struct sg_sock *rec;
+
+	llist_for_each_entry_safe(note, next, list, node) {
+		rec = sg_sock_find(note->sk);
+		if (rec && sg_agent_present())
+			report(note->sk, rec, note);
+		note_put(note);
+	}
+}
+
+/* One that is the caller's, or NULL. */
+static struct note *note_get(void)
+{
+	unsigned int i;
+
+	for_each_clear_bit(i, in_use, SG_REPORTS_MAX)
+		if (!test_and_set_bit_lock(i, in_use))
+			return &notes[i];
+	return NULL;
+}
+
+static void take_note(struct sock *sk, enum sockgate_event event)
+{
+	struct note *note = note_get();
+
+	if (!note || !refcount_inc_not_zero(&sk->sk_refcnt)) {
+		if (note)
+			clear_bit_unlock(note - notes, in_use);
+		sg_count(SOCKGATE_N_REPORT_LOST);
+		return;
+	}
+	note->sk = sk;
+	sg_event_state(&note->key, sk, event);
+	if (llist_add(&note->node, &noted))
+		schedule_work(&worker);
 }
 
 /*
@@ -103,11 +183,11 @@ static void probe(void *data, const struct sock *sk, const int from,
 	if (to == TCP_SYN_SENT || to == TCP_LISTEN)
 		opens(sk);
 	if (!event || !sg_scope_has(event) || READ_ONCE(closing) ||
-	    sk->sk_protocol != IPPROTO_TCP || !sg_agent_present())
+	    sk->sk_protocol != IPPROTO_TCP)
 		return;
 	rec = sg_sock_find(sk);
 	if (rec && !READ_ONCE(rec->exempt))
-		report((struct sock *)sk, rec, event);
+		take_note((struct sock *)sk, event);
 }
 
 static void match(struct tracepoint *tp, void *data)
@@ -138,4 +218,5 @@ void sg_report_exit(void)
 {
 	tracepoint_probe_unregister(states, probe, NULL);
 	tracepoint_synchronize_unregister();
+	flush_work(&worker);
 }

@@ -18,9 +18,6 @@
 #ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
 #error "sockgate needs CONFIG_DYNAMIC_FTRACE_WITH_ARGS"
 #endif
-#ifdef CONFIG_PREEMPT_RT
-#error "sockgate takes locks that sleep on PREEMPT_RT where that kernel cannot"
-#endif
 #ifndef CONFIG_SECURITY_NETWORK
 #error "sockgate needs CONFIG_SECURITY_NETWORK"
 #endif
