@@ -12,6 +12,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "compat/inet.h"
 #include "count.h"
 #include "cut.h"
 #include "event.h"

@@ -26,7 +26,8 @@
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
-#include "compat/compat.h"
+#include "compat/file.h"
+#include "compat/inet.h"
 #include "event.h"
 #include "scope.h"
 
@@ -152,7 +153,7 @@ static void key_process(struct sg_key *key, struct task_struct *task)
 
 static void key_socket(struct sg_key *key, struct sock *sk)
 {
-	key->netns = sock_net(sk)->net_cookie;
+	key->netns = sg_net_cookie(sock_net(sk));
 	key->cgroup = cgroup_id(sock_cgroup_ptr(&sk->sk_cgrp_data));
 }
 

@@ -24,6 +24,7 @@
  * softirqs do, synchronize_rcu() waits for.
  */
 #include <linux/atomic.h>
+#include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/delay.h>
 #include <linux/fcntl.h>
@@ -42,13 +43,14 @@
 #include <linux/splice.h>
 #include <linux/workqueue.h>
 #include <net/inet_sock.h>
-#include <net/sctp/structs.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
 #include "agent.h"
 #include "arrival.h"
-#include "compat/compat.h"
+#include "compat/file.h"
+#include "compat/ftrace.h"
+#include "compat/sctp.h"
 #include "count.h"
 #include "event.h"
 #include "hook.h"
@@ -73,7 +75,7 @@ asmlinkage void sg_original_clone(const struct sock *sk, struct sock *newsk);
 asmlinkage void sg_original_free(struct sock *sk);
 asmlinkage int sg_original_bind(struct socket *sock, struct sockaddr *addr,
 				int addr_len);
-asmlinkage void sg_original_sctp_clone(struct sctp_association *asoc,
+asmlinkage void sg_original_sctp_clone(struct sg_sctp_cloned *of,
 				       struct sock *sk, struct sock *newsk);
 asmlinkage int sg_original_subflow(struct sock *sk, unsigned long a,
 				   unsigned long b);
@@ -495,18 +497,12 @@ static noinline void noted_clone(const struct sock *sk, struct sock *newsk)
 	leave();
 }
 
-/* Only who takes an association makes a cookie, and gets it back. */
-static bool opened_here(const struct sctp_association *asoc)
-{
-	return !asoc->c.expiration;
-}
-
-static noinline void noted_sctp_clone(struct sctp_association *asoc,
+static noinline void noted_sctp_clone(struct sg_sctp_cloned *of,
 				      struct sock *sk, struct sock *newsk)
 {
 	enter();
-	sg_sock_inherit(sk, newsk, !opened_here(asoc));
-	sg_original_sctp_clone(asoc, sk, newsk);
+	sg_sock_inherit(sk, newsk, !sg_sctp_clone_opened_here(of, newsk));
+	sg_original_sctp_clone(of, sk, newsk);
 	leave();
 }
 
@@ -529,7 +525,7 @@ static noinline int noted_subflow(struct sock *sk, unsigned long a,
  * Whoever may put another file in the place of his executable (in a user
  * namespace of his own anybody may) would have its identity.
  */
-static noinline int refused_swap_exe(struct mm_struct *mm, struct file *file)
+static noinline int refused_swap_exe(void)
 {
 	sg_count(SOCKGATE_N_IMPOSTOR);
 	pr_notice_ratelimited("%s (%d) may not put another file in the place of its executable\n",
@@ -566,7 +562,7 @@ static struct hook {
 	[SOCKGATE_HOOK_BIND] = { "security_socket_bind", judged_bind },
 	[SOCKGATE_HOOK_SCTP_CLONE] = { "security_sctp_sk_clone", noted_sctp_clone },
 	[SOCKGATE_HOOK_SUBFLOW] = { SUBFLOW, noted_subflow },
-	[SOCKGATE_HOOK_SWAP_EXE] = { "replace_mm_exe_file", refused_swap_exe },
+	[SOCKGATE_HOOK_SWAP_EXE] = { SG_SWAP_EXE, refused_swap_exe },
 	[SOCKGATE_HOOK_SPLICE_READ] = { "sock_splice_read", judged_splice_read },
 	[SOCKGATE_HOOK_SENDPAGE] = { SG_SENDPAGE, judged_sendpage },
 	[SOCKGATE_HOOK_RECEIVE] = { "security_sock_rcv_skb", judged_receive },
@@ -747,12 +743,13 @@ static notrace void callback(unsigned long ip, unsigned long parent_ip,
 						    (unsigned long)hooks[hook].instead);
 }
 
-#define OPS { \
+#define OPS(callback) { \
 	.func = callback, \
-	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT, \
+	.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT | \
+		 SG_FTRACE_FLAGS, \
 }
 
-static struct ftrace_ops ops = OPS;
+static struct ftrace_ops ops = OPS(callback);
 
 /* Whatever arrives passes these: each stands only while its event is judged. */
 static struct optional {
@@ -761,8 +758,8 @@ static struct optional {
 	struct ftrace_ops ops;
 	bool stands;
 } optional[] = {
-	{ SOCKGATE_HOOK_REQUEST, SOCKGATE_EVENT_ACCEPT, OPS },
-	{ SOCKGATE_HOOK_RECEIVE, SOCKGATE_EVENT_RECEIVE, OPS },
+	{ SOCKGATE_HOOK_REQUEST, SOCKGATE_EVENT_ACCEPT, OPS(callback) },
+	{ SOCKGATE_HOOK_RECEIVE, SOCKGATE_EVENT_RECEIVE, OPS(callback) },
 };
 
 static DEFINE_MUTEX(optional_lock);	/* covers what stands, and: */
@@ -802,24 +799,66 @@ static int place_hooks(void)
 	return err;
 }
 
+/* As ftrace_free_filter(), which modules cannot call on every kernel. */
+static void forget_places(struct ftrace_ops *of)
+{
+	ftrace_set_filter(of, NULL, 0, 1);
+}
+
+static void forget_all_places(void)
+{
+	int i;
+
+	forget_places(&ops);
+	for (i = 0; i < ARRAY_SIZE(optional); i++)
+		forget_places(&optional[i].ops);
+}
+
+static notrace void pass_by(unsigned long ip, unsigned long parent_ip,
+			    struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+}
+
+static bool place_is_free(const char *name)
+{
+	static struct ftrace_ops trial = OPS(pass_by);
+	bool yes = !ftrace_set_filter(&trial, (unsigned char *)name,
+				      strlen(name), 1) &&
+		   !register_ftrace_function(&trial);
+
+	if (yes)
+		unregister_ftrace_function(&trial);
+	forget_places(&trial);
+	return yes;
+}
+
+/* ftrace does not say where: each place is tried by itself. */
+static void say_where_busy(const struct ftrace_ops *which)
+{
+	unsigned long free = 0, busy = 0;
+	int i;
+
+	for (i = 0; i < __SOCKGATE_HOOK_MAX; i++)
+		if (hooks[i].function && ops_of(i) == which)
+			__set_bit(i, place_is_free(hooks[i].function) ? &free : &busy);
+	if (!free && which == &ops) {
+		pr_err("cannot place any hook: kernel.ftrace_enabled is 0\n");
+		return;
+	}
+	for_each_set_bit(i, &busy, __SOCKGATE_HOOK_MAX)
+		pr_err("cannot place a hook at %s: somebody else redirects it (a livepatch, a kprobe, on some kernels a program of BPF)\n",
+		       hooks[i].function);
+}
+
 static int stand(struct ftrace_ops *which)
 {
 	int err = register_ftrace_function(which);
 
 	if (err == -EBUSY)
-		pr_err("ftrace is busy: kernel.ftrace_enabled is 0, or another user redirects one of our functions\n");
+		say_where_busy(which);
 	else if (err)
 		pr_err("ftrace refused: error %d\n", err);
 	return err;
-}
-
-static void free_filters(void)
-{
-	int i;
-
-	ftrace_free_filter(&ops);
-	for (i = 0; i < ARRAY_SIZE(optional); i++)
-		ftrace_free_filter(&optional[i].ops);
 }
 
 /* ftrace may have given up on this machine, and still call us. */
@@ -899,7 +938,7 @@ int __init sg_hook_init(void)
 	if (!err)
 		err = stand(&ops);
 	if (err)
-		free_filters();
+		forget_all_places();
 	return err;
 }
 
@@ -921,7 +960,7 @@ void sg_hook_exit(void)
 	sg_hook_scope(0);
 	flush_work(&fall_work);
 	fall(&ops);
-	free_filters();
+	forget_all_places();
 	synchronize_rcu_tasks();
 	synchronize_rcu();
 	/* Nobody wakes us: a wake-up would be code of ours after the count. */

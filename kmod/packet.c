@@ -33,6 +33,7 @@
 
 #include "agent.h"
 #include "cache.h"
+#include "compat/inet.h"
 #include "count.h"
 #include "event.h"
 #include "failure.h"
@@ -247,13 +248,11 @@ static struct sock *other_end(const struct leaving *l)
 	struct net *net = l->state->net;
 
 	if (l->family == AF_INET)
-		return __inet_lookup_established(net,
-				net->ipv4.tcp_death_row.hashinfo,
+		return sg_lookup(__inet_lookup_established, net,
 				ip_hdr(l->skb)->saddr, th->source,
 				ip_hdr(l->skb)->daddr, ntohs(th->dest), 0, 0);
 #if IS_ENABLED(CONFIG_IPV6)
-	return __inet6_lookup_established(net,
-				net->ipv4.tcp_death_row.hashinfo,
+	return sg_lookup(__inet6_lookup_established, net,
 				&ipv6_hdr(l->skb)->saddr, th->source,
 				&ipv6_hdr(l->skb)->daddr, ntohs(th->dest), 0, 0);
 #else

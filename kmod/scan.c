@@ -30,6 +30,7 @@
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
+#include "compat/file.h"
 #include "event.h"
 #include "scan.h"
 #include "sock.h"
@@ -46,7 +47,7 @@ struct scan {
 
 static struct sock *inet_of(struct file *file)
 {
-	struct socket *sock = sock_from_file(file);
+	struct socket *sock = sg_sock_from_file(file);
 	struct sock *sk = sock ? sock->sk : NULL;
 
 	if (!sk || (sk->sk_family != AF_INET && sk->sk_family != AF_INET6))

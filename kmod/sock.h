@@ -4,7 +4,6 @@
 #define SOCKGATE_SOCK_H
 
 #include <linux/atomic.h>
-#include <linux/gfp_types.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>

@@ -19,7 +19,8 @@
 
 #include "agent.h"
 #include "cache.h"
-#include "compat/compat.h"
+#include "compat/file.h"
+#include "compat/netlink.h"
 #include "count.h"
 #include "failure.h"
 #include "hold.h"
@@ -523,7 +524,7 @@ static struct genl_family family __ro_after_init = {
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),
 	/* Or an answer, which has no policy, would not get through. */
-	.resv_start_op = SOCKGATE_CMD_MAX + 1,
+	SG_RESV_START_OP(SOCKGATE_CMD_MAX + 1)
 	.parallel_ops = true,
 };
 

@@ -3,7 +3,6 @@
 #ifndef SOCKGATE_UPCALL_H
 #define SOCKGATE_UPCALL_H
 
-#include <linux/gfp_types.h>
 #include <linux/sockgate.h>
 #include <linux/types.h>
 

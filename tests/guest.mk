@@ -16,8 +16,12 @@ GUEST_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Iinclude/uapi -Ilib \
 # ... and makes functions that nobody declared.
 $(GUEST)/obj/%_test.o: GUEST_CFLAGS += -Wno-missing-prototypes
 
-.PHONY: guest-tests
+.PHONY: guest-tests guest-modules
 guest-tests: $(GUEST_BINS) $(GUEST_PROGRAMS)
+
+# For KERNEL, beside sockgate.ko.
+guest-modules:
+	@env -u MAKEFLAGS tests/labkit/module $(KERNEL) $(O)/kmod tests/rival
 
 $(GUEST)/kselftest: tests/guest/kselftest
 	@mkdir -p $(@D)

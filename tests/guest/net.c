@@ -154,6 +154,16 @@ int net_enter(const char *name)
 	return rc;
 }
 
+bool net_has(int type, int protocol)
+{
+	int fd = socket(AF_INET, type, protocol);
+
+	if (fd < 0)
+		return errno != EPROTONOSUPPORT;
+	close(fd);
+	return true;
+}
+
 bool net_same(const char *text, const uint8_t *bytes, size_t len)
 {
 	struct addr a = net_addr(text, 0);

@@ -64,6 +64,9 @@ int net_converse(const struct addr *to, int type);
 /* net_enter - go into a network namespace of ip-netns(8).  Returns 0, or -1. */
 int net_enter(const char *name);
 
+/* net_has - whether this kernel has a protocol of IPv4 at all */
+bool net_has(int type, int protocol);
+
 /* net_same - whether bytes are the address that the text says */
 bool net_same(const char *text, const uint8_t *bytes, size_t len);
 

@@ -1,38 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * All that differs between kernels, and nothing else.  Supported: 6.1 and later
- * on x86-64.  Features are tested for, not versions, because stable kernels and
- * distributions take changes back: by the kernel's own macros, or by Kbuild,
- * which looks into its headers (SG_HAVE_*).
- */
-#ifndef SOCKGATE_COMPAT_H
-#define SOCKGATE_COMPAT_H
+/* Files, and what of them is called otherwise elsewhere. */
+#ifndef SOCKGATE_COMPAT_FILE_H
+#define SOCKGATE_COMPAT_FILE_H
 
 #include <linux/fs.h>
-#include <linux/ftrace.h>
-#include <net/net_namespace.h>
+#include <linux/magic.h>
+#include <linux/net.h>
+#include <linux/rcupdate.h>
 
-#ifndef CONFIG_X86_64
-#error "sockgate enters functions past their fentry site, known for x86-64 only"
-#endif
-#ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
-#error "sockgate needs CONFIG_DYNAMIC_FTRACE_WITH_ARGS"
-#endif
-#ifndef CONFIG_SECURITY_NETWORK
-#error "sockgate needs CONFIG_SECURITY_NETWORK"
-#endif
-#ifndef CONFIG_SOCK_CGROUP_DATA
-#error "sockgate needs CONFIG_SOCK_CGROUP_DATA"
-#endif
-
-/* 6.2 gave the accessors of ftrace_regs their names. */
-#ifndef ftrace_regs_set_instruction_pointer
-#ifdef ftrace_instruction_pointer_set
-#define ftrace_regs_set_instruction_pointer(fregs, ip) \
-	ftrace_instruction_pointer_set(fregs, ip)
-#define ftrace_regs_get_argument(fregs, n) \
-	regs_get_kernel_argument(&(fregs)->regs, n)
-#endif
+/* 5.10 has it in a file of FUSE's own. */
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546
 #endif
 
 /* 6.6 hid the inode's time stamps behind functions. */
@@ -71,11 +49,33 @@ static inline struct inode *sg_real_inode(const struct file *file)
 #endif
 }
 
+/* Until 5.11 it said by an error why a file is no socket. */
+static inline struct socket *sg_sock_from_file(struct file *file)
+{
+#ifdef SG_HAVE_SOCK_FROM_FILE_ERR
+	int err;
+
+	return sock_from_file(file, &err);
+#else
+	return sock_from_file(file);
+#endif
+}
+
 /* Since 6.5 splice() and sendfile() send by security_socket_sendmsg() too. */
 #ifdef SG_HAVE_SENDPAGE
 #define SG_SENDPAGE "sock_sendpage"
 #else
 #define SG_SENDPAGE NULL
+#endif
+
+/*
+ * Where a process puts another file in the place of its executable.  5.15 made a
+ * function of the memory's of it; both return an error, and begin with the memory.
+ */
+#ifdef SG_HAVE_REPLACE_MM_EXE
+#define SG_SWAP_EXE "replace_mm_exe_file"
+#else
+#define SG_SWAP_EXE "prctl_set_mm_exe_file"
 #endif
 
 #endif
