@@ -6,16 +6,16 @@
  * is held for it.
  *
  * Control comes (hook.c) when the protocol has chosen the socket: where TCP makes a
- * request of a segment, or of the cookie that one brings back; and where socket filters
- * are run.  So nothing is asked about that the machine's own rules drop, and each of
+ * request of a segment, or of the cookie that one brings back; and just before socket
+ * filters are run.  So nothing is asked about that the machine's own rules drop, and each of
  * several sockets that are to have a packet (multicast, broadcast, raw sockets) is
  * judged for itself.  Of SCTP it is the socket that has many associations: no other
  * call or packet would tell of a peer's.
  *
  * A packet that waits is a clone.  To the protocol the original was dropped; a socket
- * counts it as a filter's.  The clone enters the protocol again, a datagram of UDP with
- * its socket, which is preferred to looking for any, as after early demultiplexing.
- * What is for a raw socket goes into its queue.
+ * counts it as a filter's.  The clone enters the protocol again, of TCP and UDP with its
+ * socket, which is preferred to looking for any, as after early demultiplexing.  What is
+ * for a raw socket goes into its queue.
  *
  * A listener that is flooded holds SG_ARRIVALS_MAX segments.  What comes beyond them
  * passes, which costs the kernel what it always does (SYN cookies); the connection, if
@@ -33,7 +33,6 @@
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/protocol.h>
-#include <net/sctp/structs.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 #include <net/tcp_states.h>
@@ -41,6 +40,7 @@
 #include "agent.h"
 #include "arrival.h"
 #include "cache.h"
+#include "compat/sctp.h"
 #include "count.h"
 #include "event.h"
 #include "hold.h"
@@ -69,16 +69,29 @@ static bool is_one_to_many(const struct sock *sk)
 	return sk->sk_type == SOCK_SEQPACKET && sk->sk_protocol == IPPROTO_SCTP;
 }
 
-/* Without a record it is the kernel's own, or its answer is refused. */
+/* Whose packet `sg_passing` is, if it arrives. */
+static DEFINE_PER_CPU(const struct sock *, passing_for);
+
+/* Let go, for this socket: another may have taken its place meanwhile. */
+static bool is_passing(const struct sock *sk, const struct sk_buff *skb)
+{
+	if (!sg_park_passing(skb) || this_cpu_read(passing_for) != sk)
+		return false;
+	/* Once for each release. */
+	this_cpu_write(sg_passing, NULL);
+	return true;
+}
+
+/*
+ * Without a record it is the kernel's own, or its answer is refused.  What came from no
+ * device the kernel has made, to tell a raw socket something (multicast routers).
+ */
 static bool concerns(const struct sock *sk, const struct sk_buff *skb)
 {
 	const struct sg_sock *rec;
 
-	if (sg_park_passing(skb)) {
-		/* Once for each release. */
-		this_cpu_write(sg_passing, NULL);
+	if (is_passing(sk, skb) || (!skb->dev && !skb->skb_iif))
 		return false;
-	}
 	rec = sg_sock_find(sk);
 	return rec && !READ_ONCE(rec->exempt);
 }
@@ -103,7 +116,8 @@ bool sg_arrival_opens(const struct sock *sk, const struct sk_buff *skb)
  * @sk:  the socket
  * @skb: the packet
  *
- * Safe in the ftrace callback.  A socket that is connected has chosen its peer.
+ * Safe in the ftrace callback.  Of a socket that is connected, too: connect() may not
+ * have waited for its verdict.
  *
  * Return: that.
  */
@@ -111,7 +125,6 @@ bool sg_arrival_received(const struct sock *sk, const struct sk_buff *skb)
 {
 	return (sk->sk_family == AF_INET || sk->sk_family == AF_INET6) &&
 	       (sg_event_is_datagrams(sk) || is_one_to_many(sk)) &&
-	       sk->sk_state != TCP_ESTABLISHED &&
 	       sg_scope_has(SOCKGATE_EVENT_RECEIVE) && concerns(sk, skb);
 }
 
@@ -148,7 +161,7 @@ static bool is_reply(const struct arriving *a, const struct sg_key *key)
 	if (a->event != SOCKGATE_EVENT_RECEIVE)
 		return false;
 	sg_event_reply(&to, source_port(a));
-	if (sg_sock_granted(a->rec, &to))
+	if (sg_sock_good(sg_sock_granted(a->rec, &to)))
 		return true;
 	return sg_cache_lookup(&to, &verdict) &&
 	       verdict.action == SOCKGATE_ACTION_ALLOW;
@@ -274,7 +287,7 @@ static void enter_protocol(struct sk_buff *skb, u8 family, u8 number)
 }
 
 /* TCP has moved what IP had left there. */
-static void resume_tcp(struct sk_buff *skb, u8 family)
+static void restore_block(struct sk_buff *skb, u8 family)
 {
 	if (family == AF_INET)
 		memmove(IPCB(skb), &TCP_SKB_CB(skb)->header.h4,
@@ -284,21 +297,51 @@ static void resume_tcp(struct sk_buff *skb, u8 family)
 		memmove(IP6CB(skb), &TCP_SKB_CB(skb)->header.h6,
 			sizeof(struct inet6_skb_parm));
 #endif
-	enter_protocol(skb, family, IPPROTO_TCP);
 }
 
-static void resume_udp(struct sk_buff *skb, struct sock *sk, u8 family)
+/* The packet brings its socket along; the protocol takes that, and puts it. */
+static void bring(struct sk_buff *skb, struct sock *sk)
 {
 	sock_hold(sk);
 	skb->sk = sk;
 	skb->destructor = sock_efree;
+}
+
+/* The peer may have sent its segment twice, and have been answered meanwhile. */
+static bool is_known(const struct sk_buff *skb, const struct sock *sk, u8 family)
+{
+	struct sock *open = sg_sock_of_segment(sock_net(sk), skb, family);
+
+	if (!open)
+		return false;
+	sock_gen_put(open);
+	return true;
+}
+
+/* The listener may have been chosen by somebody's rule, not by where it is bound. */
+static void resume_tcp(struct sk_buff *skb, struct sock *sk, u8 family)
+{
+	restore_block(skb, family);
+	if (sk->sk_state == TCP_LISTEN && !is_known(skb, sk, family))
+		bring(skb, sk);
+	enter_protocol(skb, family, IPPROTO_TCP);
+}
+
+/*
+ * UDP remembers the route of a packet that brings its socket, for what comes next: it
+ * must not, where that may come otherwise.  (A socket that is connected sees it again.)
+ */
+static void resume_udp(struct sk_buff *skb, struct sock *sk, u8 family)
+{
+	bring(skb, sk);
 	enter_protocol(skb, family, sk->sk_protocol);
+	dst_release(xchg((__force struct dst_entry **)&sk->sk_rx_dst, NULL));
 }
 
 /* What came in UDP would be taken for bare (RFC 6951): the peer sends it again. */
 static void resume_sctp(struct sk_buff *skb, u8 family)
 {
-	if (SCTP_INPUT_CB(skb)->encap_port)
+	if (sg_sctp_in_udp(skb))
 		kfree_skb(skb);
 	else
 		enter_protocol(skb, family, IPPROTO_SCTP);
@@ -316,8 +359,9 @@ void sg_arrival_resume(struct sg_parked *packet)
 	struct sock *sk = packet->sk;
 
 	this_cpu_write(sg_passing, skb);
+	this_cpu_write(passing_for, sk);
 	if (sg_event_is_stream(sk))
-		resume_tcp(skb, packet->family);
+		resume_tcp(skb, sk, packet->family);
 	else if (is_udp(sk))
 		resume_udp(skb, sk, packet->family);
 	else if (is_one_to_many(sk))
@@ -325,4 +369,5 @@ void sg_arrival_resume(struct sg_parked *packet)
 	else if (sock_queue_rcv_skb(sk, skb))
 		kfree_skb(skb);
 	this_cpu_write(sg_passing, NULL);
+	this_cpu_write(passing_for, NULL);
 }

@@ -323,7 +323,7 @@ static int use_to_read(struct socket *sock, bool waits)
 	struct sg_key key;
 
 	if (!sg_event_gated(sock->sk->sk_family))
-		return sg_opener_use(sock);
+		return sg_opener_read(sock);
 	rec = used(sock, &key);
 	if (!rec)
 		return 0;
@@ -468,8 +468,8 @@ static noinline int judged_bind(struct socket *sock, struct sockaddr *addr,
 
 /*
  * Addresses that a socket of SCTP is bound to beside its first, one behind the other;
- * SCTP has seen that they are whole.  It holds the socket's lock: others who use this
- * socket wait as well.
+ * SCTP has seen that they are whole, and holds the socket's lock, under which it has
+ * looked at nothing yet.
  */
 static noinline int judged_bindx(struct sock *sk, int option,
 				 struct sockaddr *addrs, int len)
@@ -478,11 +478,14 @@ static noinline int judged_bindx(struct sock *sk, int option,
 	int err = 0, size;
 
 	enter();
+	/* Whoever uses the socket meanwhile does not wait with us. */
+	release_sock(sk);
 	for (; !err && at < end; at += size) {
 		size = ((struct sockaddr *)at)->sa_family == AF_INET6 ?
 		       sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 		err = judge_bind(sk, (struct sockaddr *)at, size);
 	}
+	lock_sock(sk);
 	if (!err)
 		err = sg_original_bindx(sk, option, addrs, len);
 	leave();
@@ -862,15 +865,25 @@ static int stand(struct ftrace_ops *which)
 }
 
 /* ftrace may have given up on this machine, and still call us. */
-static void fall(struct ftrace_ops *which)
+static bool falls(struct ftrace_ops *which)
 {
 	int err = unregister_ftrace_function(which);
 
-	while (WARN_ONCE(err, "ftrace would not let go: error %d\n", err))
+	return !WARN_ONCE(err, "ftrace would not let go: error %d\n", err);
+}
+
+static void fall(struct ftrace_ops *which)
+{
+	while (!falls(which))
 		ssleep(60);
 }
 
-/* It takes a grace period of all tasks, and whoever wants them gone has no time. */
+/*
+ * It takes a grace period of all tasks, for which whoever wants to place one would have
+ * to wait: not before it is clear that nobody does.
+ */
+#define FALL_DELAY (60 * HZ)
+
 static void fall_unwanted(struct work_struct *work)
 {
 	int i;
@@ -879,15 +892,13 @@ static void fall_unwanted(struct work_struct *work)
 	for (i = 0; i < ARRAY_SIZE(optional); i++) {
 		struct optional *o = &optional[i];
 
-		if (o->stands && !(wanted & BIT(o->event))) {
-			fall(&o->ops);
-			o->stands = false;
-		}
+		if (o->stands && !(wanted & BIT(o->event)))
+			o->stands = !falls(&o->ops);
 	}
 	mutex_unlock(&optional_lock);
 }
 
-static DECLARE_WORK(fall_work, fall_unwanted);
+static DECLARE_DELAYED_WORK(fall_work, fall_unwanted);
 
 static int stand_wanted(u32 events)
 {
@@ -915,15 +926,40 @@ static int stand_wanted(u32 events)
  */
 int sg_hook_scope(u32 events)
 {
-	int err;
+	int err = -ESHUTDOWN;
 
 	mutex_lock(&optional_lock);
-	err = stand_wanted(events);
+	if (!READ_ONCE(closing))
+		err = stand_wanted(events);
 	if (!err)
 		wanted = events;
 	mutex_unlock(&optional_lock);
-	schedule_work(&fall_work);
+	if (err != -ESHUTDOWN)
+		schedule_delayed_work(&fall_work, FALL_DELAY);
 	return err;
+}
+
+/* After sg_hook_close(), so that none is placed any more. */
+static void fall_optional(void)
+{
+	int i;
+
+	mutex_lock(&optional_lock);
+	for (i = 0; i < ARRAY_SIZE(optional); i++) {
+		if (optional[i].stands)
+			fall(&optional[i].ops);
+		optional[i].stands = false;
+	}
+	mutex_unlock(&optional_lock);
+	cancel_delayed_work_sync(&fall_work);
+}
+
+/**
+ * sg_hook_close() - judge no new call
+ */
+void sg_hook_close(void)
+{
+	WRITE_ONCE(closing, true);
 }
 
 /**
@@ -937,28 +973,23 @@ int __init sg_hook_init(void)
 
 	if (!err)
 		err = stand(&ops);
-	if (err)
+	if (err) {
+		/* An agent may be configuring already. */
+		sg_hook_close();
+		fall_optional();
 		forget_all_places();
+	}
 	return err;
-}
-
-/**
- * sg_hook_close() - judge no new call
- */
-void sg_hook_close(void)
-{
-	WRITE_ONCE(closing, true);
 }
 
 /**
  * sg_hook_exit() - stop intercepting and wait until nobody is inside
  *
- * After sg_hook_close() and sg_hold_close(), and when nobody configures any more.
+ * After sg_hook_close() and sg_hold_close().
  */
 void sg_hook_exit(void)
 {
-	sg_hook_scope(0);
-	flush_work(&fall_work);
+	fall_optional();
 	fall(&ops);
 	forget_all_places();
 	synchronize_rcu_tasks();

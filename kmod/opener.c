@@ -84,6 +84,22 @@ int sg_opener_use(struct socket *sock)
 	return use(sock, frames_of(sock));
 }
 
+/**
+ * sg_opener_read() - the same for who receives by it
+ * @sock: the socket; if its packets pass the gate nothing is done
+ *
+ * One that is older than the module may go on listening until somebody can be asked: a
+ * DHCP client that runs, whoever it runs as, loses nothing by our coming.
+ *
+ * Return: 0 to go on, else the errno for the caller.
+ */
+int sg_opener_read(struct socket *sock)
+{
+	if (!sg_sock_find(sock->sk) && !sg_agent_present())
+		return 0;
+	return sg_opener_use(sock);
+}
+
 /* What a bind() makes it, or 0: it leaves that as it is. */
 static int frames_bound(const struct socket *sock, const struct sockaddr *addr,
 			int addr_len)

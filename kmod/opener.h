@@ -11,6 +11,7 @@ struct socket;
 
 bool sg_opener_passes(const struct sock *sk);
 int sg_opener_use(struct socket *sock);
+int sg_opener_read(struct socket *sock);
 int sg_opener_bind(struct socket *sock, const struct sockaddr *addr,
 		   int addr_len);
 

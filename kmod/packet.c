@@ -22,8 +22,6 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/sctp.h>
 #include <linux/tcp.h>
-#include <net/inet6_hashtables.h>
-#include <net/inet_hashtables.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -33,7 +31,6 @@
 
 #include "agent.h"
 #include "cache.h"
-#include "compat/inet.h"
 #include "count.h"
 #include "event.h"
 #include "failure.h"
@@ -241,25 +238,6 @@ static bool agents_own(const struct leaving *l, const struct sg_key *key)
 	return true;
 }
 
-/* The socket that a segment is for, if that is in the same namespace; held. */
-static struct sock *other_end(const struct leaving *l)
-{
-	const struct tcphdr *th = tcp_hdr(l->skb);
-	struct net *net = l->state->net;
-
-	if (l->family == AF_INET)
-		return sg_lookup(__inet_lookup_established, net,
-				ip_hdr(l->skb)->saddr, th->source,
-				ip_hdr(l->skb)->daddr, ntohs(th->dest), 0, 0);
-#if IS_ENABLED(CONFIG_IPV6)
-	return sg_lookup(__inet6_lookup_established, net,
-				&ipv6_hdr(l->skb)->saddr, th->source,
-				&ipv6_hdr(l->skb)->daddr, ntohs(th->dest), 0, 0);
-#else
-	return NULL;
-#endif
-}
-
 /*
  * A security server on the agent's own machine: what it says to the agent must
  * not wait for the agent.  Whoever else the agent connects to reaches nobody else
@@ -275,7 +253,7 @@ static bool answers_agent(const struct leaving *l)
 		return false;
 	if (l->sk->sk_state != TCP_LISTEN && !READ_ONCE(l->rec->accepted))
 		return false;
-	sk = other_end(l);
+	sk = sg_sock_of_segment(l->state->net, l->skb, l->family);
 	if (!sk)
 		return false;
 	rec = sg_sock_find(sk);

@@ -40,6 +40,8 @@
 static atomic_t parked = ATOMIC_INIT(0);
 static atomic_t reports = ATOMIC_INIT(0);
 static atomic_t readers = ATOMIC_INIT(0);
+static atomic_t arriving = ATOMIC_INIT(0);
+static atomic_long_t arriving_bytes = ATOMIC_LONG_INIT(0);
 static atomic_t parked_of[SG_USER_SLOTS];
 DEFINE_PER_CPU(const struct sk_buff *, sg_passing);
 
@@ -103,6 +105,21 @@ struct sg_parked *sg_park(struct sk_buff *skb, const struct nf_hook_state *state
 	return packet;
 }
 
+/* No socket's memory is charged for what arrives and waits. */
+static bool take_room(unsigned int bytes)
+{
+	int n = atomic_inc_return(&arriving);
+	long sum = atomic_long_add_return(bytes, &arriving_bytes);
+
+	return n <= SG_PARKED_SHARE && sum <= SG_ARRIVING_BYTES;
+}
+
+static void give_room(unsigned int bytes)
+{
+	atomic_dec(&arriving);
+	atomic_long_sub(bytes, &arriving_bytes);
+}
+
 /**
  * sg_park_arrival() - keep a packet from the socket that it is for
  * @skb:    the packet; stays the caller's until sg_hold_packet() has it
@@ -123,11 +140,15 @@ struct sg_parked *sg_park_arrival(struct sk_buff *skb, struct sock *sk,
 	/* Raw sockets have no use for the route, and have dropped it. */
 	if (skb_dst(skb) && !skb_dst_force(skb))
 		return NULL;
-	packet = place(SG_ARRIVING, sk, &rec->arrivals, SG_ARRIVALS_MAX);
-	if (!packet)
+	packet = take_room(skb->truesize) ?
+		 place(SG_ARRIVING, sk, &rec->arrivals, SG_ARRIVALS_MAX) : NULL;
+	if (!packet) {
+		give_room(skb->truesize);
 		return NULL;
+	}
 	packet->skb = skb;
 	packet->family = family;
+	packet->bytes = skb->truesize;
 	/* TCP has taken the device away already. */
 	packet->ifindex = skb->dev ? skb->dev->ifindex : skb->skb_iif;
 	return packet;
@@ -166,15 +187,14 @@ void sg_unpark(struct sg_parked *packet)
 	/* Before the socket goes: it may be in its record. */
 	if (packet->room)
 		atomic_dec(packet->room);
+	if (packet->direction == SG_ARRIVING)
+		give_room(packet->bytes);
 	sock_gen_put(packet->sk);
 	kfree(packet);
 	atomic_dec(&parked);
 }
 
-/*
- * The device was not held: waiting for us would be waiting for the agent.  What the
- * kernel made for a raw socket came from none.
- */
+/* The device was not held: waiting for us would be waiting for the agent. */
 static void let_in(struct sg_parked *packet)
 {
 	struct sk_buff *skb = packet->skb;
@@ -182,7 +202,7 @@ static void let_in(struct sg_parked *packet)
 	local_bh_disable();
 	rcu_read_lock();
 	skb->dev = dev_get_by_index_rcu(sock_net(packet->sk), packet->ifindex);
-	if (skb->dev || !packet->ifindex)
+	if (skb->dev)
 		sg_arrival_resume(packet);
 	else
 		kfree_skb(skb);

@@ -13,7 +13,8 @@
 
 #define SG_PARKED_MAX	16384U	/* of all sockets together */
 #define SG_PARKED_SHARE	(SG_PARKED_MAX / 4)	/* of one user, but for root */
-#define SG_ARRIVALS_MAX	128	/* for one socket */
+#define SG_ARRIVALS_MAX	128	/* for one socket; for all, SG_PARKED_SHARE */
+#define SG_ARRIVING_BYTES (32L << 20)	/* of memory, for all of them */
 #define SG_REPORTS_MAX	256	/* of all sockets together */
 #define SG_READERS_MAX	4096	/* likewise; one of each */
 
@@ -39,7 +40,9 @@ struct sg_parked {
 
 	atomic_t *room;		/* that it takes of a limit; may be NULL */
 
-	int ifindex;		/* of what arrives */
+	/* Of what arrives: */
+	int ifindex;
+	unsigned int bytes;	/* of memory */
 };
 
 DECLARE_PER_CPU(const struct sk_buff *, sg_passing);

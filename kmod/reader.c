@@ -17,6 +17,7 @@
 #include <linux/wait.h>
 #include <net/sock.h>
 
+#include "compat/inet.h"
 #include "count.h"
 #include "cut.h"
 #include "hold.h"

@@ -27,13 +27,17 @@
 #include <linux/jiffies.h>
 #include <linux/random.h>
 #include <linux/rhashtable.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/slab.h>
+#include <linux/tcp.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
 
 #include "agent.h"
 #include "cache.h"
+#include "compat/inet.h"
 #include "hold.h"
 #include "scope.h"
 #include "sock.h"
@@ -335,6 +339,33 @@ void sg_sock_drop(const struct sock *sk)
 
 	if (rec)
 		remove(rec);
+}
+
+/**
+ * sg_sock_of_segment() - the connection, or the request for one, of a segment
+ * @net:    where it arrives, or would: if both ends are in this namespace
+ * @skb:    the segment
+ * @family: of it
+ *
+ * Return: that, held; or NULL.  It is put by sock_gen_put().
+ */
+struct sock *sg_sock_of_segment(struct net *net, const struct sk_buff *skb,
+				u8 family)
+{
+	const struct tcphdr *th = tcp_hdr(skb);
+
+	if (family == AF_INET)
+		return sg_lookup(__inet_lookup_established, net,
+				 ip_hdr(skb)->saddr, th->source,
+				 ip_hdr(skb)->daddr, ntohs(th->dest),
+				 skb->skb_iif, 0);
+#if IS_ENABLED(CONFIG_IPV6)
+	return sg_lookup(__inet6_lookup_established, net,
+			 &ipv6_hdr(skb)->saddr, th->source,
+			 &ipv6_hdr(skb)->daddr, ntohs(th->dest), skb->skb_iif, 0);
+#else
+	return NULL;
+#endif
 }
 
 /**

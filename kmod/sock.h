@@ -12,6 +12,8 @@
 #include "event.h"
 
 struct file;
+struct net;
+struct sk_buff;
 struct sock;
 
 /* How good a permission is.  Zero is none. */
@@ -64,6 +66,8 @@ struct sg_sock *sg_sock_follow_late(const struct sock *sk,
 void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 		     bool taken);
 void sg_sock_drop(const struct sock *sk);
+struct sock *sg_sock_of_segment(struct net *net, const struct sk_buff *skb,
+				u8 family);
 u32 sg_sock_count(void);
 
 bool sg_sock_owned_by(const struct sg_sock *rec, const struct sg_key *key);

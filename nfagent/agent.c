@@ -49,6 +49,7 @@
 #define SECOND_MS 1000
 #define FLUSH_MS 50
 #define KERNEL_CHECK_SECONDS 5
+#define BLIND_CHECK_SECONDS 60
 
 struct agent {
 	struct settings *settings;
@@ -508,11 +509,10 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	spool_tick(a->spool);
-	if (++a->seconds % KERNEL_CHECK_SECONDS)
-		return;
-	check_kernel(a);
-	/* Whoever was in the way may have gone. */
-	if (a->blind & HOOKS_OPTIONAL)
+	if (++a->seconds % KERNEL_CHECK_SECONDS == 0)
+		check_kernel(a);
+	/* Whoever was in the way may have gone; the kernel says each time who is. */
+	if (a->seconds % BLIND_CHECK_SECONDS == 0 && a->blind & HOOKS_OPTIONAL)
 		try_events(a);
 }
 

@@ -42,4 +42,14 @@ static inline bool sg_sctp_clone_opened_here(const struct sctp_endpoint *ep,
 }
 #endif
 
+/* 5.11 carries SCTP in UDP (RFC 6951), and says so of a packet. */
+static inline bool sg_sctp_in_udp(const struct sk_buff *skb)
+{
+#ifdef SG_HAVE_SCTP_ENCAP
+	return SCTP_INPUT_CB(skb)->encap_port;
+#else
+	return false;
+#endif
+}
+
 #endif
