@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The programs that `make bench` runs in the guest, in $(O)/bench.
+# The programs that `make bench` runs, in $(O)/bench: in the guest, but for `policy`.
 
-BENCH_PROGRAMS := load nfqueue
+BENCH_PROGRAMS := load nfqueue policy
 BENCH_LIBS_nfqueue := -lnetfilter_queue
 
 .PHONY: bench-programs
@@ -10,3 +10,7 @@ bench-programs: $(addprefix $(O)/bench/,$(BENCH_PROGRAMS))
 $(O)/bench/%: bench/%.c | $(O)/.need-build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIBS_$*)
+
+$(O)/bench/policy: $(O)/obj/bench/policy.o $(call archive,$(USES_secsrv))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -pthread

@@ -14,6 +14,7 @@
 #include "text.h"
 
 #define STDIN_NAME "standard input"
+#define PART_BYTES (512U << 10)	/* of a policy in one message */
 #define LOAD_LIMIT 30	/* seconds: a large policy is indexed first */
 
 static const char *name_of(const char *file)
@@ -141,6 +142,32 @@ static bool take_loaded(Sockgate__Message *answer, void *arg)
 	return false;
 }
 
+/* All of a long text but its end; the rest of it is left in @load. */
+static int send_parts(struct session *s, Sockgate__PolicyLoad *load, char *why,
+		      size_t why_size)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	char *rest = load->text;
+	size_t left = strlen(rest);
+	int rc = 0;
+
+	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOAD;
+	msg.policy_load = load;
+	load->more = true;
+	for (; left > PART_BYTES && !rc; left -= PART_BYTES) {
+		char kept = rest[PART_BYTES];
+
+		load->text = rest;
+		rest[PART_BYTES] = '\0';
+		rc = session_part(s, &msg, why, why_size);
+		rest += PART_BYTES;
+		*rest = kept;
+	}
+	load->text = rest;
+	load->more = false;
+	return rc;
+}
+
 /* Returns 0, or -1 with a sentence in @why. */
 static int ask(const struct options *o, Sockgate__Message *request,
 	       Sockgate__Message__BodyCase expect, session_fn fn, void *arg, char *why,
@@ -151,7 +178,10 @@ static int ask(const struct options *o, Sockgate__Message *request,
 
 	if (!s)
 		return -1;
-	rc = session_ask(s, request, expect, LOAD_LIMIT, fn, arg, why, why_size);
+	rc = request->body_case == SOCKGATE__MESSAGE__BODY_POLICY_LOAD ?
+	     send_parts(s, request->policy_load, why, why_size) : 0;
+	if (!rc)
+		rc = session_ask(s, request, expect, LOAD_LIMIT, fn, arg, why, why_size);
 	session_close(s);
 	return rc;
 }
@@ -209,34 +239,77 @@ static int load(struct options *o, const char *file)
 
 /* ---- show ---- */
 
-static bool print_policy(Sockgate__Message *answer, void *arg)
-{
-	const Sockgate__PolicyText *policy = answer->policy_text;
-	const struct options *o = arg;
+/* The policy in force; taken_free() is due. */
+struct taken {
+	uint64_t generation;
+	char *file, *text;
+	size_t size;
+	bool failed;		/* out of memory */
+};
 
-	/* As it is: this is what somebody edits and loads again. */
-	if (!o->json)
-		fputs(policy->text, stdout);
-	else
-		print_json(json_pack("{s:I, s:o, s:o}", "generation",
-				     (json_int_t)policy->generation,
-				     "file", text_json(policy->file),
-				     "text", text_json(policy->text)));
-	return false;
+static void taken_free(struct taken *t)
+{
+	free(t->file);
+	free(t->text);
+}
+
+static bool take_policy(Sockgate__Message *answer, void *arg)
+{
+	const Sockgate__PolicyText *part = answer->policy_text;
+	struct taken *t = arg;
+	size_t size = strlen(part->text);
+	char *more = realloc(t->text, t->size + size + 1);
+
+	if (!t->file)
+		t->file = strdup(part->file);
+	t->generation = part->generation;
+	if (!more || !t->file) {
+		t->failed = true;
+		return false;
+	}
+	memcpy(more + t->size, part->text, size + 1);
+	t->text = more;
+	t->size += size;
+	return part->more;
+}
+
+/* Returns 0, or -1 with a sentence in @why. */
+static int get_policy(const struct options *o, struct taken *t, char *why, size_t why_size)
+{
+	Sockgate__Message request = SOCKGATE__MESSAGE__INIT;
+	Sockgate__PolicyQuery query = SOCKGATE__POLICY_QUERY__INIT;
+
+	memset(t, 0, sizeof(*t));
+	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_QUERY;
+	request.policy_query = &query;
+	if (ask(o, &request, SOCKGATE__MESSAGE__BODY_POLICY_TEXT, take_policy, t, why,
+		why_size))
+		return -1;
+	if (t->failed)
+		snprintf(why, why_size, "out of memory");
+	return t->failed ? -1 : 0;
 }
 
 static int show(struct options *o)
 {
-	Sockgate__Message request = SOCKGATE__MESSAGE__INIT;
-	Sockgate__PolicyQuery query = SOCKGATE__POLICY_QUERY__INIT;
+	struct taken t;
 	char why[1024];
+	bool ok;
 
-	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_QUERY;
-	request.policy_query = &query;
-	if (ask(o, &request, SOCKGATE__MESSAGE__BODY_POLICY_TEXT, print_policy, o, why,
-		sizeof(why)))
+	if (get_policy(o, &t, why, sizeof(why))) {
+		taken_free(&t);
 		return options_failed(o, "%s", why);
-	return RESULT_OK;
+	}
+	/* As it is: this is what somebody edits and loads again. */
+	if (!o->json)
+		ok = fputs(t.text, stdout) >= 0;
+	else
+		ok = print_json(json_pack("{s:I, s:o, s:o}", "generation",
+					  (json_int_t)t.generation,
+					  "file", text_json(t.file),
+					  "text", text_json(t.text)));
+	taken_free(&t);
+	return ok ? RESULT_OK : RESULT_NO;
 }
 
 static int run(struct options *o, int argc, char **argv)

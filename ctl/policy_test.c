@@ -23,6 +23,9 @@
 	"{ name = \"a\"; version = \">=7\"; action = \"deny\"; } );\n"
 #define WRONG "default = \"allow\";\nrules = ( { name = \"a\"; } );\n"
 
+#define PART (512U << 10)	/* of a policy in one message */
+#define LAST_PART 100
+
 static char dir[64], socket_path[96], file[96], output[4096];
 static pid_t server;
 
@@ -35,9 +38,12 @@ static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
 	Sockgate__Error error = SOCKGATE__ERROR__INIT;
 	const bool *refuses = arg;
 
+	if (request->policy_load->more)
+		return;
 	msg.id = request->id;
 	loaded.generation = 17;
-	loaded.rules = 1;
+	/* Of a text in parts the last one is told by its size. */
+	loaded.rules = strlen(request->policy_load->text) == LAST_PART ? 3 : 1;
 	error.text = (char *)"no room";
 	error.file = (char *)"/etc/p.conf";
 	msg.body_case = *refuses ? SOCKGATE__MESSAGE__BODY_ERROR :
@@ -187,6 +193,23 @@ static void load_prints_json(void **state)
 	json_decref(json);
 }
 
+static void a_long_policy_is_sent_in_parts(void **state)
+{
+	const char *end = "*/ default = \"allow\"; rules = ();";
+	size_t size = 3 * PART + LAST_PART;
+	char *text = malloc(size + 1);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, ' ', size);
+	memcpy(text, "/*", 2);
+	memcpy(text + size - strlen(end), end, strlen(end) + 1);
+	start_server(false);
+	assert_int_equal(run("load", false, text), RESULT_OK);
+	assert_non_null(strstr(output, "is in force: 3 rules\n"));
+	free(text);
+}
+
 static void check_refusal(unsigned int line, const char *reason)
 {
 	const char *error = NULL;
@@ -251,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(load_prints_the_warnings_of_check),
 		TEST(load_prints_json),
+		TEST(a_long_policy_is_sent_in_parts),
 		TEST(refusals_are_json),
 	};
 

@@ -15,7 +15,7 @@ struct session {
 	struct event_base *base;
 	struct channel *channel;
 	const char *program;
-	bool up, down;
+	bool up, down, drained;
 	char down_why[256];
 
 	/* The question that is open. */
@@ -79,8 +79,16 @@ static void on_down(struct channel *ch, const char *why, void *arg)
 	snprintf(s->down_why, sizeof(s->down_why), "%s", why);
 }
 
+static void on_drained(struct channel *ch, void *arg)
+{
+	struct session *s = arg;
+
+	(void)ch;
+	s->drained = true;
+}
+
 static const struct channel_ops ops = {
-	.up = on_up, .message = on_message, .down = on_down,
+	.up = on_up, .message = on_message, .down = on_down, .drained = on_drained,
 };
 
 static void on_limit(evutil_socket_t fd, short what, void *arg)
@@ -159,6 +167,27 @@ void session_close(struct session *s)
 	free(s);
 }
 
+static int send_failed(const struct session *s, char *why, size_t why_size)
+{
+	snprintf(why, why_size, errno == EMSGSIZE ?
+		 "the request is too large" : "cannot send to %s: %s",
+		 s->program, strerror(errno));
+	return -1;
+}
+
+int session_part(struct session *s, Sockgate__Message *part, char *why,
+		 size_t why_size)
+{
+	part->id = s->id + 1;
+	s->why = why;
+	s->why_size = why_size;
+	s->drained = false;
+	if (channel_send(s->channel, part))
+		return send_failed(s, why, why_size);
+	/* No more than one part is on its way. */
+	return run(s, &s->drained, SESSION_LIMIT) ? 0 : -1;
+}
+
 int session_ask(struct session *s, Sockgate__Message *request,
 		Sockgate__Message__BodyCase expect, unsigned int limit,
 		session_fn fn, void *arg, char *why, size_t why_size)
@@ -171,12 +200,8 @@ int session_ask(struct session *s, Sockgate__Message *request,
 	s->why_size = why_size;
 	s->waiting = true;
 	s->failed = false;
-	if (channel_send(s->channel, request)) {
-		snprintf(why, why_size, errno == EMSGSIZE ?
-			 "the request is too large" : "cannot send to %s: %s",
-			 s->program, strerror(errno));
-		return -1;
-	}
+	if (channel_send(s->channel, request))
+		return send_failed(s, why, why_size);
 	while (s->waiting && !s->failed) {
 		s->answered = false;
 		if (!run(s, &s->answered, limit))

@@ -27,6 +27,13 @@ void session_close(struct session *s);
  */
 typedef bool (*session_fn)(Sockgate__Message *answer, void *arg);
 
+/*
+ * session_part - send what belongs to the request that comes next, and is not answered
+ * Returns 0, or -1 with a sentence in @why.
+ */
+int session_part(struct session *s, Sockgate__Message *part, char *why,
+		 size_t why_size);
+
 /* Seconds that a daemon may take for an answer. */
 #define SESSION_LIMIT 5
 

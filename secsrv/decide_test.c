@@ -220,7 +220,7 @@ static void test_default_denies_if_not_said(void **state)
 	decide(current, &a.subject, &d);
 	assert_int_equal(d.verdict, VERDICT_DENY);
 	assert_int_equal(d.rule->error, EACCES);
-	assert_int_equal(d.looked.fields, 0);
+	assert_int_equal(d.fields, 0);
 }
 
 /* ---- each kind of condition: does it match, and what was looked at ---- */
@@ -228,7 +228,7 @@ static void test_default_denies_if_not_said(void **state)
 struct kind {
 	const char *yes, *no;
 	uint32_t fields;
-	unsigned int prefix;	/* compared by both */
+	unsigned int prefix;	/* that settles it */
 };
 
 static const struct kind kinds[] = {
@@ -267,6 +267,9 @@ static const struct kind kinds[] = {
 	{ "remote = \"10.0.0.0/8\";", "remote = \"11.0.0.0/8\";",
 	  F(REMOTE_ADDRESS) | F(EVENT), 8 },
 	{ "remote = [ \"192.0.2.0/24\", \"10.1.0.0/16\", \"10.1.2.3\" ];",
+	  "remote = [ \"10.0.0.0/16\", \"10.9.0.0/24\" ];",
+	  F(REMOTE_ADDRESS) | F(EVENT), 16 },
+	{ "remote = [ \"192.0.2.0/24\", \"10.1.2.0/24\", \"10.1.2.3\" ];",
 	  "remote = [ \"10.0.0.0/16\", \"10.1.4.0/24\" ];",
 	  F(REMOTE_ADDRESS) | F(EVENT), 24 },
 	{ "remote = [ \"::/0\", \"10.1.2.3\" ];",
@@ -291,8 +294,8 @@ static void test_conditions(void **state)
 			d = judge(text, &a);
 			assert_int_equal(d.verdict,
 					 yes ? VERDICT_DENY : VERDICT_ALLOW);
-			assert_int_equal(d.looked.fields, kinds[i].fields);
-			assert_int_equal(d.looked.remote_prefix,
+			assert_int_equal(d.fields, kinds[i].fields);
+			assert_int_equal(d.remote_prefix,
 					 kinds[i].prefix);
 		}
 	}
@@ -309,15 +312,15 @@ static void test_looks_no_further_than_needed(void **state)
 	d = judge("{ name = \"r\"; application = \"x\"; protocol = \"tcp\";"
 		  "  remote = \"10.0.0.0/8\"; port = 1; user = \"root\";"
 		  "  action = \"deny\"; }", &a);
-	assert_int_equal(d.looked.fields, F(CONTENT));
+	assert_int_equal(d.fields, F(CONTENT));
 	/* The rule that matched, and the one before it. */
 	d = judge("{ name = \"a\"; remote = \"11.0.0.0/20\"; action = \"deny\"; },"
 		  "{ name = \"b\"; application = \"uTorrent\"; action = \"deny\"; },"
 		  "{ name = \"c\"; user = \"root\"; action = \"deny\"; }", &a);
 	assert_string_equal(d.rule->name, "b");
-	assert_int_equal(d.looked.fields,
+	assert_int_equal(d.fields,
 			 F(CONTENT) | F(REMOTE_ADDRESS) | F(EVENT));
-	assert_int_equal(d.looked.remote_prefix, 20);
+	assert_int_equal(d.remote_prefix, 20);
 }
 
 static void test_address_families(void **state)
@@ -331,10 +334,10 @@ static void test_address_families(void **state)
 	d = judge("{ name = \"r\"; remote = [ \"10.0.0.0/8\", \"2001:db8::/32\" ];"
 		  "  action = \"deny\"; }", &a);
 	assert_int_equal(d.verdict, VERDICT_DENY);
-	assert_int_equal(d.looked.remote_prefix, 32);
+	assert_int_equal(d.remote_prefix, 32);
 	d = judge("{ name = \"r\"; remote = \"0.0.0.0/0\"; action = \"deny\"; }", &a);
 	assert_int_equal(d.verdict, VERDICT_ALLOW);
-	assert_int_equal(d.looked.remote_prefix, 0);
+	assert_int_equal(d.remote_prefix, 0);
 	d = judge("{ name = \"r\"; remote = \"loopback\"; action = \"deny\"; }", &a);
 	assert_int_equal(d.verdict, VERDICT_ALLOW);
 	set_remote(&a, "::1");
@@ -355,7 +358,41 @@ static void test_address_families(void **state)
 		  "  action = \"deny\"; }", &a);
 	assert_int_equal(d.verdict, VERDICT_ALLOW);
 	assert_false(d.failed);
-	assert_true(d.looked.fields & F(EVENT));
+	assert_true(d.fields & F(EVENT));
+}
+
+static unsigned int bits_for(const char *addr)
+{
+	struct decision d;
+	struct asked a;
+
+	ask(&a);
+	set_remote(&a, addr);
+	decide(current, &a.subject, &d);
+	assert_true(d.fields & F(REMOTE_ADDRESS));
+	return d.remote_prefix;
+}
+
+/* Of an address no more counts than it takes, on lengths that are used. */
+static void test_no_more_of_an_address_than_settles_it(void **state)
+{
+	(void)state;
+	drop_policy(NULL);
+	current = policy("rules = ("
+			 "{ name = \"a\"; remote = \"10.1.2.3\"; action = \"deny\"; },"
+			 "{ name = \"b\"; remote = \"10.1.2.4\"; action = \"deny\"; },"
+			 "{ name = \"c\"; remote = \"10.1.0.0/16\"; action = \"deny\"; },"
+			 "{ name = \"d\"; remote = \"11.0.0.0/8\"; action = \"deny\"; },"
+			 "{ name = \"e\"; remote = \"11.1.1.0/28\"; action = \"deny\"; },"
+			 "{ name = \"f\"; remote = \"2001:db8::/32\"; action = \"deny\"; },"
+			 "{ name = \"g\"; remote = \"2001:db9::1\"; action = \"deny\"; });");
+	assert_int_equal(bits_for("192.0.2.1"), 8);
+	assert_int_equal(bits_for("10.2.0.1"), 16);
+	assert_int_equal(bits_for("10.1.9.9"), 32);
+	assert_int_equal(bits_for("10.1.2.3"), 32);
+	assert_int_equal(bits_for("11.9.9.9"), 8);
+	assert_int_equal(bits_for("2001:db9::2"), 128);
+	assert_int_equal(bits_for("2002::1"), 32);
 }
 
 /* ---- what is missing ---- */
@@ -476,7 +513,7 @@ static void test_unknown_application_is_a_value(void **state)
 	assert_false(d.failed);
 	assert_string_equal(d.rule->name, "e");
 	/* Under another name it might be known: good for this process only. */
-	assert_int_equal(d.looked.fields, F(CONTENT) | F(PROCESS));
+	assert_int_equal(d.fields, F(CONTENT) | F(PROCESS));
 }
 
 static void test_identity_by_name_is_good_for_the_process_only(void **state)
@@ -488,9 +525,9 @@ static void test_identity_by_name_is_good_for_the_process_only(void **state)
 	ask(&a);
 	a.identity.source = SOURCE(FILE_NAME);
 	d = judge("{ name = \"r\"; category = \"P2P\"; action = \"deny\"; }", &a);
-	assert_int_equal(d.looked.fields, F(CONTENT) | F(PROCESS));
+	assert_int_equal(d.fields, F(CONTENT) | F(PROCESS));
 	d = judge("{ name = \"r\"; port = 1; action = \"deny\"; }", &a);
-	assert_int_equal(d.looked.fields, F(EVENT) | F(REMOTE_PORT));
+	assert_int_equal(d.fields, F(EVENT) | F(REMOTE_PORT));
 }
 
 static void test_port_of_a_listener_is_its_own(void **state)
@@ -507,7 +544,7 @@ static void test_port_of_a_listener_is_its_own(void **state)
 	a.event.local_port = 22;
 	d = judge(rule, &a);
 	assert_int_equal(d.verdict, VERDICT_DENY);
-	assert_int_equal(d.looked.fields, F(EVENT) | F(LOCAL_PORT));
+	assert_int_equal(d.fields, F(EVENT) | F(LOCAL_PORT));
 	a.event.local_port = 2222;
 	assert_int_equal(judge(rule, &a).verdict, VERDICT_ALLOW);
 }
@@ -606,7 +643,7 @@ static void test_opening_past_the_gate_is_always_judged(void **state)
 	assert_string_equal(d.rule->name, "all");
 	assert_int_equal(d.lifetime_ms, 60000);
 	/* Others that are opened are not judged, and so not served by it. */
-	assert_int_equal(d.looked.fields, F(EVENT) | F(PROTOCOL));
+	assert_int_equal(d.fields, F(EVENT) | F(PROTOCOL));
 	d = judge_event(all, KIND(OPEN), SOCKGATE_PROTOCOL_OTHER);
 	assert_int_equal(d.verdict, VERDICT_DENY);
 	d = judge_event("{ name = \"r\"; protocol = \"packet\"; action = \"deny\"; }",
@@ -629,7 +666,7 @@ static void test_reports_are_matched_by_name_only(void **state)
 	(void)state;
 	assert_string_equal(d.rule->name, "cut");
 	assert_int_equal(d.verdict, VERDICT_DENY);
-	assert_true(d.looked.fields & F(REMOTE_PORT));
+	assert_true(d.fields & F(REMOTE_PORT));
 	d = judge_event(rules, KIND(CLOSE), IPPROTO_TCP);
 	assert_int_equal(d.lifetime_ms, 0);
 	/* Named, and not matched: no default, and good for a while. */
@@ -642,7 +679,7 @@ static void test_reports_are_matched_by_name_only(void **state)
 	assert_ptr_equal(d.rule, &current->unsaid);
 	assert_int_equal(d.verdict, VERDICT_ALLOW);
 	assert_int_equal(d.lifetime_ms, 7000);
-	assert_int_equal(d.looked.fields, F(EVENT) | F(USER));
+	assert_int_equal(d.fields, F(EVENT) | F(USER));
 }
 
 static void test_named_report_is_in_every_mask(void **state)
@@ -652,7 +689,7 @@ static void test_named_report_is_in_every_mask(void **state)
 		"{ name = \"cut\"; event = \"close\"; action = \"deny\"; }";
 
 	(void)state;
-	assert_int_equal(judge_event(rules, KIND(CONNECT), 6).looked.fields,
+	assert_int_equal(judge_event(rules, KIND(CONNECT), 6).fields,
 			 F(EVENT) | F(CONTENT));
 }
 
@@ -744,7 +781,7 @@ static void combine(size_t n, struct asked *a)
 /* As the kernel's cache compares: an address that is not there is zero. */
 static bool served(const struct combination *by, const struct combination *c)
 {
-	const struct looked *l = &by->d.looked;
+	const struct decision *l = &by->d;
 	const Sockgate__Event *x = &by->a.event, *y = &c->a.event;
 	uint32_t p, q, bits;
 
@@ -824,11 +861,16 @@ static const char *explain_first(const char *rules, unsigned int kind,
 				 unsigned int protocol)
 {
 	static char why[512];
+	struct policy_source *source;
 	struct asked a;
 
 	an_event(&a, kind, protocol);
 	judge(rules, &a);
-	return explain_match(&current->rule[0], &a.subject, why, sizeof(why));
+	source = policy_source(current);
+	assert_non_null(source);
+	explain_match(source, &current->rule[0], &a.subject, why, sizeof(why));
+	policy_source_free(source);
+	return why;
 }
 
 static void test_explained(void **state)
@@ -894,6 +936,7 @@ int main(void)
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_looks_no_further_than_needed),
 		cmocka_unit_test(test_address_families),
+		cmocka_unit_test(test_no_more_of_an_address_than_settles_it),
 		cmocka_unit_test(test_missing_fields),
 		cmocka_unit_test(
 			test_missing_does_not_matter_where_the_rest_differs),

@@ -91,32 +91,13 @@ static void value_of(const struct subject *s, enum condition c, char *buf,
 	snprintf(buf, size, "\"%s\"", text ? text : "");
 }
 
-/* "hash = ...;" out of the rule's text, without the key. */
-static void wanted_by(const struct rule *rule, enum condition c, char *buf,
-		      size_t size)
-{
-	char key[32];
-	const char *at, *end;
-	bool quoted = false;
-
-	snprintf(key, sizeof(key), " %s = ", condition_name(c));
-	at = rule->text ? strstr(rule->text, key) : NULL;
-	at = at ? at + strlen(key) : "?;";
-	for (end = at; *end && (quoted || *end != ';'); end++) {
-		if (*end == '"' && end[-1] != '\\')
-			quoted = !quoted;
-	}
-	snprintf(buf, size, "%.*s", (int)(end - at), at);
-}
-
-const char *explain_match(const struct rule *rule, const struct subject *subject,
-			  char *buf, size_t size)
+const char *explain_match(const struct policy_source *source, const struct rule *rule,
+			  const struct subject *subject, char *buf, size_t size)
 {
 	char is[160], wanted[160];
-	struct looked looked = { 0 };
-	enum condition at = COND_COUNT;
+	enum condition at;
 
-	switch (match_rule(rule, subject, &looked, &at)) {
+	switch (match_rule(rule, subject, NULL, &at)) {
 	case MATCH_YES:
 		snprintf(buf, size, "matches");
 		break;
@@ -132,7 +113,7 @@ const char *explain_match(const struct rule *rule, const struct subject *subject
 			break;
 		}
 		value_of(subject, at, is, sizeof(is));
-		wanted_by(rule, at, wanted, sizeof(wanted));
+		policy_source_value(source, rule, at, wanted, sizeof(wanted));
 		snprintf(buf, size, "does not match: %s is %s, not %s",
 			 condition_name(at), is, wanted);
 		break;
@@ -170,6 +151,7 @@ static int add_step(Sockgate__Explanation *e, const char *rule,
 }
 
 static int add_steps(Sockgate__Explanation *e, const struct policy *policy,
+		     const struct policy_source *source,
 		     const struct subject *subject, const struct rule *end)
 {
 	char why[WHY_SIZE];
@@ -183,7 +165,7 @@ static int add_steps(Sockgate__Explanation *e, const struct policy *policy,
 	for (i = 0; i < policy->rules && i < EXPLAIN_STEPS_MAX; i++) {
 		const struct rule *r = &policy->rule[i];
 
-		explain_match(r, subject, why, sizeof(why));
+		explain_match(source, r, subject, why, sizeof(why));
 		if (add_step(e, r->name, r->line, why))
 			return -1;
 		if (r == end)
@@ -200,7 +182,8 @@ static int add_steps(Sockgate__Explanation *e, const struct policy *policy,
 	return add_step(e, end->name, end->line, "no rule matched");
 }
 
-static int replay(Sockgate__Explanation *e, const struct policy *policy)
+static int replay(Sockgate__Explanation *e, const struct policy *policy,
+		  const struct policy_source *source)
 {
 	struct explain_empty empty;
 	struct subject subject;
@@ -210,25 +193,30 @@ static int replay(Sockgate__Explanation *e, const struct policy *policy)
 
 	explain_subject(e->record, &empty, &subject);
 	decide(policy, &subject, &d);
-	e->rule_text = strdup(d.rule->text);
+	e->rule_text = policy_source_text(source, d.rule);
 	e->step = calloc(max + 1U, sizeof(Sockgate__Step *));
 	if (!e->rule_text || !e->step)
 		return -1;
-	return add_steps(e, policy, &subject, d.rule);
+	return add_steps(e, policy, source, &subject, d.rule);
 }
 
 Sockgate__Explanation *explain_record(Sockgate__Record *record,
 				      const struct policy *policy)
 {
 	Sockgate__Explanation *e = malloc(sizeof(*e));
+	struct policy_source *source = policy ? policy_source(policy) : NULL;
+	int rc;
 
 	if (!e) {
+		policy_source_free(source);
 		sockgate__record__free_unpacked(record, NULL);
 		return NULL;
 	}
 	sockgate__explanation__init(e);
 	e->record = record;
-	if (policy && replay(e, policy)) {
+	rc = policy && (!source || replay(e, policy, source));
+	policy_source_free(source);
+	if (rc) {
 		sockgate__explanation__free_unpacked(e, NULL);
 		return NULL; /* NOLINT(clang-analyzer-unix.Malloc): it was freed */
 	}

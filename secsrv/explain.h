@@ -36,7 +36,7 @@ void explain_subject(const Sockgate__Record *record,
  * explain_match - one sentence: "does not match: protocol is udp, not tcp"
  * @buf: at least 512 bytes
  */
-const char *explain_match(const struct rule *rule, const struct subject *subject,
-			  char *buf, size_t size);
+const char *explain_match(const struct policy_source *source, const struct rule *rule,
+			  const struct subject *subject, char *buf, size_t size);
 
 #endif

@@ -127,8 +127,8 @@ static void fill_in(const struct decision *d, Sockgate__Decision *out)
 	out->rule_line = d->rule->line;
 	out->tag = d->rule->tag;
 	out->lifetime_ms = d->lifetime_ms;
-	out->fields = d->looked.fields;
-	out->remote_prefix = d->looked.remote_prefix;
+	out->fields = d->fields;
+	out->remote_prefix = d->remote_prefix;
 	out->failed = d->failed;
 	out->audit = d->verdict == VERDICT_AUDIT;
 	if (d->failed)

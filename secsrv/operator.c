@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "audit.h"
@@ -16,8 +17,18 @@
 /* Bytes of records in one message; the limit of a frame is twice that. */
 #define PART_BYTES (512U << 10)
 
+/* A policy on its way in or out, in parts. */
+struct parts {
+	uint64_t id;
+	char *file, *text;	/* NULL: there is none */
+	size_t size, sent;
+	uint64_t generation;
+	bool refused;		/* the rest of it is passed over */
+};
+
 struct operator {
 	const struct operator_env *env;
+	struct parts load, show;
 	struct channel *ch;
 	uint64_t id;
 	Sockgate__EventsQuery *query;	/* the one that follows */
@@ -29,7 +40,7 @@ struct operator {
 	bool follows;
 };
 
-static void end(struct operator *o)
+static void end_connection(struct operator *o)
 {
 	o->env->gone(o, o->env->arg);
 	operator_free(o);
@@ -42,7 +53,7 @@ static int send_message(struct operator *o, uint64_t id, Sockgate__Message *msg)
 	if (!channel_send(o->ch, msg) || errno == ENOTCONN)
 		return 0;
 	log_warn("control socket: cannot answer");
-	end(o);
+	end_connection(o);
 	return -1;
 }
 
@@ -68,13 +79,72 @@ static void send_status(struct operator *o, uint64_t id)
 	send_message(o, id, &msg);
 }
 
-static void load_policy(struct operator *o, uint64_t id,
-			const Sockgate__PolicyLoad *load)
+static void parts_free(struct parts *p)
+{
+	free(p->file);
+	free(p->text);
+	memset(p, 0, sizeof(*p));
+}
+
+static void put_in_force(struct operator *o, uint64_t id,
+			 const Sockgate__PolicyLoad *load)
 {
 	if (!o->env->load(o->id, id, load, o->env->arg))
 		return;
 	send_error(o, id, errno == EAGAIN ? "too many policies are being loaded: try "
 		   "again" : "out of memory");
+}
+
+/* The first part of a policy has its name; another id begins another policy. */
+static bool add_part(struct parts *p, uint64_t id, const Sockgate__PolicyLoad *part)
+{
+	size_t size = strlen(part->text);
+	char *text;
+
+	if (p->id != id || !(p->text || p->refused)) {
+		parts_free(p);
+		p->id = id;
+		p->file = strdup(part->file);
+	}
+	if (p->refused || !p->file || size > POLICY_SIZE_MAX - p->size)
+		return false;
+	text = realloc(p->text, p->size + size + 1);
+	if (!text)
+		return false;
+	memcpy(text + p->size, part->text, size + 1);
+	p->text = text;
+	p->size += size;
+	return true;
+}
+
+/* Only the last part is answered. */
+static void load_policy(struct operator *o, uint64_t id,
+			const Sockgate__PolicyLoad *part)
+{
+	Sockgate__PolicyLoad whole = *part;
+	struct parts *p = &o->load, taken;
+
+	if (!part->more && p->id != id) {
+		put_in_force(o, id, part);
+		return;
+	}
+	if (!add_part(p, id, part)) {
+		free(p->text);
+		p->text = NULL;
+		p->refused = true;
+	}
+	if (part->more)
+		return;
+	/* To answer may end the connection. */
+	taken = *p;
+	memset(p, 0, sizeof(*p));
+	whole.file = taken.file;
+	whole.text = taken.text;
+	if (taken.refused)
+		send_error(o, id, "the policy is too large, or there is no memory for it");
+	else
+		put_in_force(o, id, &whole);
+	parts_free(&taken);
 }
 
 void operator_loaded(struct operator *o, uint64_t id, Sockgate__PolicyLoaded *loaded,
@@ -96,15 +166,65 @@ void operator_loaded(struct operator *o, uint64_t id, Sockgate__PolicyLoaded *lo
 	send_message(o, id, &msg);
 }
 
-static void send_policy(struct operator *o, uint64_t id)
+/* Returns -1 if the connection has ended. */
+static int send_policy_part(struct operator *o)
 {
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
-	Sockgate__PolicyText policy = SOCKGATE__POLICY_TEXT__INIT;
+	Sockgate__PolicyText part = SOCKGATE__POLICY_TEXT__INIT;
+	struct parts *p = &o->show, taken = *p;
+	size_t left = p->size - p->sent;
+	char *end, kept;
+	int rc;
 
-	o->env->policy(&policy, o->env->arg);
+	part.more = left > PART_BYTES;
+	part.generation = p->generation;
+	part.file = p->file;
+	part.text = p->text + p->sent;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_TEXT;
-	msg.policy_text = &policy;
-	send_message(o, id, &msg);
+	msg.policy_text = &part;
+	if (!part.more) {
+		/* All of it may go with the connection. */
+		memset(p, 0, sizeof(*p));
+		rc = send_message(o, taken.id, &msg);
+		parts_free(&taken);
+		return rc;
+	}
+	p->sent += PART_BYTES;
+	end = p->text + p->sent;
+	kept = *end;
+	*end = '\0';
+	msg.id = p->id;
+	rc = channel_send(o->ch, &msg);
+	*end = kept;
+	if (!rc || errno == ENOTCONN)
+		return 0;
+	log_warn("control socket: cannot answer");
+	end_connection(o);
+	return -1;
+}
+
+static void send_policy(struct operator *o, uint64_t id)
+{
+	Sockgate__PolicyText policy = SOCKGATE__POLICY_TEXT__INIT;
+	struct parts *p = &o->show;
+
+	if (p->text) {
+		send_error(o, id, "the policy is being sent already");
+		return;
+	}
+	/* Another one may come into force meanwhile. */
+	o->env->policy(&policy, o->env->arg);
+	p->id = id;
+	p->generation = policy.generation;
+	p->file = strdup(policy.file);
+	p->text = strdup(policy.text);
+	if (p->file && p->text) {
+		p->size = strlen(p->text);
+		send_policy_part(o);
+		return;
+	}
+	parts_free(p);
+	send_error(o, id, "out of memory");
 }
 
 /* ---- events ---- */
@@ -188,6 +308,8 @@ static void on_drained(struct channel *ch, void *arg)
 	struct operator *o = arg;
 
 	(void)ch;
+	if (o->show.text && send_policy_part(o))
+		return;
 	if (!o->sending)
 		return;
 	o->sending = false;
@@ -282,7 +404,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 static void on_down(struct channel *ch, const char *why, void *arg)
 {
 	(void)ch, (void)why;
-	end(arg);
+	end_connection(arg);
 }
 
 static const struct channel_ops ops = {
@@ -314,6 +436,8 @@ void operator_free(struct operator *o)
 {
 	audit_forget(o->env->audit, o->id);
 	channel_free(o->ch);
+	parts_free(&o->load);
+	parts_free(&o->show);
 	if (o->query)
 		sockgate__events_query__free_unpacked(o->query, NULL);
 	free(o);

@@ -8,7 +8,7 @@
 
 int pattern_add(struct pattern_list *list, const char *text)
 {
-	struct pattern *more = reallocarray(list->elem, list->count + 1,
+	struct pattern *more = reallocarray(list->elem, list->count + 1U,
 					    sizeof(*more));
 	struct pattern *p;
 	size_t len = strlen(text);
@@ -31,7 +31,7 @@ int pattern_add(struct pattern_list *list, const char *text)
 
 void pattern_free(struct pattern_list *list)
 {
-	for (size_t i = 0; i < list->count; i++)
+	for (uint32_t i = 0; i < list->count; i++)
 		free(list->elem[i].text);
 	free(list->elem);
 	list->elem = NULL;
@@ -80,7 +80,7 @@ bool pattern_match(const struct pattern_list *list, const char *value)
 {
 	if (!value || !*value)
 		return false;
-	for (size_t i = 0; i < list->count; i++) {
+	for (uint32_t i = 0; i < list->count; i++) {
 		if (match_one(&list->elem[i], list->kind, value))
 			return true;
 	}
@@ -89,7 +89,7 @@ bool pattern_match(const struct pattern_list *list, const char *value)
 
 static bool covers_one(const struct pattern_list *outer, const struct pattern *p)
 {
-	for (size_t i = 0; i < outer->count; i++) {
+	for (uint32_t i = 0; i < outer->count; i++) {
 		const struct pattern *o = &outer->elem[i];
 
 		if (o->below != p->below)
@@ -108,7 +108,7 @@ static bool covers_one(const struct pattern_list *outer, const struct pattern *p
 bool pattern_covers(const struct pattern_list *outer,
 		    const struct pattern_list *inner)
 {
-	for (size_t i = 0; i < inner->count; i++) {
+	for (uint32_t i = 0; i < inner->count; i++) {
 		if (!covers_one(outer, &inner->elem[i]))
 			return false;
 	}

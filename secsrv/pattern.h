@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum pattern_kind {
 	PATTERN_WORD,		/* letter case does not matter */
@@ -25,7 +26,7 @@ struct pattern {
 
 struct pattern_list {
 	struct pattern *elem;
-	size_t count;
+	uint32_t count;
 	enum pattern_kind kind;
 };
 

@@ -8,17 +8,12 @@
 #include "conf_text.h"
 #include "policy.h"
 
-/* Comparing every rule with every other is for policies that people write. */
-#define SHADOW_PAIRS_MAX 4000000
-
 void policy_free(struct policy *policy)
 {
 	if (!policy)
 		return;
-	for (unsigned int i = 0; i < policy->rules; i++)
-		rule_free(&policy->rule[i]);
-	rule_free(&policy->otherwise);
-	rule_free(&policy->unsaid);
+	index_free(policy->index);
+	arena_free(&policy->arena);
 	free(policy->rule);
 	free(policy->warning);
 	free(policy->text);
@@ -77,57 +72,70 @@ static int check_names(const struct policy *p, struct policy_error *err)
 	return rc;
 }
 
+static int parse_each(struct policy *p, const config_setting_t *rules,
+		      const config_setting_t *groups, uint32_t lifetime_ms,
+		      struct values *values, struct policy_error *err)
+{
+	int n = config_setting_length(rules);
+
+	for (int i = 0; i < n; i++) {
+		struct rule *r = &p->rule[p->rules++];
+
+		if (rule_parse(r, config_setting_get_elem(rules, (unsigned int)i),
+			       groups, lifetime_ms, values, err))
+			return -1;
+		p->events |= rule_events(r) & SOCKGATE_EVENTS_OPTIONAL;
+	}
+	return 0;
+}
+
 static int parse_rules(struct policy *p, const config_setting_t *rules,
 		       const config_setting_t *groups, uint32_t lifetime_ms,
 		       struct policy_error *err)
 {
-	int n;
+	struct values *values;
+	size_t size;
+	int rc;
 
 	if (!rules)
 		return settings_fail(err, NULL, "has no rules = ( ... )");
 	if (!config_setting_is_list(rules))
 		return settings_fail(err, rules, "rules must be a list "
 				     "( { ... }, { ... } )");
-	n = config_setting_length(rules);
-	p->rule = calloc((size_t)n + 1, sizeof(*p->rule));
-	if (!p->rule)
-		return settings_fail(err, rules, "out of memory");
-	for (int i = 0; i < n; i++) {
-		p->rules++;
-		if (rule_parse(&p->rule[i],
-			       config_setting_get_elem(rules, (unsigned int)i),
-			       groups, lifetime_ms, err))
-			return -1;
-		p->events |= p->rule[i].events & SOCKGATE_EVENTS_OPTIONAL;
-	}
-	return check_names(p, err);
+	size = ((size_t)config_setting_length(rules) + 1) * sizeof(*p->rule);
+	p->rule = aligned_alloc(64, (size + 63) & ~(size_t)63);
+	if (p->rule)
+		memset(p->rule, 0, size);
+	values = values_new(&p->arena);
+	if (p->rule && values)
+		rc = parse_each(p, rules, groups, lifetime_ms, values, err);
+	else
+		rc = settings_fail(err, rules, "out of memory");
+	values_free(values);
+	return rc ? rc : check_names(p, err);
 }
 
 static int parse_default(struct policy *p, const config_setting_t *s,
 			 uint32_t lifetime_ms, struct policy_error *err)
 {
+	p->otherwise.name = arena_string(&p->arena, "default");
+	if (!p->otherwise.name)
+		return settings_fail(err, NULL, "out of memory");
 	if (s)
 		return rule_parse_default(&p->otherwise, s, lifetime_ms, err);
-	p->otherwise.name = strdup("default");
-	p->otherwise.text = strdup("{ action = \"deny\"; error = \"EACCES\"; }");
 	p->otherwise.error = EACCES;
 	p->otherwise.lifetime_ms = lifetime_ms;
-	if (p->otherwise.name && p->otherwise.text)
-		return 0;
-	return settings_fail(err, NULL, "out of memory");
+	return 0;
 }
 
 /* It has no name, since it is nobody's rule. */
 static int make_unsaid(struct policy *p, uint32_t lifetime_ms,
 		       struct policy_error *err)
 {
-	p->unsaid.name = strdup("");
-	p->unsaid.text = strdup("");
+	p->unsaid.name = arena_string(&p->arena, "");
 	p->unsaid.action = VERDICT_ALLOW;
 	p->unsaid.lifetime_ms = lifetime_ms;
-	if (p->unsaid.name && p->unsaid.text)
-		return 0;
-	return settings_fail(err, NULL, "out of memory");
+	return p->unsaid.name ? 0 : settings_fail(err, NULL, "out of memory");
 }
 
 static int parse_root(struct policy *p, const config_t *cfg,
@@ -156,7 +164,7 @@ static struct policy_warning *new_warning(struct policy *p,
 					  const struct rule *rule,
 					  struct policy_error *err)
 {
-	struct policy_warning *w = reallocarray(p->warning, p->warnings + 1U,
+	struct policy_warning *w = reallocarray(p->warning, p->warnings + 1UL,
 						sizeof(*w));
 
 	if (!w) {
@@ -234,26 +242,104 @@ static int warn_shadowed(struct policy *p, const struct rule *earlier,
 
 int policy_warn(struct policy *p, struct policy_error *err)
 {
-	bool all = (size_t)p->rules * p->rules <= SHADOW_PAIRS_MAX;
-	const struct rule *catch_all = NULL;
-
 	for (unsigned int i = 0; i < p->rules; i++) {
-		const struct rule *by = NULL;
+		uint32_t by = index_cover(p->index, i);
 
-		if (warn_of_itself(p, &p->rule[i], err))
+		if (warn_of_itself(p, &p->rule[i], err) ||
+		    (by < i && warn_shadowed(p, &p->rule[by], &p->rule[i], err)))
 			return -1;
-		if (catch_all && rule_covers(catch_all, &p->rule[i]))
-			by = catch_all;
-		for (unsigned int j = 0; all && !by && j < i; j++) {
-			if (rule_covers(&p->rule[j], &p->rule[i]))
-				by = &p->rule[j];
-		}
-		if (by && warn_shadowed(p, by, &p->rule[i], err))
-			return -1;
-		if (!catch_all && !p->rule[i].conditions)
-			catch_all = &p->rule[i];
 	}
 	return warn_no_ssh(p, err);
+}
+
+/* The group of a rule, or of the default; NULL if it is written nowhere. */
+static const config_setting_t *setting_of(const struct policy *p, const config_t *cfg,
+					  const struct rule *rule)
+{
+	const config_setting_t *root = config_root_setting(cfg);
+
+	if (rule == &p->otherwise)
+		return config_setting_get_member(root, "default");
+	if (rule == &p->unsaid)
+		return NULL;
+	return config_setting_get_elem(config_setting_get_member(root, "rules"),
+				       (unsigned int)(rule - p->rule));
+}
+
+struct policy_source {
+	const struct policy *policy;
+	config_t cfg;
+};
+
+struct policy_source *policy_source(const struct policy *policy)
+{
+	struct policy_source *source = calloc(1, sizeof(*source));
+	struct policy_error err;
+
+	if (!source)
+		return NULL;
+	source->policy = policy;
+	config_init(&source->cfg);
+	if (!settings_parse(&source->cfg, policy->text, strlen(policy->text), "", &err))
+		return source;
+	policy_source_free(source);
+	return NULL;
+}
+
+void policy_source_free(struct policy_source *source)
+{
+	if (!source)
+		return;
+	config_destroy(&source->cfg);
+	free(source);
+}
+
+/* A default that is written as a word, or not at all. */
+static void print_default(FILE *f, const struct rule *rule)
+{
+	static const char *const words[] = {
+		[VERDICT_DENY] = "deny",
+		[VERDICT_ALLOW] = "allow",
+		[VERDICT_AUDIT] = "audit",
+	};
+
+	fprintf(f, "{ action = \"%s\"; }", words[rule->action]);
+}
+
+char *policy_source_text(const struct policy_source *source, const struct rule *rule)
+{
+	const config_setting_t *s = setting_of(source->policy, &source->cfg, rule);
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	if (s && config_setting_is_group(s))
+		settings_print_group(f, s);
+	else if (rule == &source->policy->otherwise)
+		print_default(f, rule);
+	if (!fclose(f))
+		return text;
+	free(text);
+	return NULL;
+}
+
+void policy_source_value(const struct policy_source *source, const struct rule *rule,
+			 enum condition c, char *text, size_t size)
+{
+	const config_setting_t *s = setting_of(source->policy, &source->cfg, rule);
+	const config_setting_t *m =
+		s ? config_setting_get_member(s, condition_name(c)) : NULL;
+	FILE *f = m ? fmemopen(text, size, "w") : NULL;
+
+	snprintf(text, size, "?");
+	if (!f)
+		return;
+	setbuf(f, NULL);
+	settings_print(f, m);
+	fclose(f);
+	text[size - 1] = '\0';
 }
 
 static struct policy *policy_new(const char *text, size_t len,
@@ -294,6 +380,10 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
 	if (!rc)
 		rc = parse_root(p, &cfg, err);
 	config_destroy(&cfg);
+	if (!rc)
+		p->index = index_new(p->rule, p->rules);
+	if (!rc && !p->index)
+		rc = settings_fail(err, NULL, "out of memory");
 	if (!rc)
 		return p;
 	policy_free(p);

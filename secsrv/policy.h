@@ -5,11 +5,13 @@
 
 #include <stddef.h>
 
+#include "arena.h"
+#include "index.h"
 #include "rule.h"
 #include "settings.h"
 
-/* A policy text is no longer than fits into one frame (lib/frame.h). */
-#define POLICY_SIZE_MAX 1000000
+/* Bytes of a text.  What is longer than a frame travels in parts. */
+#define POLICY_SIZE_MAX 32000000
 
 #define POLICY_LIFETIME_MS 60000
 
@@ -22,7 +24,9 @@ struct policy_warning {
 /* Constant once it has been made. */
 struct policy {
 	char *text;			/* as it was loaded */
-	struct rule *rule;
+	struct arena arena;		/* of all that rules point to */
+	struct index *index;
+	struct rule *rule;		/* in their order */
 	unsigned int rules;
 	uint32_t events;		/* the optional ones that rules name */
 	struct rule otherwise;		/* the default */
@@ -44,14 +48,29 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
 /*
  * policy_warn - look for what can hardly be meant
  * Rules that ask for what no event has, or by means that the language has not; those
- * that an earlier one leaves nothing to: it compares each with those before it, which
- * takes a second or so for the longest policies; and SSH cut off by the default.
+ * that an earlier one leaves nothing to; and SSH cut off by the default.
  * Returns 0; or -1 with @err filled in, out of memory.
  */
 int policy_warn(struct policy *policy, struct policy_error *err);
 
 /* Both of these, from a file. */
 struct policy *policy_load(const char *file, struct policy_error *err);
+
+/*
+ * The rules as they are written, read once more from the text: people ask for this
+ * now and then, and a policy may be long.  It lives no longer than the policy.
+ * Returns NULL if out of memory.
+ */
+struct policy_source;
+struct policy_source *policy_source(const struct policy *policy);
+void policy_source_free(struct policy_source *source);
+
+/* A rule or the default on one line, for free(); NULL if out of memory. */
+char *policy_source_text(const struct policy_source *source, const struct rule *rule);
+
+/* The value of a condition that the rule has; cut if it does not fit. */
+void policy_source_value(const struct policy_source *source, const struct rule *rule,
+			 enum condition c, char *text, size_t size);
 
 /* NULL is ignored. */
 void policy_free(struct policy *policy);

@@ -53,6 +53,19 @@ static void test_readme_is_good(void **state)
 	policy_free(p);
 }
 
+static void check_text(const struct policy *p, const struct rule *rule, const char *want)
+{
+	struct policy_source *source = policy_source(p);
+	char *text;
+
+	assert_non_null(source);
+	text = policy_source_text(source, rule);
+	assert_non_null(text);
+	assert_string_equal(text, want);
+	free(text);
+	policy_source_free(source);
+}
+
 static void test_example_is_good(void **state)
 {
 	struct policy_error err;
@@ -66,8 +79,10 @@ static void test_example_is_good(void **state)
 	assert_int_equal(p->rules, 12);
 	assert_int_equal(p->events, 0);
 	assert_int_equal(p->warnings, 0);
-	assert_string_equal(p->rule[0].text, "{ name = \"no-malware\"; "
-			    "threat = \">=4\"; action = \"deny\"; }");
+	check_text(p, &p->rule[0], "{ name = \"no-malware\"; "
+		   "threat = \">=4\"; action = \"deny\"; }");
+	check_text(p, &p->otherwise, "{ action = \"deny\"; error = \"EACCES\"; }");
+	check_text(p, &p->unsaid, "");
 	policy_free(p);
 }
 
@@ -350,21 +365,21 @@ static void test_digits_are_a_user_id(void **state)
 		"user = ( \"1000\", 7, \"root\", \"3000000000\", \"7a\" ); } );";
 	struct policy_error err;
 	struct policy *p = policy_parse(text, strlen(text), "t", &err);
-	const struct rule *r;
+	const struct user_list *users;
 
 	(void)state;
 	if (!p) {
 		fail_msg("%s", err.reason);
 		return;
 	}
-	r = &p->rule[0];
-	assert_int_equal(r->uids, 3);
-	assert_int_equal(r->uid[0], 1000);
-	assert_int_equal(r->uid[1], 7);
-	assert_int_equal(r->uid[2], 3000000000U);
-	assert_int_equal(r->user.count, 2);
-	assert_string_equal(r->user.elem[0].text, "root");
-	assert_string_equal(r->user.elem[1].text, "7a");
+	users = &rule_value(&p->rule[0], COND_USER)->users;
+	assert_int_equal(users->uids, 3);
+	assert_int_equal(users->uid[0], 1000);
+	assert_int_equal(users->uid[1], 7);
+	assert_int_equal(users->uid[2], 3000000000U);
+	assert_int_equal(users->names.count, 2);
+	assert_string_equal(users->names.elem[0].text, "root");
+	assert_string_equal(users->names.elem[1].text, "7a");
 	policy_free(p);
 }
 

@@ -79,7 +79,7 @@ const char *prefix_add(struct prefix_list *list, const char *text)
 	why = parse(text, &p);
 	if (why)
 		return why;
-	more = reallocarray(list->elem, list->count + 1, sizeof(*more));
+	more = reallocarray(list->elem, list->count + 1U, sizeof(*more));
 	if (!more)
 		return "out of memory";
 	list->elem = more;
@@ -94,16 +94,40 @@ void prefix_free(struct prefix_list *list)
 	list->count = 0;
 }
 
-bool prefix_match(const struct prefix_list *list, const uint8_t *addr,
-		  size_t size, unsigned int *compared)
+/* How many bits two addresses begin with alike, up to @max. */
+static unsigned int common_bits(const uint8_t *a, const uint8_t *b, unsigned int max)
 {
-	for (size_t i = 0; i < list->count; i++) {
+	unsigned int n = 0;
+
+	while (n < max && a[n / 8] == b[n / 8])
+		n += 8;
+	if (n < max)
+		n += (unsigned int)__builtin_clz((uint32_t)(a[n / 8] ^ b[n / 8]) << 24);
+	return n < max ? n : max;
+}
+
+static void note(struct prefix_look *look, const struct prefix *p, const uint8_t *addr)
+{
+	unsigned int needed = common_bits(p->addr, addr, p->bits) + 1;
+
+	if (needed > p->bits)
+		needed = p->bits;
+	if (look->needed < needed)
+		look->needed = needed;
+	if (look->longest < p->bits)
+		look->longest = p->bits;
+}
+
+bool prefix_match(const struct prefix_list *list, const uint8_t *addr,
+		  size_t size, struct prefix_look *look)
+{
+	for (uint32_t i = 0; i < list->count; i++) {
 		const struct prefix *p = &list->elem[i];
 
 		if (p->size != size)
 			continue;
-		if (p->bits > *compared)
-			*compared = p->bits;
+		if (look)
+			note(look, p, addr);
 		if (same_bits(p->addr, addr, p->bits))
 			return true;
 	}
@@ -112,7 +136,7 @@ bool prefix_match(const struct prefix_list *list, const uint8_t *addr,
 
 static bool covers_one(const struct prefix_list *outer, const struct prefix *p)
 {
-	for (size_t i = 0; i < outer->count; i++) {
+	for (uint32_t i = 0; i < outer->count; i++) {
 		const struct prefix *o = &outer->elem[i];
 
 		if (o->size == p->size && o->bits <= p->bits &&
@@ -125,7 +149,7 @@ static bool covers_one(const struct prefix_list *outer, const struct prefix *p)
 bool prefix_covers(const struct prefix_list *outer,
 		   const struct prefix_list *inner)
 {
-	for (size_t i = 0; i < inner->count; i++) {
+	for (uint32_t i = 0; i < inner->count; i++) {
 		if (!covers_one(outer, &inner->elem[i]))
 			return false;
 	}

@@ -15,7 +15,7 @@ struct prefix {
 
 struct prefix_list {
 	struct prefix *elem;
-	size_t count;
+	uint32_t count;
 };
 
 /*
@@ -28,14 +28,19 @@ const char *prefix_add(struct prefix_list *list, const char *text);
 
 void prefix_free(struct prefix_list *list);
 
+/* Of the addresses of one family, what was compared. */
+struct prefix_look {
+	unsigned int needed;	/* so many bits of the address settled it */
+	unsigned int longest;	/* prefix that was looked at */
+};
+
 /*
  * prefix_match - is an address in one of them
- * @addr:     @size bytes in network order
- * @compared: raised to the longest prefix of the address's family that was
- *            looked at on the way
+ * @addr: @size bytes in network order
+ * @look: raised by what was looked at on the way; NULL: nobody wants to know
  */
 bool prefix_match(const struct prefix_list *list, const uint8_t *addr,
-		  size_t size, unsigned int *compared);
+		  size_t size, struct prefix_look *look);
 
 /* True if every address in @inner is in @outer (judged prefix by prefix). */
 bool prefix_covers(const struct prefix_list *outer,

@@ -29,7 +29,7 @@ static bool number(const char **p, unsigned int max, unsigned int *out)
 static const char *append(struct range_list *list, unsigned int lo,
 			  unsigned int hi)
 {
-	struct range *more = reallocarray(list->elem, list->count + 1,
+	struct range *more = reallocarray(list->elem, list->count + 1U,
 					  sizeof(*more));
 
 	if (!more)
@@ -104,7 +104,7 @@ void range_free(struct range_list *list)
 
 bool range_match(const struct range_list *list, unsigned int value)
 {
-	for (size_t i = 0; i < list->count; i++) {
+	for (uint32_t i = 0; i < list->count; i++) {
 		if (value >= list->elem[i].min && value <= list->elem[i].max)
 			return true;
 	}
@@ -113,7 +113,7 @@ bool range_match(const struct range_list *list, unsigned int value)
 
 static bool covers_one(const struct range_list *outer, const struct range *r)
 {
-	for (size_t i = 0; i < outer->count; i++) {
+	for (uint32_t i = 0; i < outer->count; i++) {
 		if (outer->elem[i].min <= r->min && outer->elem[i].max >= r->max)
 			return true;
 	}
@@ -122,7 +122,7 @@ static bool covers_one(const struct range_list *outer, const struct range *r)
 
 bool range_covers(const struct range_list *outer, const struct range_list *inner)
 {
-	for (size_t i = 0; i < inner->count; i++) {
+	for (uint32_t i = 0; i < inner->count; i++) {
 		if (!covers_one(outer, &inner->elem[i]))
 			return false;
 	}

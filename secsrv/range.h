@@ -14,7 +14,7 @@ struct range {
 
 struct range_list {
 	struct range *elem;
-	size_t count;
+	uint32_t count;
 };
 
 /*

@@ -7,38 +7,10 @@
 #include <stdint.h>
 #include <linux/sockgate.h>
 
-#include "pattern.h"
-#include "prefix.h"
-#include "range.h"
+#include "condition.h"
 #include "settings.h"
-#include "sha256.h"
-
-/*
- * What a rule can ask for, in the order in which it is looked at.  The order
- * decides nothing but the mask: what most rules ask for comes first (the
- * content of the executable), what differs most between two connections of
- * one application comes last, so that one verdict serves many connections.
- */
-enum condition {
-	COND_HOST,		/* no field: constant for the agent that asks */
-	COND_HOST_GROUP,
-	COND_KNOWN,		/* what the content leads to */
-	COND_HASH,
-	COND_APPLICATION,
-	COND_VENDOR,
-	COND_CATEGORY,
-	COND_VERSION,
-	COND_TRUST,
-	COND_THREAT,
-	COND_EVENT,
-	COND_PROTOCOL,
-	COND_USER,
-	COND_DOMAIN,
-	COND_FILE,
-	COND_PORT,
-	COND_REMOTE,
-	COND_COUNT,
-};
+#include "value.h"
+#include "values.h"
 
 /* Nobody waits for a verdict on these: only a rule that names them is about them. */
 #define RULE_REPORTS							\
@@ -50,52 +22,69 @@ enum verdict {
 	VERDICT_AUDIT,		/* allow, and have it noticed */
 };
 
+#define RULE_VALUES 4		/* most rules have no more conditions */
+
+/*
+ * A policy may hold a hundred thousand, of which any is looked at next: one is a cache
+ * line, with the pointers to its values.  What it points to is the arena's.
+ */
 struct rule {
 	char *name;
-	char *text;		/* as one line of libconfig, for people */
-	unsigned int line;
+	union {
+		const struct value *few[RULE_VALUES];
+		const struct value **many;
+	};			/* of the conditions it has, in their order */
 	uint32_t conditions;	/* bit (1 << enum condition) */
-
-	bool known;
-	uint32_t events;	/* bit (1 << enum sockgate_event) */
-	uint64_t protocols[4];	/* bit by IPPROTO number */
-	struct pattern_list application, vendor, category, version;
-	struct pattern_list user, domain, file;
-	struct pattern_list host, host_group;	/* members, resolved */
-	uint32_t *uid;		/* numbers given as user */
-	size_t uids;
-	uint8_t (*hash)[SHA256_SIZE];
-	size_t hashes;
-	struct range_list trust, threat, port;
-	struct prefix_list remote;
-
-	enum verdict action;
-	enum verdict failure;	/* when a field that it needs is missing */
-	uint32_t error;		/* errno of deny */
+	uint32_t line;
 	uint32_t lifetime_ms;
 	uint32_t tag;
+	uint16_t error;		/* errno of deny */
+	uint8_t action;		/* enum verdict */
+	uint8_t failure;	/* enum verdict, when a field that it needs is missing */
+	uint8_t values;
 };
+_Static_assert(sizeof(struct rule) <= 64, "a rule is larger than a cache line");
 
 /*
  * rule_parse - read a rule
  * @s:        its group
  * @groups:   the policy's host_groups, or NULL
  * @lifetime_ms: what it gets if it does not say
- * Returns 0; or -1 with @err filled in.  rule_free() is due either way.
+ * @values:   that it shares with others; their arena is the rule's
+ * Returns 0; or -1 with @err filled in.
  */
 int rule_parse(struct rule *rule, const config_setting_t *s,
 	       const config_setting_t *groups, uint32_t lifetime_ms,
-	       struct policy_error *err);
+	       struct values *values, struct policy_error *err);
 
 /* The same for `default`: a group without conditions, or just an action. */
 int rule_parse_default(struct rule *rule, const config_setting_t *s,
 		       uint32_t lifetime_ms, struct policy_error *err);
 
-void rule_free(struct rule *rule);
-
 static inline bool rule_has(const struct rule *rule, enum condition c)
 {
 	return rule->conditions & (1U << c);
+}
+
+/* The values of the conditions that the rule has. */
+static inline const struct value *const *rule_values(const struct rule *rule)
+{
+	return rule->values > RULE_VALUES ? rule->many : rule->few;
+}
+
+/* The value of a condition that it has. */
+static inline const struct value *rule_value(const struct rule *rule,
+					     enum condition c)
+{
+	uint32_t before = rule->conditions & ((1U << c) - 1);
+
+	return rule_values(rule)[__builtin_popcount(before)];
+}
+
+/* The events that the rule names. */
+static inline uint32_t rule_events(const struct rule *rule)
+{
+	return rule_has(rule, COND_EVENT) ? rule_value(rule, COND_EVENT)->events : 0;
 }
 
 /*
@@ -121,8 +110,5 @@ const char *rule_doubtful(const struct rule *rule);
  * port.  It errs on the side of true.
  */
 bool rule_about_ssh(const struct rule *rule);
-
-/* The key of a condition in the policy language. */
-const char *condition_name(enum condition c);
 
 #endif

@@ -22,6 +22,7 @@
 #include "conf.h"
 #include "control.h"
 #include "question.h"
+#include "policy.h"
 #include "server.h"
 #include "sigdb/sigdb.h"
 #include "test_certs.h"
@@ -46,10 +47,11 @@ struct client {
 	Sockgate__Action action;
 	uint32_t fields, line, named;
 	unsigned int messages, decisions, errors, welcomes, changes, records;
-	unsigned int agents, steps;
+	unsigned int agents, steps, parts;
+	size_t policy_size;
 	time_t certificate_end;
 	char kernel[64], rule[64], decision_id[64], text[600], policy_error[600], why[512];
-	bool up, down, end;
+	bool up, down, end, more;
 };
 
 static void take_status(struct client *c, const Sockgate__Status *s)
@@ -122,6 +124,9 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		break;
 	case BODY(POLICY_TEXT):
 		snprintf(c->text, sizeof(c->text), "%s", msg->policy_text->text);
+		c->policy_size += strlen(msg->policy_text->text);
+		c->parts++;
+		c->more = msg->policy_text->more;
 		break;
 	case BODY(POLICY_LOADED):
 		c->generation = msg->policy_loaded->generation;
@@ -647,6 +652,77 @@ static void test_records_without_room_are_held_back(void **state)
 	hang_up(&c);
 }
 
+/* Sends @text in parts of so many bytes, each with the same id. */
+static void load_in_parts(struct client *o, uint64_t id, char *text, size_t part)
+{
+	Sockgate__PolicyLoad load = SOCKGATE__POLICY_LOAD__INIT;
+	size_t left = strlen(text);
+
+	load.file = (char *)"long.conf";
+	for (; left; text += part, left -= part) {
+		char kept;
+
+		part = part < left ? part : left;
+		kept = text[part];
+		text[part] = '\0';
+		load.text = text;
+		load.more = left > part;
+		say(o, id, BODY(POLICY_LOAD), &load);
+		text[part] = kept;
+		while (channel_backlog(o->ch))
+			event_base_loop(base, EVLOOP_ONCE);
+	}
+}
+
+static char *long_policy(size_t size)
+{
+	const char *end = " */ rules = ( { name = \"long\"; port = 443; "
+			  "action = \"deny\"; } );";
+	char *text = malloc(size + 1);
+
+	assert_non_null(text);
+	memset(text, '.', size);
+	memcpy(text, "/*", 2);
+	memcpy(text + size - strlen(end), end, strlen(end) + 1);
+	return text;
+}
+
+static void test_a_long_policy_comes_and_goes_in_parts(void **state)
+{
+	Sockgate__PolicyQuery pq = SOCKGATE__POLICY_QUERY__INIT;
+	size_t size = (3U << 20) + 17;
+	char *text = long_policy(size);
+	struct client c, o;
+
+	(void)state;
+	greet(&c);
+	dial_control(&o);
+	load_in_parts(&o, 1, text, 700000);
+	wait_count(c.changes, 1);
+	ask(&c, 1);
+	wait_count(c.decisions, 1);
+	assert_string_equal(c.rule, "long");
+	say(&o, 2, BODY(POLICY_QUERY), &pq);
+	do
+		event_base_loop(base, EVLOOP_ONCE);
+	while (!o.parts || o.more);
+	assert_true(o.parts > 1);
+	assert_int_equal(o.policy_size, size);
+	load_in_parts(&o, 3, text, size / 4);
+	wait_count(c.changes, 2);
+	assert_int_equal(o.errors, 0);
+	free(text);
+	/* What would be too large is refused once, at its end. */
+	text = long_policy(POLICY_SIZE_MAX + 1);
+	load_in_parts(&o, 4, text, 900000);
+	wait_count(o.errors, 1);
+	assert_non_null(strstr(o.text, "too large"));
+	assert_int_equal(o.id, 4);
+	free(text);
+	hang_up(&o);
+	hang_up(&c);
+}
+
 static void test_policy_by_command_and_signal(void **state)
 {
 	Sockgate__PolicyLoad load = SOCKGATE__POLICY_LOAD__INIT;
@@ -936,6 +1012,7 @@ int main(void)
 		server_test(test_long_answer_arrives),
 		server_test(test_records_without_room_are_held_back),
 		server_test(test_policy_by_command_and_signal),
+		server_test(test_a_long_policy_comes_and_goes_in_parts),
 		server_test(test_generation_goes_on_after_a_restart),
 		server_test(test_a_host_may_connect_again_but_not_without_end),
 		server_test(test_strangers_do_not_keep_agents_out),

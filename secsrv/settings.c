@@ -145,3 +145,52 @@ const config_setting_t *settings_elem(const config_setting_t *s, int n)
 		return s;
 	return config_setting_get_elem(s, (unsigned int)n);
 }
+
+static void print_scalar(FILE *f, const config_setting_t *s)
+{
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		fprintf(f, "%lld", config_setting_get_int64(s));
+		break;
+	case CONFIG_TYPE_BOOL:
+		fputs(config_setting_get_bool(s) ? "true" : "false", f);
+		break;
+	case CONFIG_TYPE_STRING:
+		fputc('"', f);
+		for (const char *p = config_setting_get_string(s); *p; p++) {
+			if (*p == '"' || *p == '\\')
+				fputc('\\', f);
+			fputc(*p, f);
+		}
+		fputc('"', f);
+		break;
+	}
+}
+
+void settings_print(FILE *f, const config_setting_t *s)
+{
+	bool scalar = config_setting_is_scalar(s);
+	int n = scalar ? 1 : config_setting_length(s);
+
+	fputs(scalar ? "" : "( ", f);
+	for (int i = 0; i < n; i++) {
+		fputs(i ? ", " : "", f);
+		print_scalar(f, settings_elem(s, i));
+	}
+	fputs(scalar ? "" : " )", f);
+}
+
+void settings_print_group(FILE *f, const config_setting_t *group)
+{
+	fputs("{ ", f);
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s =
+			config_setting_get_elem(group, (unsigned int)i);
+
+		fprintf(f, "%s = ", config_setting_name(s));
+		settings_print(f, s);
+		fputs("; ", f);
+	}
+	fputc('}', f);
+}

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <libconfig.h>
 
 /* Where a text is wrong, and why.  line is 0 if it is about the whole file. */
@@ -66,5 +67,12 @@ int settings_uint(const config_setting_t *group, const char *key,
  */
 int settings_count(const config_setting_t *s, struct policy_error *err);
 const config_setting_t *settings_elem(const config_setting_t *s, int n);
+
+/*
+ * Print what is written, on one line: a value, and a group of values.
+ * (libconfig can print a whole file only.)
+ */
+void settings_print(FILE *f, const config_setting_t *s);
+void settings_print_group(FILE *f, const config_setting_t *group);
 
 #endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The conditions that a rule can have. */
+#ifndef SECSRV_CONDITION_H
+#define SECSRV_CONDITION_H
+
+/*
+ * In the order in which they are looked at.  The order decides nothing but the
+ * mask: what most rules ask for comes first (the content of the executable), what
+ * differs most between two connections of one application comes last, so that one
+ * verdict serves many connections.
+ */
+enum condition {
+	COND_HOST,		/* no field: constant for the agent that asks */
+	COND_HOST_GROUP,
+	COND_KNOWN,		/* what the content leads to */
+	COND_HASH,
+	COND_APPLICATION,
+	COND_VENDOR,
+	COND_CATEGORY,
+	COND_VERSION,
+	COND_TRUST,
+	COND_THREAT,
+	COND_EVENT,
+	COND_PROTOCOL,
+	COND_USER,
+	COND_DOMAIN,
+	COND_FILE,
+	COND_PORT,
+	COND_REMOTE,
+	COND_COUNT,
+};
+
+/* The key of a condition in the policy language. */
+const char *condition_name(enum condition c);
+
+#endif

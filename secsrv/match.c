@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <netinet/in.h>
+#include <string.h>
+#include <linux/sockgate.h>
+
+#include "match.h"
+
+#define F(name) SOCKGATE__FIELD__FIELD_##name
+#define EVENT(name) (1U << SOCKGATE_EVENT_##name)
+#define LOCAL_PORT_EVENTS						\
+	(EVENT(BIND) | EVENT(LISTEN) | EVENT(ACCEPT) | EVENT(RECEIVE))
+
+#define COND(name) (1U << COND_##name)
+#define CONDITIONS_ON_IDENTITY						\
+	(COND(KNOWN) | COND(APPLICATION) | COND(VENDOR) | COND(CATEGORY) |	\
+	 COND(VERSION) | COND(TRUST) | COND(THREAT))
+
+/* How one condition stands: like enum match, for a single one. */
+static enum match holds(bool yes)
+{
+	return yes ? MATCH_YES : MATCH_DIFFERS;
+}
+
+static bool is_one_of(const struct subject *s, uint32_t events)
+{
+	unsigned int kind = s->event->kind;
+
+	return kind < 32 && (events & (1U << kind));
+}
+
+bool subject_is_report(const struct subject *subject)
+{
+	return is_one_of(subject, RULE_REPORTS);
+}
+
+/* In the place of a port, a packet socket that is opened has an ethertype. */
+bool subject_port(const struct subject *subject, uint32_t *port)
+{
+	const Sockgate__Event *e = subject->event;
+
+	*port = is_one_of(subject, LOCAL_PORT_EVENTS) ? e->local_port :
+							e->remote_port;
+	return !is_one_of(subject, EVENT(OPEN));
+}
+
+static bool has_content(const struct subject *s)
+{
+	return s->process->evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT &&
+	       s->process->sha256.len == SHA256_SIZE;
+}
+
+/* ---- what conditions look at ---- */
+
+/*
+ * An identity that no hash gave could be another one under another name, so
+ * what follows from it is good for this process only.
+ */
+static uint32_t fields_of_identity(const struct subject *s)
+{
+	if (!has_content(s) || !s->identity ||
+	    s->identity->source == SOCKGATE__IDENTITY__SOURCE__NONE ||
+	    s->identity->source == SOCKGATE__IDENTITY__SOURCE__FILE_NAME)
+		return F(CONTENT) | F(PROCESS);
+	return F(CONTENT);
+}
+
+/* Which port it is follows from the event, which is part of what is looked at. */
+static uint32_t fields_of_port(const struct subject *s)
+{
+	uint32_t port;
+
+	if (!subject_port(s, &port))
+		return F(EVENT);
+	return F(EVENT) | (is_one_of(s, LOCAL_PORT_EVENTS) ? F(LOCAL_PORT) :
+							     F(REMOTE_PORT));
+}
+
+/*
+ * Some events have no remote address.  The event is part of what was looked
+ * at, so that a verdict for one of those never serves one that has.
+ */
+uint32_t match_fields(uint32_t conditions, const struct subject *s)
+{
+	uint32_t fields = 0;
+
+	if (conditions & CONDITIONS_ON_IDENTITY)
+		fields |= fields_of_identity(s);
+	if (conditions & COND(HASH))
+		fields |= F(CONTENT) | (has_content(s) ? 0 : F(PROCESS));
+	if (conditions & COND(EVENT))
+		fields |= F(EVENT);
+	if (conditions & COND(PROTOCOL))
+		fields |= F(PROTOCOL);
+	if (conditions & (COND(USER) | COND(DOMAIN)))
+		fields |= F(USER);
+	if (conditions & COND(FILE))
+		fields |= F(PROCESS) | F(CONTENT);
+	if (conditions & COND(PORT))
+		fields |= fields_of_port(s);
+	if (conditions & COND(REMOTE))
+		fields |= F(REMOTE_ADDRESS) | F(EVENT);
+	return fields;
+}
+
+/* ---- one condition ---- */
+
+bool match_lacks(enum condition c, const struct subject *s)
+{
+	switch (c) {
+	case COND_HASH:
+		return !has_content(s);
+	case COND_USER:
+		return !*s->user->name;
+	case COND_DOMAIN:
+		return !*s->user->domain;
+	case COND_FILE:
+		/* Whoever can mount can give a file any path that others cannot see. */
+		return !*s->process->path || s->process->foreign_path;
+	default:
+		return 1U << c & CONDITIONS_ON_IDENTITY &&
+		       (!has_content(s) || !s->identity);
+	}
+}
+
+static enum match match_hash(const struct hash_list *hashes, const struct subject *s)
+{
+	if (match_lacks(COND_HASH, s))
+		return MATCH_LACKS;
+	for (uint32_t i = 0; i < hashes->count; i++) {
+		if (!memcmp(hashes->elem[i], s->process->sha256.data, SHA256_SIZE))
+			return MATCH_YES;
+	}
+	return MATCH_DIFFERS;
+}
+
+static enum match match_identity(const struct value *v, const struct subject *s,
+				 enum condition c)
+{
+	const Sockgate__Identity *id = s->identity;
+
+	if (match_lacks(c, s))
+		return MATCH_LACKS;
+	switch (c) {
+	case COND_KNOWN:
+		return holds(v->known ==
+			     (id->source != SOCKGATE__IDENTITY__SOURCE__NONE));
+	case COND_APPLICATION:
+		return holds(pattern_match(&v->patterns, id->name));
+	case COND_VENDOR:
+		return holds(pattern_match(&v->patterns, id->vendor));
+	case COND_CATEGORY:
+		return holds(pattern_match(&v->patterns, id->category));
+	case COND_VERSION:
+		return holds(pattern_match(&v->patterns, id->version));
+	case COND_TRUST:
+		return holds(range_match(&v->ranges, id->trust));
+	case COND_THREAT:
+		return holds(range_match(&v->ranges, id->threat));
+	default:
+		return MATCH_DIFFERS;
+	}
+}
+
+static enum match match_protocol(const uint64_t *protocols, const struct subject *s)
+{
+	unsigned int n = s->event->protocol;
+
+	return holds(n < 256 && (protocols[n / 64] & (UINT64_C(1) << (n % 64))));
+}
+
+static enum match match_user(const struct user_list *users, const struct subject *s)
+{
+	for (uint32_t i = 0; i < users->uids; i++) {
+		if (users->uid[i] == s->user->uid)
+			return MATCH_YES;
+	}
+	if (users->names.count && match_lacks(COND_USER, s))
+		return MATCH_LACKS;
+	return holds(pattern_match(&users->names, s->user->name));
+}
+
+static enum match match_domain(const struct pattern_list *domains,
+			       const struct subject *s)
+{
+	if (match_lacks(COND_DOMAIN, s))
+		return MATCH_LACKS;
+	return holds(pattern_match(domains, s->user->domain));
+}
+
+static enum match match_file(const struct pattern_list *files, const struct subject *s)
+{
+	if (match_lacks(COND_FILE, s))
+		return MATCH_LACKS;
+	return holds(pattern_match(files, s->process->path));
+}
+
+static enum match match_port(const struct range_list *ports, const struct subject *s)
+{
+	uint32_t port;
+
+	return holds(subject_port(s, &port) && range_match(ports, port));
+}
+
+const uint8_t *match_address(const struct subject *subject, size_t *size)
+{
+	const uint8_t *addr = subject->event->remote_address.data;
+
+	*size = subject->event->remote_address.len;
+	if (*size != 16 || !IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr))
+		return addr;
+	*size = 4;
+	return addr + 12;
+}
+
+static enum match match_remote(const struct prefix_list *prefixes,
+			       const struct subject *s, struct prefix_look *look)
+{
+	size_t size;
+	const uint8_t *addr = match_address(s, &size);
+
+	return holds(prefix_match(prefixes, addr, size, look));
+}
+
+static enum match match_value(const struct value *v, enum condition c,
+			      const struct subject *s, struct prefix_look *look)
+{
+	switch (c) {
+	case COND_HOST:
+	case COND_HOST_GROUP:
+		return holds(pattern_match(&v->patterns, s->host));
+	case COND_HASH:
+		return match_hash(&v->hashes, s);
+	case COND_EVENT:
+		return holds(is_one_of(s, v->events));
+	case COND_PROTOCOL:
+		return match_protocol(v->protocols, s);
+	case COND_USER:
+		return match_user(&v->users, s);
+	case COND_DOMAIN:
+		return match_domain(&v->patterns, s);
+	case COND_FILE:
+		return match_file(&v->patterns, s);
+	case COND_PORT:
+		return match_port(&v->ranges, s);
+	case COND_REMOTE:
+		return match_remote(&v->prefixes, s, look);
+	default:
+		return match_identity(v, s, c);
+	}
+}
+
+enum match match_condition(const struct rule *rule, enum condition c,
+			   const struct subject *subject)
+{
+	return match_value(rule_value(rule, c), c, subject, NULL);
+}
+
+/* ---- a rule ---- */
+
+enum match match_rest(const struct rule *rule, enum condition from,
+		      const struct subject *subject, struct looked *looked,
+		      enum condition *at)
+{
+	uint32_t left = rule->conditions & ~((1U << from) - 1);
+	const struct value *const *value = rule_values(rule) +
+		__builtin_popcount(rule->conditions & ~left);
+	enum condition lacks = *at;
+
+	for (; left; left &= left - 1, value++) {
+		enum condition c = (enum condition)__builtin_ctz(left);
+		enum match m = match_value(*value, c, subject,
+					   looked ? &looked->remote : NULL);
+
+		if (looked)
+			looked->conditions |= 1U << c;
+		if (m == MATCH_DIFFERS) {
+			*at = c;
+			return MATCH_DIFFERS;
+		}
+		if (m == MATCH_LACKS && lacks == COND_COUNT)
+			lacks = c;
+	}
+	*at = lacks;
+	return lacks == COND_COUNT ? MATCH_YES : MATCH_LACKS;
+}
+
+enum match match_rule(const struct rule *rule, const struct subject *subject,
+		      struct looked *looked, enum condition *at)
+{
+	*at = COND_COUNT;
+	if (!subject_is_report(subject) || rule_has(rule, COND_EVENT))
+		return match_rest(rule, 0, subject, looked, at);
+	if (looked)
+		looked->conditions |= COND(EVENT);
+	*at = COND_EVENT;
+	return MATCH_DIFFERS;
+}
