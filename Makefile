@@ -20,7 +20,7 @@ CC ?= gcc
 
 # What every program needs is installed by the first rule that runs.
 PKGS := libevent libevent_openssl openssl libprotobuf-c libconfig sqlite3 \
-	jansson libmnl
+	jansson libmnl glib-2.0
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

@@ -147,7 +147,7 @@ static void ask(struct question *q, unsigned int rules, bool to_match)
 	q->identity.vendor = q->identity.version = word;
 	q->identity.source = SOCKGATE__IDENTITY__SOURCE__HASH;
 	q->subject = (struct subject){ word, &q->event, &q->process, &q->user,
-				       &q->identity };
+				       &q->identity, { 0 } };
 }
 
 static uint64_t now_ns(void)

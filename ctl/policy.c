@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "commands.h"
-#include "conf_text.h"
+#include "expand.h"
 #include "kernel.h"
 #include "names.h"
 #include "secsrv/policy.h"
@@ -25,8 +25,8 @@ static const char *name_of(const char *file)
 /* ---- reading and checking, as secsrv does ---- */
 
 struct reading {
-	char *text;
-	size_t size;
+	const char *name;
+	struct expansion whole;
 	struct policy *policy;	/* NULL: see the error */
 	struct policy_error err;
 };
@@ -35,38 +35,51 @@ struct reading {
 static bool read_policy(const char *file, struct reading *r)
 {
 	memset(r, 0, sizeof(*r));
-	r->text = conf_text_read(file, POLICY_SIZE_MAX, &r->size, r->err.reason,
-				 sizeof(r->err.reason));
-	if (!r->text)
+	r->name = name_of(file);
+	if (expand_file(&r->whole, file, POLICY_SIZE_MAX, &r->err))
 		return false;
-	r->policy = policy_parse(r->text, r->size, name_of(file), &r->err);
-	return r->policy && !policy_warn(r->policy, &r->err);
+	r->policy = policy_parse(r->whole.text, r->whole.size, r->name, &r->err);
+	if (r->policy && !policy_warn(r->policy, &r->err))
+		return true;
+	snprintf(r->err.file, sizeof(r->err.file), "%s",
+		 expand_origin(&r->whole, r->name, &r->err.line));
+	return false;
 }
 
 static void reading_free(struct reading *r)
 {
 	policy_free(r->policy);
-	free(r->text);
+	expand_free(&r->whole);
 }
 
-static json_t *warnings_json(const struct policy *policy)
+static json_t *warnings_json(const struct reading *r)
 {
 	json_t *warnings = json_array();
 
-	for (unsigned int i = 0; i < policy->warnings; i++)
-		json_array_append_new(warnings, json_pack("{s:I, s:o}",
-			"line", (json_int_t)policy->warning[i].line,
-			"text", text_json(policy->warning[i].text)));
+	for (unsigned int i = 0; i < r->policy->warnings; i++) {
+		const struct policy_warning *w = &r->policy->warning[i];
+		unsigned int line = w->line;
+		const char *file = expand_origin(&r->whole, r->name, &line);
+
+		json_array_append_new(warnings, json_pack("{s:o, s:I, s:o}",
+			"file", text_json(file), "line", (json_int_t)line,
+			"text", text_json(w->text)));
+	}
 	return warnings;
 }
 
-static void print_warnings(const char *name, const struct policy *policy)
+static void print_warnings(const struct reading *r)
 {
 	char clean[1200];
 
-	for (unsigned int i = 0; i < policy->warnings; i++)
-		printf("%s:%u: warning: %s\n", name, policy->warning[i].line,
-		       text_clean(policy->warning[i].text, clean, sizeof(clean)));
+	for (unsigned int i = 0; i < r->policy->warnings; i++) {
+		const struct policy_warning *w = &r->policy->warning[i];
+		unsigned int line = w->line;
+		const char *file = expand_origin(&r->whole, r->name, &line);
+
+		printf("%s:%u: warning: %s\n", file, line,
+		       text_clean(w->text, clean, sizeof(clean)));
+	}
 }
 
 /* Takes @json over.  Returns false if it could not be printed. */
@@ -100,18 +113,18 @@ static int refused(const struct options *o, const struct policy_error *err)
 
 /* ---- check ---- */
 
-static bool print_checked(const struct options *o, const char *name,
-			  const struct policy *policy)
+static bool print_checked(const struct options *o, const struct reading *r)
 {
+	const struct policy *policy = r->policy;
 	char events[NAME_EVENTS_SIZE];
 
 	if (o->json)
 		return print_json(json_pack("{s:b, s:I, s:o, s:o}", "ok", 1,
 			"rules", (json_int_t)policy->rules, "optional_events",
 			kernel_events_json(policy->events), "warnings",
-			warnings_json(policy)));
-	print_warnings(name, policy);
-	printf("%s: ok, %u %s%s%s\n", name, policy->rules,
+			warnings_json(r)));
+	print_warnings(r);
+	printf("%s: ok, %u %s%s%s\n", r->name, policy->rules,
 	       policy->rules == 1 ? "rule" : "rules",
 	       policy->events ? "; optional events: " : "",
 	       name_events(policy->events, ", ", events, sizeof(events)));
@@ -126,7 +139,7 @@ static int check(struct options *o, const char *file)
 	if (!read_policy(file, &r))
 		rc = refused(o, &r.err);
 	else
-		rc = print_checked(o, name_of(file), r.policy) ? RESULT_OK : RESULT_NO;
+		rc = print_checked(o, &r) ? RESULT_OK : RESULT_NO;
 	reading_free(&r);
 	return rc;
 }
@@ -186,16 +199,15 @@ static int ask(const struct options *o, Sockgate__Message *request,
 	return rc;
 }
 
-static bool print_loaded(const struct options *o, const char *name,
-			 const struct policy *policy,
+static bool print_loaded(const struct options *o, const struct reading *r,
 			 const Sockgate__PolicyLoaded *loaded)
 {
 	if (o->json)
 		return print_json(json_pack("{s:b, s:I, s:I, s:o}", "ok", 1,
 			"generation", (json_int_t)loaded->generation,
 			"rules", (json_int_t)loaded->rules,
-			"warnings", warnings_json(policy)));
-	print_warnings(name, policy);
+			"warnings", warnings_json(r)));
+	print_warnings(r);
 	printf("policy generation %" PRIu64 " is in force: %" PRIu32 " %s\n",
 	       loaded->generation, loaded->rules, loaded->rules == 1 ? "rule" : "rules");
 	return true;
@@ -211,7 +223,7 @@ static int send_policy(const struct options *o, const char *file, struct reading
 
 	/* secsrv's messages and status name it; we may be anywhere. */
 	policy_load_msg.file = full ? full : (char *)STDIN_NAME;
-	policy_load_msg.text = r->text;
+	policy_load_msg.text = r->whole.text;
 	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOAD;
 	request.policy_load = &policy_load_msg;
 	memset(&r->err, 0, sizeof(r->err));
@@ -220,7 +232,7 @@ static int send_policy(const struct options *o, const char *file, struct reading
 	free(full);
 	if (rc)
 		return refused(o, &r->err);
-	return print_loaded(o, name_of(file), r->policy, &loaded) ? RESULT_OK : RESULT_NO;
+	return print_loaded(o, r, &loaded) ? RESULT_OK : RESULT_NO;
 }
 
 /* Checked here first: the warnings are the checker's, and an error costs no question. */

@@ -193,6 +193,30 @@ static void load_prints_json(void **state)
 	json_decref(json);
 }
 
+static void what_is_included_is_named(void **state)
+{
+	char inner[128], want[160];
+	FILE *f;
+
+	(void)state;
+	snprintf(inner, sizeof(inner), "%s/inner.conf", dir);
+	f = fopen(inner, "w");
+	assert_non_null(f);
+	fputs("\n{ name = \"a\"; version = \">=7\"; action = \"deny\"; },\n", f);
+	assert_int_equal(fclose(f), 0);
+	snprintf(want, sizeof(want), "%s:2: warning: rule \"a\"", inner);
+	assert_int_equal(run("check", false, "default = \"allow\";\nrules = (\n"
+			     "@include \"inner.conf\"\n{ name = \"b\"; port = 1; "
+			     "action = \"deny\"; } );"), RESULT_OK);
+	assert_non_null(strstr(output, want));
+	/* An error behind it is that of the outer file. */
+	assert_int_equal(run("check", true, "default = \"allow\";\nrules = (\n"
+			     "@include \"inner.conf\"\n{ name = \"b\"; } );"), RESULT_NO);
+	assert_non_null(strstr(output, "\"line\": 4"));
+	assert_non_null(strstr(output, file));
+	unlink(inner);
+}
+
 static void a_long_policy_is_sent_in_parts(void **state)
 {
 	const char *end = "*/ default = \"allow\"; rules = ();";
@@ -275,6 +299,7 @@ int main(void)
 		TEST(load_prints_the_warnings_of_check),
 		TEST(load_prints_json),
 		TEST(a_long_policy_is_sent_in_parts),
+		TEST(what_is_included_is_named),
 		TEST(refusals_are_json),
 	};
 

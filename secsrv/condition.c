@@ -2,6 +2,7 @@
 #include "condition.h"
 
 static const char *const names[] = {
+	[COND_TIME] = "time",
 	[COND_HOST] = "host",
 	[COND_HOST_GROUP] = "host_group",
 	[COND_KNOWN] = "known",

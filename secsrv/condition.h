@@ -10,6 +10,7 @@
  * verdict serves many connections.
  */
 enum condition {
+	COND_TIME,		/* no field, but an end of what is remembered */
 	COND_HOST,		/* no field: constant for the agent that asks */
 	COND_HOST_GROUP,
 	COND_KNOWN,		/* what the content leads to */

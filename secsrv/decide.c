@@ -51,12 +51,28 @@ static void settle(struct decision *out, const struct rule *rule)
 	out->lifetime_ms = rule->lifetime_ms;
 }
 
+/* What is remembered must not outlive a time that it rests on. */
+static void limit_lifetime(struct decision *out)
+{
+	uint64_t ms = out->until_s * UINT64_C(1000);
+
+	if (ms && ms < out->lifetime_ms)
+		out->lifetime_ms = (uint32_t)ms;
+}
+
+void subject_at(struct subject *subject, const struct policy *policy, int64_t now)
+{
+	if (policy->zone)
+		week_at(policy->zone, now, &subject->at);
+}
+
 static void look(const struct policy *policy, const struct subject *subject,
 		 uint32_t found, struct decision *out)
 {
 	struct looked looked = { 0 };
 
 	index_looked(policy->index, subject, found, &looked);
+	out->until_s = looked.until_s;
 	out->fields |= match_fields(looked.conditions, subject);
 	if (out->fields & F(REMOTE_ADDRESS))
 		out->remote_prefix = index_prefix(policy->index, subject,
@@ -81,9 +97,11 @@ void decide(const struct policy *policy, const struct subject *subject,
 	if (found == policy->rules) {
 		settle(out, subject_is_report(subject) ? &policy->unsaid :
 							 &policy->otherwise);
+		limit_lifetime(out);
 		return;
 	}
 	settle(out, &policy->rule[found]);
+	limit_lifetime(out);
 	out->failed = out->missing != COND_COUNT;
 	if (!out->failed)
 		return;

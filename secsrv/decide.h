@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* From a question and a policy to a decision: pure, no state, no clock. */
+/* From a question, with its time, and a policy to a decision: pure, no state. */
 #ifndef SECSRV_DECIDE_H
 #define SECSRV_DECIDE_H
 
@@ -16,6 +16,9 @@
  */
 bool subject_is_judged(const struct policy *policy, const struct subject *subject);
 
+/* subject_at - by the policy's clock it is @now, seconds since 1970 */
+void subject_at(struct subject *subject, const struct policy *policy, int64_t now);
+
 struct decision {
 	const struct rule *rule;	/* lives as long as the policy */
 	enum verdict verdict;
@@ -23,6 +26,8 @@ struct decision {
 	enum condition missing;		/* because of this, if failed */
 	uint32_t fields;		/* Field bits of the wire, that it rests on */
 	unsigned int remote_prefix;	/* bits of the remote address, if among them */
+	uint32_t until_s;		/* seconds until a time that was compared ends or
+					   begins; 0: none was */
 	uint32_t lifetime_ms;		/* 0: must not be cached */
 };
 

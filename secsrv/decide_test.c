@@ -74,7 +74,7 @@ static void ask(struct asked *a)
 	a->identity.threat = 2;
 	a->identity.source = SOURCE(HASH);
 	a->subject = (struct subject){ "web1", &a->event, &a->process, &a->user,
-				       &a->identity };
+				       &a->identity, { 0 } };
 }
 
 static struct policy *policy(const char *text)
@@ -393,6 +393,114 @@ static void test_no_more_of_an_address_than_settles_it(void **state)
 	assert_int_equal(bits_for("11.9.9.9"), 8);
 	assert_int_equal(bits_for("2001:db9::2"), 128);
 	assert_int_equal(bits_for("2002::1"), 32);
+}
+
+/* ---- groups and times ---- */
+
+static void test_groups_stand_for_what_they_hold(void **state)
+{
+	static const struct {
+		const char *condition;
+		bool matches;
+	} cases[] = {
+		{ "application = \"@p2p\";", true },
+		{ "application = [ \"x\", \"@p2p\" ];", true },
+		{ "application = \"@web\";", false },
+		{ "application = \"@all\";", true },
+		{ "port = \"@ports\";", true },
+		{ "port = ( 1, \"@ports\" );", true },
+		{ "remote = \"@nets\";", true },
+		{ "user = \"@people\";", true },
+		{ "host = \"@hosts\";", true },
+		{ "host_group = \"g\";", true },
+		{ "application = \"[@]p2p\";", false },
+	};
+	struct asked a;
+
+	(void)state;
+	ask(&a);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[1024];
+		struct decision d;
+
+		snprintf(text, sizeof(text), "default = \"allow\"; groups = {"
+			 "p2p = [ \"Transmission\", \"uTorrent\" ]; web = \"firefox\";"
+			 "all = [ \"@web\", \"@p2p\" ]; ports = ( 80, \"443-444\" );"
+			 "nets = [ \"192.0.2.0/24\", \"10.0.0.0/8\" ];"
+			 "people = ( \"alice\", 0 ); hosts = \"web*\"; };"
+			 "host_groups = { g = [ \"db\", \"@hosts\" ]; };"
+			 "rules = ( { name = \"r\"; %s action = \"deny\"; } );",
+			 cases[i].condition);
+		drop_policy(NULL);
+		current = policy(text);
+		decide(current, &a.subject, &d);
+		print_message("%s\n", cases[i].condition);
+		assert_int_equal(d.verdict,
+				 cases[i].matches ? VERDICT_DENY : VERDICT_ALLOW);
+	}
+}
+
+/* Monday, 2026-01-05, so many seconds after midnight in Berlin, an hour before UTC. */
+#define MONDAY (INT64_C(1767567600))
+
+static struct decision judge_at(struct asked *a, int64_t second)
+{
+	struct decision d;
+
+	subject_at(&a->subject, current, MONDAY + second);
+	decide(current, &a->subject, &d);
+	return d;
+}
+
+static void test_times_end_what_is_remembered(void **state)
+{
+	struct decision d;
+	struct asked a;
+
+	(void)state;
+	ask(&a);
+	drop_policy(NULL);
+	current = policy("default = \"allow\"; lifetime = 3600; timezone = \"Europe/Berlin\";"
+			 "rules = ( { name = \"r\"; application = \"uTorrent\";"
+			 "time = \"mon-fri 08:00-17:30\"; action = \"deny\"; } );");
+	d = judge_at(&a, 8 * 3600 - 1);
+	assert_int_equal(d.verdict, VERDICT_ALLOW);
+	assert_int_equal(d.lifetime_ms, 1000);
+	/* It does not look at the application: for now, nobody is concerned. */
+	assert_int_equal(d.fields, 0);
+	d = judge_at(&a, 8 * 3600);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_int_equal(d.lifetime_ms, 3600000);
+	d = judge_at(&a, 17 * 3600 + 1800 - 61);
+	assert_int_equal(d.verdict, VERDICT_DENY);
+	assert_int_equal(d.lifetime_ms, 61000);
+	d = judge_at(&a, 17 * 3600 + 1800);
+	assert_int_equal(d.verdict, VERDICT_ALLOW);
+	assert_int_equal(d.lifetime_ms, 3600000);
+	/* Saturday. */
+	d = judge_at(&a, 5 * 86400 + 9 * 3600);
+	assert_int_equal(d.verdict, VERDICT_ALLOW);
+}
+
+/* A time behind the rule that decided is of no concern. */
+static void test_only_times_that_were_compared_count(void **state)
+{
+	struct decision d;
+	struct asked a;
+
+	(void)state;
+	ask(&a);
+	drop_policy(NULL);
+	current = policy("lifetime = 86400; timezone = \"UTC\"; rules = ("
+			 "{ name = \"a\"; user = 0; action = \"allow\"; },"
+			 "{ name = \"b\"; time = \"00:00-00:01\"; action = \"deny\"; });");
+	d = judge_at(&a, 0);
+	assert_string_equal(d.rule->name, "a");
+	assert_int_equal(d.lifetime_ms, 86400000);
+	a.user.uid = 5;
+	d = judge_at(&a, 0);
+	assert_string_equal(d.rule->name, "default");
+	assert_int_equal(d.lifetime_ms, 3600000);
 }
 
 /* ---- what is missing ---- */
@@ -803,7 +911,7 @@ static void check_masks(const char *rules)
 
 		combine(i, &c->a);
 		c->a.subject = (struct subject){ "web1", &c->a.event, &c->a.process,
-						 &c->a.user, &c->a.identity };
+						 &c->a.user, &c->a.identity, { 0 } };
 		if (!i)
 			c->d = judge(rules, &c->a);
 		decide(current, &c->a.subject, &c->d);
@@ -937,6 +1045,9 @@ int main(void)
 		cmocka_unit_test(test_looks_no_further_than_needed),
 		cmocka_unit_test(test_address_families),
 		cmocka_unit_test(test_no_more_of_an_address_than_settles_it),
+		cmocka_unit_test(test_groups_stand_for_what_they_hold),
+		cmocka_unit_test(test_times_end_what_is_remembered),
+		cmocka_unit_test(test_only_times_that_were_compared_count),
 		cmocka_unit_test(test_missing_fields),
 		cmocka_unit_test(
 			test_missing_does_not_matter_where_the_rest_differs),

@@ -16,11 +16,20 @@ void explain_subject(const Sockgate__Record *record,
 	sockgate__event__init(&empty->event);
 	sockgate__process__init(&empty->process);
 	sockgate__user__init(&empty->user);
+	memset(&subject->at, 0, sizeof(subject->at));
 	subject->host = record->host;
 	subject->event = record->event ? record->event : &empty->event;
 	subject->process = record->process ? record->process : &empty->process;
 	subject->user = record->user ? record->user : &empty->user;
 	subject->identity = record->decision ? record->decision->identity : NULL;
+}
+
+static void print_moment(const struct week_moment *at, char *buf, size_t size)
+{
+	static const char days[][4] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
+
+	snprintf(buf, size, "%s %02u:%02u", days[at->minute / 1440 % 7],
+		 at->minute / 60 % 24, at->minute % 60U);
 }
 
 /* What the question says of the thing that a condition is about. */
@@ -33,6 +42,9 @@ static void value_of(const struct subject *s, enum condition c, char *buf,
 	uint32_t port;
 
 	switch (c) {
+	case COND_TIME:
+		print_moment(&s->at, buf, size);
+		return;
 	case COND_HOST:
 	case COND_HOST_GROUP:
 		text = s->host;
@@ -192,6 +204,7 @@ static int replay(Sockgate__Explanation *e, const struct policy *policy,
 							       EXPLAIN_STEPS_MAX;
 
 	explain_subject(e->record, &empty, &subject);
+	subject_at(&subject, policy, e->record->time_us / 1000000);
 	decide(policy, &subject, &d);
 	e->rule_text = policy_source_text(source, d.rule);
 	e->step = calloc(max + 1U, sizeof(Sockgate__Step *));

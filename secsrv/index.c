@@ -154,6 +154,7 @@ static void key_users(struct build *b, struct branch *br, const struct user_list
 static bool has_keys(enum condition c)
 {
 	switch (c) {
+	case COND_TIME:
 	case COND_KNOWN:
 	case COND_TRUST:
 	case COND_THREAT:

@@ -71,6 +71,9 @@ static void walk(struct search *q, const struct branch *br, enum condition lacks
 
 		if (ref_first(q->ix, ref) >= q->best)
 			return;
+		if (q->looked && br->condition == COND_TIME)
+			match_time(rule_value(&q->ix->rule[ref_first(q->ix, ref)],
+					      COND_TIME), q->subject, q->looked);
 		visit_child(q, br, ref, lacks);
 	}
 }
@@ -223,10 +226,10 @@ static void search_branch(struct search *q, const struct branch *br,
 	}
 }
 
-/* Is anything below still to be noted?  Of addresses there may always be. */
+/* Is anything below still to be noted?  Of addresses and times there may always be. */
 static bool is_news(const struct search *q, uint32_t conditions)
 {
-	return !q->looked || conditions & 1U << COND_REMOTE ||
+	return !q->looked || conditions & (1U << COND_REMOTE | 1U << COND_TIME) ||
 	       conditions & ~q->looked->conditions;
 }
 
@@ -357,6 +360,7 @@ static void sample_subject(const struct search *q, enum condition c, struct samp
 		out->kind = SAMPLE_HASH;
 		out->bytes = s->process->sha256.data;
 		break;
+	case COND_TIME:
 	case COND_EVENT:
 	case COND_PROTOCOL:
 		out->kind = SAMPLE_WALK;
@@ -499,6 +503,7 @@ static void sample_rule(const struct search *q, enum condition c, struct sample 
 		return;
 	v = rule_value(q->later, c);
 	switch (c) {
+	case COND_TIME:
 	case COND_KNOWN:
 	case COND_TRUST:
 	case COND_THREAT:

@@ -69,6 +69,9 @@ static const char *const ports[] = {
 	"22", "80", "443", "\"80,443\"", "\"1-1023\"", "\"1024-65535\"", "\"1-65535\"",
 	"\"6881-6999\"", "65535", "\"1-65534\"", "\"79-81,440-450\"",
 };
+static const char *const times[] = {
+	"mon-fri 08:00-17:30", "sat,sun", "22:00-06:00", "sun 23:00-01:00", "00:00-24:00",
+};
 static const char *const events[] = {
 	"connect", "listen", "send", "SYN_SENT", "open", "bind", "accept", "receive",
 	"established", "close",
@@ -103,6 +106,9 @@ static void print_prefix(FILE *f)
 static void print_value(FILE *f, enum condition c)
 {
 	switch (c) {
+	case COND_TIME:
+		fprintf(f, "\"%s\"", ONE_OF(times));
+		break;
 	case COND_TRUST:
 	case COND_THREAT:
 		fputs(ONE_OF(levels), f);
@@ -195,7 +201,7 @@ static struct policy *random_policy(char **text)
 	for (unsigned int i = 0; i < few; i++)
 		of[i] = (enum condition)any(COND_COUNT);
 	reports_wanted = !any(4);
-	fputs("host_groups = { g0 = [ \"web1\" ]; g1 = [ \"web*\", \"x\" ]; "
+	fputs("timezone = \"UTC\"; lifetime = 86400; host_groups = { g0 = [ \"web1\" ]; g1 = [ \"web*\", \"x\" ]; "
 	      "g2 = \"db\"; };\nrules = (", f);
 	for (unsigned int i = 0; i < rules; i++)
 		print_rule(f, i, few, of);
@@ -308,9 +314,13 @@ static void random_event(struct asked *a)
 	random_address(a);
 }
 
+/* By the clock of the policy; the same for all events that are compared. */
+static uint16_t minute;
+
 static void point(struct asked *a)
 {
 	a->subject.host = "web1";
+	a->subject.at.minute = minute;
 	a->subject.event = &a->event;
 	a->subject.process = &a->process;
 	a->subject.user = &a->user;
@@ -369,6 +379,8 @@ static enum match plain_rule(const struct rule *rule, const struct subject *s,
 		if (!rule_has(rule, c))
 			continue;
 		out->looked.conditions |= 1U << c;
+		if (c == COND_TIME)
+			match_time(rule_value(rule, c), s, &out->looked);
 		if (c == COND_REMOTE)
 			compare_remote(rule, s, &out->looked);
 		m = match_condition(rule, c, s);
@@ -497,7 +509,7 @@ static void check_event(const struct policy *p, const char *text)
 	}
 	plain(p, &a.subject, &want);
 	if (d.rule != rule_of(p, &a.subject, want.rule) || d.failed != want.failed ||
-	    d.missing != want.missing)
+	    d.missing != want.missing || d.until_s != want.looked.until_s)
 		fail_msg("%s: %s and not %u", text, d.rule->name, want.rule);
 	/* No less is looked at than has to be, and no more than in turn. */
 	fields = match_fields(want.looked.conditions, &a.subject);
@@ -518,8 +530,10 @@ static void test_as_if_one_after_the_other(void **unused)
 		char *text;
 		struct policy *p = random_policy(&text);
 
-		for (unsigned int n = 0; n < EVENTS; n++)
+		for (unsigned int n = 0; n < EVENTS; n++) {
+			minute = (uint16_t)any(WEEK_MINUTES);
 			check_event(p, text);
+		}
 		policy_free(p);
 		free(text);
 	}

@@ -151,6 +151,7 @@ void judge_question(struct judge *judge, const char *host,
 	if (!identity_lookup(judge->identities, question->process,
 			     &judge->identity))
 		subject.identity = out->identity = &judge->identity;
+	subject_at(&subject, judge->policy, (int64_t)(now_us / 1000000));
 	decide(judge->policy, &subject, &d);
 	fill_in(&d, out);
 	serial_next(&judge->serial, now_us, judge->decision_id);

@@ -225,6 +225,8 @@ static enum match match_value(const struct value *v, enum condition c,
 			      const struct subject *s, struct prefix_look *look)
 {
 	switch (c) {
+	case COND_TIME:
+		return holds(range_match(&v->ranges, s->at.minute));
 	case COND_HOST:
 	case COND_HOST_GROUP:
 		return holds(pattern_match(&v->patterns, s->host));
@@ -257,6 +259,15 @@ enum match match_condition(const struct rule *rule, enum condition c,
 
 /* ---- a rule ---- */
 
+void match_time(const struct value *time, const struct subject *subject,
+		struct looked *looked)
+{
+	uint32_t left = week_left(&time->ranges, &subject->at);
+
+	if (!looked->until_s || left < looked->until_s)
+		looked->until_s = left;
+}
+
 enum match match_rest(const struct rule *rule, enum condition from,
 		      const struct subject *subject, struct looked *looked,
 		      enum condition *at)
@@ -273,6 +284,8 @@ enum match match_rest(const struct rule *rule, enum condition from,
 
 		if (looked)
 			looked->conditions |= 1U << c;
+		if (looked && c == COND_TIME)
+			match_time(*value, subject, looked);
 		if (m == MATCH_DIFFERS) {
 			*at = c;
 			return MATCH_DIFFERS;

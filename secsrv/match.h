@@ -8,6 +8,7 @@
 
 #include "rule.h"
 #include "sockgate.pb-c.h"
+#include "week.h"
 
 /*
  * What is decided about.  Only identity may be NULL: the signature database
@@ -19,6 +20,7 @@ struct subject {
 	const Sockgate__Process *process;
 	const Sockgate__User *user;
 	const Sockgate__Identity *identity;
+	struct week_moment at;		/* in the time zone of the policy */
 };
 
 /*
@@ -38,7 +40,13 @@ bool subject_is_report(const struct subject *subject);
 struct looked {
 	uint32_t conditions;		/* bit (1 << enum condition) */
 	struct prefix_look remote;
+	uint32_t until_s;		/* seconds until a time ends or begins; 0: never */
 };
+
+/* match_time - note that a time was compared */
+void match_time(const struct value *time, const struct subject *subject,
+		struct looked *looked);
+
 
 /* match_fields - the fields of the wire that conditions look at */
 uint32_t match_fields(uint32_t conditions, const struct subject *subject);

@@ -13,27 +13,12 @@ void policy_free(struct policy *policy)
 	if (!policy)
 		return;
 	index_free(policy->index);
+	week_zone_free(policy->zone);
 	arena_free(&policy->arena);
 	free(policy->rule);
 	free(policy->warning);
 	free(policy->text);
 	free(policy);
-}
-
-static int check_groups(const config_setting_t *groups, struct policy_error *err)
-{
-	if (!groups)
-		return 0;
-	if (!config_setting_is_group(groups))
-		return settings_fail(err, groups,
-				     "host_groups must be a group { ... }");
-	for (int i = 0; i < config_setting_length(groups); i++) {
-		if (settings_count(config_setting_get_elem(groups,
-							   (unsigned int)i),
-				   err) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 /* Names by which qsort() brings equal ones together, the first line first. */
@@ -73,7 +58,7 @@ static int check_names(const struct policy *p, struct policy_error *err)
 }
 
 static int parse_each(struct policy *p, const config_setting_t *rules,
-		      const config_setting_t *groups, uint32_t lifetime_ms,
+		      const struct groups *groups, uint32_t lifetime_ms,
 		      struct values *values, struct policy_error *err)
 {
 	int n = config_setting_length(rules);
@@ -90,7 +75,7 @@ static int parse_each(struct policy *p, const config_setting_t *rules,
 }
 
 static int parse_rules(struct policy *p, const config_setting_t *rules,
-		       const config_setting_t *groups, uint32_t lifetime_ms,
+		       const struct groups *groups, uint32_t lifetime_ms,
 		       struct policy_error *err)
 {
 	struct values *values;
@@ -138,30 +123,7 @@ static int make_unsaid(struct policy *p, uint32_t lifetime_ms,
 	return p->unsaid.name ? 0 : settings_fail(err, NULL, "out of memory");
 }
 
-static int parse_root(struct policy *p, const config_t *cfg,
-		      struct policy_error *err)
-{
-	static const char *const known[] = {
-		"default", "lifetime", "host_groups", "rules", NULL,
-	};
-	const config_setting_t *root = config_root_setting(cfg);
-	const config_setting_t *groups =
-		config_setting_get_member(root, "host_groups");
-	unsigned int lifetime = POLICY_LIFETIME_MS / 1000;
-
-	if (settings_known(root, known, "the policy", err) ||
-	    settings_uint(root, "lifetime", 0, 86400, &lifetime, err) ||
-	    check_groups(groups, err) ||
-	    parse_default(p, config_setting_get_member(root, "default"),
-			  lifetime * 1000, err) ||
-	    make_unsaid(p, lifetime * 1000, err))
-		return -1;
-	return parse_rules(p, config_setting_get_member(root, "rules"), groups,
-			   lifetime * 1000, err);
-}
-
-static struct policy_warning *new_warning(struct policy *p,
-					  const struct rule *rule,
+static struct policy_warning *new_warning(struct policy *p, unsigned int line,
 					  struct policy_error *err)
 {
 	struct policy_warning *w = reallocarray(p->warning, p->warnings + 1UL,
@@ -173,8 +135,83 @@ static struct policy_warning *new_warning(struct policy *p,
 	}
 	p->warning = w;
 	w += p->warnings++;
-	w->line = rule->line;
+	w->line = line;
 	return w;
+}
+
+static int warn_unused(struct policy *p, const config_setting_t *groups,
+		       const char *what, struct policy_error *err)
+{
+	for (int i = 0; groups && i < config_setting_length(groups); i++) {
+		const config_setting_t *g = config_setting_get_elem(groups, (unsigned int)i);
+		struct policy_warning *w;
+
+		if (group_is_used(g))
+			continue;
+		w = new_warning(p, config_setting_source_line(g), err);
+		if (!w)
+			return -1;
+		snprintf(w->text, sizeof(w->text), "%s \"%.200s\" is not used", what,
+			 config_setting_name(g));
+	}
+	return 0;
+}
+
+static int parse_zone(struct policy *p, const config_setting_t *root,
+		      struct policy_error *err)
+{
+	const char *name = NULL;
+
+	if (settings_string(root, "timezone", &name, err))
+		return -1;
+	if (!name)
+		return 0;
+	p->zone = week_zone_new(name);
+	if (p->zone)
+		return 0;
+	return settings_fail(err, config_setting_get_member(root, "timezone"),
+			     "timezone \"%s\" is not known on this machine (such as "
+			     "Europe/Berlin, or UTC)", name);
+}
+
+/* What a clock shows, says nothing without where it hangs. */
+static int check_times(const struct policy *p, struct policy_error *err)
+{
+	for (unsigned int i = 0; i < p->rules && !p->zone; i++) {
+		if (!rule_has(&p->rule[i], COND_TIME))
+			continue;
+		settings_fail(err, NULL, "rule \"%s\" has a time, and the policy no "
+			      "timezone = \"...\";", p->rule[i].name);
+		err->line = p->rule[i].line;
+		return -1;
+	}
+	return 0;
+}
+
+static int parse_root(struct policy *p, const config_t *cfg,
+		      struct policy_error *err)
+{
+	static const char *const known[] = {
+		"default", "lifetime", "timezone", "groups", "host_groups", "rules", NULL,
+	};
+	const config_setting_t *root = config_root_setting(cfg);
+	const struct groups groups = {
+		.hosts = config_setting_get_member(root, "host_groups"),
+		.lists = config_setting_get_member(root, "groups"),
+	};
+	unsigned int lifetime = POLICY_LIFETIME_MS / 1000;
+
+	if (settings_known(root, known, "the policy", err) ||
+	    settings_uint(root, "lifetime", 0, 86400, &lifetime, err) ||
+	    parse_zone(p, root, err) || groups_check(&groups, err) ||
+	    parse_default(p, config_setting_get_member(root, "default"),
+			  lifetime * 1000, err) ||
+	    make_unsaid(p, lifetime * 1000, err) ||
+	    parse_rules(p, config_setting_get_member(root, "rules"), &groups,
+			lifetime * 1000, err))
+		return -1;
+	return check_times(p, err) || warn_unused(p, groups.lists, "group", err) ||
+	       warn_unused(p, groups.hosts, "host_group", err) ? -1 : 0;
 }
 
 /* What is wrong with the rule, whatever stands before it. */
@@ -195,7 +232,7 @@ static int warn_of_itself(struct policy *p, const struct rule *rule,
 
 		if (!why)
 			continue;
-		w = new_warning(p, rule, err);
+		w = new_warning(p, rule->line, err);
 		if (!w)
 			return -1;
 		snprintf(w->text, sizeof(w->text), "rule \"%s\" %s: %s", rule->name,
@@ -215,7 +252,7 @@ static int warn_no_ssh(struct policy *p, struct policy_error *err)
 		if (rule_about_ssh(&p->rule[i]))
 			return 0;
 	}
-	w = new_warning(p, &p->otherwise, err);
+	w = new_warning(p, p->otherwise.line, err);
 	if (!w)
 		return -1;
 	if (!w->line)
@@ -229,7 +266,7 @@ static int warn_no_ssh(struct policy *p, struct policy_error *err)
 static int warn_shadowed(struct policy *p, const struct rule *earlier,
 			 const struct rule *later, struct policy_error *err)
 {
-	struct policy_warning *w = new_warning(p, later, err);
+	struct policy_warning *w = new_warning(p, later->line, err);
 
 	if (!w)
 		return -1;

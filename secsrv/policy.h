@@ -9,6 +9,7 @@
 #include "index.h"
 #include "rule.h"
 #include "settings.h"
+#include "week.h"
 
 /* Bytes of a text.  What is longer than a frame travels in parts. */
 #define POLICY_SIZE_MAX 32000000
@@ -26,6 +27,7 @@ struct policy {
 	char *text;			/* as it was loaded */
 	struct arena arena;		/* of all that rules point to */
 	struct index *index;
+	struct week_zone *zone;		/* of its times; NULL: it has none */
 	struct rule *rule;		/* in their order */
 	unsigned int rules;
 	uint32_t events;		/* the optional ones that rules name */

@@ -76,7 +76,7 @@ static void test_example_is_good(void **state)
 		fail_msg("%s:%u: %s", err.file, err.line, err.reason);
 		return;
 	}
-	assert_int_equal(p->rules, 12);
+	assert_int_equal(p->rules, 13);
 	assert_int_equal(p->events, 0);
 	assert_int_equal(p->warnings, 0);
 	check_text(p, &p->rule[0], "{ name = \"no-malware\"; "
@@ -188,6 +188,32 @@ static const struct {
 	{ "rules = ( { name = \"a\"; action = \"deny\";\nprotocol = 4294967302L; } );",
 	  2, "unknown protocol" },
 	{ "rules = ();\n  @include \"other.conf\"\n", 2, "@include" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nport = \"@x\"; } );", 2,
+	  "group \"@x\" is not defined" },
+	{ "groups = { a = \"b\";\nx = []; }; rules = ();", 2, "not empty" },
+	{ "groups = { a = \"b\";\nx = [ \"@y\" ]; }; rules = ();", 2,
+	  "group \"@y\" is not defined" },
+	{ "groups = { x = \"@y\";\ny = \"@x\"; }; rules = ();", 1, "contains itself" },
+	{ "groups = 5; rules = ();", 1, "must be a group" },
+	{ "groups = { x = \"curl\"; };\nrules = ( { name = \"a\"; action = \"deny\";\n"
+	  "port = \"@x\"; } );", 3, "port \"curl\": a number is missing" },
+	{ "timezone = \"Europe/Nowhere\"; rules = ();", 1, "not known on this machine" },
+	{ "rules = (\n{ name = \"a\"; time = \"mon\"; action = \"deny\"; } );", 2,
+	  "has a time, and the policy no timezone" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\ntime = \"8:00-9:00\"; } );", 2,
+	  "expected times of the day" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nenforce = \"both\"; } );", 2,
+	  "not available yet" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nenforce = \"here\"; } );", 2,
+	  "host, gateway or both, not \"here\"" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nbytes = \"> 10 GB in 1 h\"; } );",
+	  2, "bytes is not available yet" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nbytes = \"> 10 in 1 h\"; } );",
+	  2, "must be like \"> 10 GB in 1 h\", not \"> 10 in 1 h\"" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nconnections = \"> 9 in 1 s\"; } );",
+	  2, "connections is not available yet" },
+	{ "rules = ( { name = \"a\"; action = \"deny\";\nconnections = \"many\"; } );",
+	  2, "must be like \"> 100 in 1 min\"" },
 };
 
 static void test_bad_policies(void **state)
@@ -238,8 +264,9 @@ static void check_warnings(const char *rules, unsigned int count,
 	struct policy *p;
 	char text[1024];
 
-	snprintf(text, sizeof(text), "host_groups = { g = [ \"a\", \"b\" ]; }; "
-		 "default = \"allow\";\nrules = (\n%s\n);", rules);
+	snprintf(text, sizeof(text), "%s default = \"allow\";\nrules = (\n%s\n);",
+		 strstr(rules, "host_group") ? "host_groups = { g = [ \"a\", \"b\" ]; };" :
+					       "", rules);
 	p = policy_parse(text, strlen(text), "t", &err);
 	if (!p) {
 		fail_msg("line %u: %s", err.line, err.reason);
@@ -359,6 +386,29 @@ static void test_versions_are_not_compared(void **state)
 	check_warnings(RULE("a", "trust = \">=3\";"), 0, "");
 }
 
+static void test_unused_groups(void **state)
+{
+	static const char text[] = "default = \"allow\";\n"
+		"groups = { used = \"a\"; inner = \"b\"; outer = [ \"@inner\" ];\n"
+		"idle = \"c\"; };\nhost_groups = { h = \"x\";\ni = \"@used\"; };\n"
+		"rules = ( { name = \"a\"; application = \"@outer\"; host_group = \"i\";"
+		" action = \"deny\"; } );";
+	struct policy_error err;
+	struct policy *p = policy_parse(text, strlen(text), "t", &err);
+
+	(void)state;
+	if (!p) {
+		fail_msg("%s", err.reason);
+		return;
+	}
+	assert_int_equal(p->warnings, 2);
+	assert_string_equal(p->warning[0].text, "group \"idle\" is not used");
+	assert_int_equal(p->warning[0].line, 3);
+	assert_string_equal(p->warning[1].text, "host_group \"h\" is not used");
+	assert_int_equal(p->warning[1].line, 4);
+	policy_free(p);
+}
+
 static void test_digits_are_a_user_id(void **state)
 {
 	static const char text[] = "rules = ( { name = \"a\"; action = \"deny\";\n"
@@ -453,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_unmatchable_warnings),
 		cmocka_unit_test(test_unmatchable_signatures),
 		cmocka_unit_test(test_versions_are_not_compared),
+		cmocka_unit_test(test_unused_groups),
 		cmocka_unit_test(test_digits_are_a_user_id),
 		cmocka_unit_test(test_ssh_is_cut_off),
 	};

@@ -26,8 +26,7 @@ static bool number(const char **p, unsigned int max, unsigned int *out)
 	return true;
 }
 
-static const char *append(struct range_list *list, unsigned int lo,
-			  unsigned int hi)
+const char *range_append(struct range_list *list, unsigned int lo, unsigned int hi)
 {
 	struct range *more = reallocarray(list->elem, list->count + 1U,
 					  sizeof(*more));
@@ -84,7 +83,7 @@ const char *range_add(struct range_list *list, const char *text,
 	for (;;) {
 		why = parse_one(&p, min, max, &lo, &hi);
 		if (!why)
-			why = append(list, lo, hi);
+			why = range_append(list, lo, hi);
 		if (why)
 			return why;
 		if (!*p)

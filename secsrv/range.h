@@ -25,6 +25,9 @@ struct range_list {
 const char *range_add(struct range_list *list, const char *text,
 		      unsigned int min, unsigned int max);
 
+/* Add one range.  Returns NULL, or why not. */
+const char *range_append(struct range_list *list, unsigned int min, unsigned int max);
+
 void range_free(struct range_list *list);
 
 bool range_match(const struct range_list *list, unsigned int value);

@@ -22,6 +22,13 @@ enum verdict {
 	VERDICT_AUDIT,		/* allow, and have it noticed */
 };
 
+/* Where it is enforced. */
+enum enforce {
+	ENFORCE_HOST,
+	ENFORCE_GATEWAY,
+	ENFORCE_BOTH,
+};
+
 #define RULE_VALUES 4		/* most rules have no more conditions */
 
 /*
@@ -42,19 +49,20 @@ struct rule {
 	uint8_t action;		/* enum verdict */
 	uint8_t failure;	/* enum verdict, when a field that it needs is missing */
 	uint8_t values;
+	uint8_t enforce;	/* enum enforce */
 };
 _Static_assert(sizeof(struct rule) <= 64, "a rule is larger than a cache line");
 
 /*
  * rule_parse - read a rule
  * @s:        its group
- * @groups:   the policy's host_groups, or NULL
+ * @groups:   that it may name
  * @lifetime_ms: what it gets if it does not say
  * @values:   that it shares with others; their arena is the rule's
  * Returns 0; or -1 with @err filled in.
  */
 int rule_parse(struct rule *rule, const config_setting_t *s,
-	       const config_setting_t *groups, uint32_t lifetime_ms,
+	       const struct groups *groups, uint32_t lifetime_ms,
 	       struct values *values, struct policy_error *err);
 
 /* The same for `default`: a group without conditions, or just an action. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From libconfig settings to struct rule. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "names.h"
@@ -94,9 +95,67 @@ static int parse_name(struct rule *r, const config_setting_t *s,
 	return r->name ? 0 : no_memory(s, err);
 }
 
+/* A rule that nobody would enforce as it is meant must not look as if somebody did. */
+static int parse_enforce(struct rule *r, const config_setting_t *s,
+			 struct policy_error *err)
+{
+	static const char *const words[] = {
+		[ENFORCE_HOST] = "host",
+		[ENFORCE_GATEWAY] = "gateway",
+		[ENFORCE_BOTH] = "both",
+		NULL,
+	};
+	const config_setting_t *m = config_setting_get_member(s, "enforce");
+	const char *text = NULL;
+	int i;
+
+	if (!m)
+		return 0;
+	if (settings_string(s, "enforce", &text, err))
+		return -1;
+	i = settings_index(text, words);
+	if (i < 0)
+		return settings_fail(err, m, "enforce must be host, gateway or both, not "
+				     "\"%s\"", text);
+	if (i != ENFORCE_HOST)
+		return settings_fail(err, m, "enforce = \"%s\" is not available yet: this "
+				     "version enforces on the host only", text);
+	r->enforce = (uint8_t)i;
+	return 0;
+}
+
+/* "> 10 GB in 1 h", "> 100 in 1 min": well written, and not available yet. */
+static int check_quota(const config_setting_t *s, const char *key, bool bytes,
+		       struct policy_error *err)
+{
+	static const char *const sizes[] = { "B", "kB", "MB", "GB", "TB", NULL };
+	static const char *const spans[] = { "s", "min", "h", "d", NULL };
+	const config_setting_t *m = config_setting_get_member(s, key);
+	char size[8] = "B", span[8] = "";
+	unsigned int amount, time;
+	const char *text = NULL;
+	int end = 0;
+
+	if (!m)
+		return 0;
+	if (settings_string(s, key, &text, err))
+		return -1;
+	if (bytes)
+		sscanf(text, "> %9u %7[A-Za-z] in %9u %7[a-z]%n", &amount, size, &time, span,
+		       &end);
+	else
+		sscanf(text, "> %9u in %9u %7[a-z]%n", &amount, &time, span, &end);
+	if (!end || text[end] || settings_index(size, sizes) < 0 ||
+	    settings_index(span, spans) < 0)
+		return settings_fail(err, m, "%s must be like \"> %s\", not \"%s\"", key,
+				     bytes ? "10 GB in 1 h" : "100 in 1 min", text);
+	return settings_fail(err, m, "%s is not available yet: this version does not count "
+			     "what flows", key);
+}
+
 /* Of each condition its value, in the order of the conditions. */
 static int parse_conditions(struct rule *r, const config_setting_t *s,
-			    const config_setting_t *groups, struct values *values,
+			    const struct groups *groups, struct values *values,
 			    struct policy_error *err)
 {
 	const struct value *value[COND_COUNT];
@@ -126,20 +185,24 @@ static int parse_conditions(struct rule *r, const config_setting_t *s,
 }
 
 int rule_parse(struct rule *rule, const config_setting_t *s,
-	       const config_setting_t *groups, uint32_t lifetime_ms,
+	       const struct groups *groups, uint32_t lifetime_ms,
 	       struct values *values, struct policy_error *err)
 {
 	static const char *const known[] = {
 		"name", "application", "vendor", "category", "version", "hash",
 		"file", "known", "trust", "threat", "user", "domain", "host",
 		"host_group", "event", "protocol", "remote", "port", "action",
-		"error", "failure", "lifetime", "tag", NULL,
+		"error", "failure", "lifetime", "tag", "time", "enforce", "bytes",
+		"connections", NULL,
 	};
 
 	rule->line = config_setting_source_line(s);
 	if (settings_known(s, known, "a rule", err) ||
 	    parse_name(rule, s, values_arena(values), err) ||
 	    parse_conditions(rule, s, groups, values, err))
+		return -1;
+	if (check_quota(s, "bytes", true, err) || check_quota(s, "connections", false, err) ||
+	    parse_enforce(rule, s, err))
 		return -1;
 	return parse_effect(rule, s, lifetime_ms, err);
 }

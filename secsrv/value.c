@@ -22,6 +22,7 @@ static const struct {
 	size_t size;
 } forms[COND_COUNT] = {
 #define FORM(name, member) { FORM_##name, sizeof(((struct value *)0)->member) }
+	[COND_TIME] = FORM(RANGES, ranges),
 	[COND_HOST] = FORM(PATTERNS, patterns),
 	[COND_HOST_GROUP] = FORM(PATTERNS, patterns),
 	[COND_KNOWN] = FORM(KNOWN, known),

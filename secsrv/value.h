@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "condition.h"
+#include "groups.h"
 #include "pattern.h"
 #include "prefix.h"
 #include "range.h"
@@ -32,7 +33,7 @@ struct value {
 		uint32_t events;	/* bit (1 << enum sockgate_event) */
 		uint64_t protocols[4];	/* bit by IPPROTO number */
 		struct pattern_list patterns;	/* texts; host_group: its members */
-		struct range_list ranges;	/* trust, threat, port */
+		struct range_list ranges;	/* trust, threat, port, time */
 		struct prefix_list prefixes;	/* remote */
 		struct user_list users;
 		struct hash_list hashes;
@@ -41,11 +42,11 @@ struct value {
 
 /*
  * value_parse - read the value of a condition
- * @groups: the policy's host_groups, or NULL
+ * @groups: that it may name
  * Returns 0; or -1 with @err filled in.  value_free() is due either way.
  */
 int value_parse(struct value *value, enum condition c, const config_setting_t *s,
-		const config_setting_t *groups, struct policy_error *err);
+		const struct groups *groups, struct policy_error *err);
 
 /* value_free - of one that value_parse() has filled in */
 void value_free(struct value *value, enum condition c);

@@ -8,6 +8,7 @@
 
 #include "names.h"
 #include "value.h"
+#include "week.h"
 
 #define LEVEL_MAX 5
 
@@ -48,13 +49,14 @@ static const char *number_or_string(const config_setting_t *e, char buf[32])
 }
 
 static int parse_patterns(struct pattern_list *list, enum pattern_kind kind,
-			  const config_setting_t *s, struct policy_error *err)
+			  const config_setting_t *s, const struct group_elems *elems,
+			  struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	int n = elems->count;
 
 	list->kind = kind;
 	for (int i = 0; i < n; i++) {
-		const char *text = value_plain_string(settings_elem(s, i));
+		const char *text = value_plain_string(elems->elem[i]);
 
 		if (!text)
 			return wrong_type(s, config_setting_name(s),
@@ -63,19 +65,19 @@ static int parse_patterns(struct pattern_list *list, enum pattern_kind kind,
 		if (pattern_add(list, text))
 			return no_memory(s, err);
 	}
-	return n < 0 ? -1 : 0;
+	return 0;
 }
 
 static int parse_ranges(struct range_list *list, unsigned int min,
 			unsigned int max, const config_setting_t *s,
-			struct policy_error *err)
+			const struct group_elems *elems, struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	int n = elems->count;
 	const char *key = config_setting_name(s), *text, *why;
 	char buf[32];
 
 	for (int i = 0; i < n; i++) {
-		text = number_or_string(settings_elem(s, i), buf);
+		text = number_or_string(elems->elem[i], buf);
 		if (!text)
 			return wrong_type(s, key, "a number or a string such as "
 					  "\"80,443\" or \">=3\"", err);
@@ -84,7 +86,7 @@ static int parse_ranges(struct range_list *list, unsigned int min,
 			return settings_fail(err, s, "%s \"%s\": %s (from %u to %u)",
 					     key, text, why, min, max);
 	}
-	return n < 0 ? -1 : 0;
+	return 0;
 }
 
 static int parse_known(struct value *v, const config_setting_t *s,
@@ -97,17 +99,15 @@ static int parse_known(struct value *v, const config_setting_t *s,
 }
 
 static int parse_hash(struct value *v, const config_setting_t *s,
-		      struct policy_error *err)
+		      const struct group_elems *elems, struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	int n = elems->count;
 
-	if (n < 0)
-		return -1;
 	v->hashes.elem = calloc((size_t)n, sizeof(*v->hashes.elem));
 	if (!v->hashes.elem)
 		return no_memory(s, err);
 	for (int i = 0; i < n; i++) {
-		const char *text = value_plain_string(settings_elem(s, i));
+		const char *text = value_plain_string(elems->elem[i]);
 
 		if (!text || hex_decode(text, v->hashes.elem[i], SHA256_SIZE))
 			return wrong_type(s, "hash", "the SHA-256 of the executable "
@@ -144,18 +144,16 @@ static int add_user(struct value *v, const config_setting_t *e)
 }
 
 static int parse_user(struct value *v, const config_setting_t *s,
-		      struct policy_error *err)
+		      const struct group_elems *elems, struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	int n = elems->count;
 
-	if (n < 0)
-		return -1;
 	v->users.names.kind = PATTERN_EXACT;
 	v->users.uid = calloc((size_t)n, sizeof(*v->users.uid));
 	if (!v->users.uid)
 		return no_memory(s, err);
 	for (int i = 0; i < n; i++) {
-		int rc = add_user(v, settings_elem(s, i));
+		int rc = add_user(v, elems->elem[i]);
 
 		if (rc == ENOMEM)
 			return no_memory(s, err);
@@ -167,12 +165,12 @@ static int parse_user(struct value *v, const config_setting_t *s,
 }
 
 static int parse_event(struct value *v, const config_setting_t *s,
-		       struct policy_error *err)
+		       const struct group_elems *elems, struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	int n = elems->count;
 
 	for (int i = 0; i < n; i++) {
-		const char *name = value_plain_string(settings_elem(s, i));
+		const char *name = value_plain_string(elems->elem[i]);
 		int events = name ? events_from_name(name) : -1;
 
 		if (events < 0)
@@ -181,17 +179,17 @@ static int parse_event(struct value *v, const config_setting_t *s,
 					     name ? name : "");
 		v->events |= (uint32_t)events;
 	}
-	return n < 0 ? -1 : 0;
+	return 0;
 }
 
 static int parse_protocol(struct value *v, const config_setting_t *s,
-			  struct policy_error *err)
+			  const struct group_elems *elems, struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	int n = elems->count;
 	char buf[32];
 
 	for (int i = 0; i < n; i++) {
-		const char *name = number_or_string(settings_elem(s, i), buf);
+		const char *name = number_or_string(elems->elem[i], buf);
 		int protocol = name ? protocol_from_name(name) : -1;
 
 		if (protocol < 0 || protocol > 255)
@@ -200,16 +198,16 @@ static int parse_protocol(struct value *v, const config_setting_t *s,
 					     name ? name : "");
 		v->protocols[protocol / 64] |= UINT64_C(1) << (protocol % 64);
 	}
-	return n < 0 ? -1 : 0;
+	return 0;
 }
 
 static int parse_remote(struct value *v, const config_setting_t *s,
-			struct policy_error *err)
+			const struct group_elems *elems, struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	int n = elems->count;
 
 	for (int i = 0; i < n; i++) {
-		const char *text = value_plain_string(settings_elem(s, i));
+		const char *text = value_plain_string(elems->elem[i]);
 		const char *why = text ? prefix_add(&v->prefixes, text) :
 					 "not a string";
 
@@ -217,56 +215,89 @@ static int parse_remote(struct value *v, const config_setting_t *s,
 			return settings_fail(err, s, "remote \"%s\": %s",
 					     text ? text : "", why);
 	}
-	return n < 0 ? -1 : 0;
+	return 0;
 }
 
-static int parse_host_group(struct value *v, const config_setting_t *s,
-			    const config_setting_t *groups,
-			    struct policy_error *err)
+static int parse_time(struct value *v, const config_setting_t *s,
+		      const struct group_elems *elems, struct policy_error *err)
 {
-	int n = settings_count(s, err);
+	for (int i = 0; i < elems->count; i++) {
+		const char *text = value_plain_string(elems->elem[i]);
+		const char *why = text ? week_add(&v->ranges, text) : "not a string";
 
-	for (int i = 0; i < n; i++) {
-		const char *name = value_plain_string(settings_elem(s, i));
-		const config_setting_t *g = name && groups ?
-			config_setting_get_member(groups, name) : NULL;
+		if (why)
+			return settings_fail(err, s, "time \"%s\": %s", text ? text : "",
+					     why);
+	}
+	return 0;
+}
+
+/* A host group is looked up by its name; its members are the value. */
+static int parse_host_group(struct value *v, const config_setting_t *s,
+			    const struct groups *groups,
+			    const struct group_elems *names, struct policy_error *err)
+{
+	int rc = 0;
+
+	for (int i = 0; i < names->count && !rc; i++) {
+		const char *name = value_plain_string(names->elem[i]);
+		config_setting_t *g = name && groups->hosts ?
+			config_setting_get_member(groups->hosts, name) : NULL;
+		struct group_elems members = { 0 };
 
 		if (!g)
 			return settings_fail(err, s, "host_group \"%s\" is not "
 					     "defined in host_groups",
 					     name ? name : "");
-		if (parse_patterns(&v->patterns, PATTERN_WORD, g, err))
-			return -1;
+		config_setting_set_hook(g, (void *)groups);
+		rc = group_elems(&members, g, groups, err) ||
+		     parse_patterns(&v->patterns, PATTERN_WORD, g, &members, err);
+		group_elems_free(&members);
 	}
-	return n < 0 ? -1 : 0;
+	return rc ? -1 : 0;
 }
 
-int value_parse(struct value *value, enum condition c, const config_setting_t *s,
-		const config_setting_t *groups, struct policy_error *err)
+static int parse_elems(struct value *value, enum condition c, const config_setting_t *s,
+		       const struct groups *groups, const struct group_elems *elems,
+		       struct policy_error *err)
 {
 	switch (c) {
+	case COND_TIME:
+		return parse_time(value, s, elems, err);
 	case COND_HOST_GROUP:
-		return parse_host_group(value, s, groups, err);
+		return parse_host_group(value, s, groups, elems, err);
 	case COND_KNOWN:
 		return parse_known(value, s, err);
 	case COND_HASH:
-		return parse_hash(value, s, err);
+		return parse_hash(value, s, elems, err);
 	case COND_TRUST:
 	case COND_THREAT:
-		return parse_ranges(&value->ranges, 0, LEVEL_MAX, s, err);
+		return parse_ranges(&value->ranges, 0, LEVEL_MAX, s, elems, err);
 	case COND_EVENT:
-		return parse_event(value, s, err);
+		return parse_event(value, s, elems, err);
 	case COND_PROTOCOL:
-		return parse_protocol(value, s, err);
+		return parse_protocol(value, s, elems, err);
 	case COND_USER:
-		return parse_user(value, s, err);
+		return parse_user(value, s, elems, err);
 	case COND_FILE:
-		return parse_patterns(&value->patterns, PATTERN_FILE, s, err);
+		return parse_patterns(&value->patterns, PATTERN_FILE, s, elems, err);
 	case COND_PORT:
-		return parse_ranges(&value->ranges, 1, 65535, s, err);
+		return parse_ranges(&value->ranges, 1, 65535, s, elems, err);
 	case COND_REMOTE:
-		return parse_remote(value, s, err);
+		return parse_remote(value, s, elems, err);
 	default:
-		return parse_patterns(&value->patterns, PATTERN_WORD, s, err);
+		return parse_patterns(&value->patterns, PATTERN_WORD, s, elems, err);
 	}
+}
+
+int value_parse(struct value *value, enum condition c, const config_setting_t *s,
+		const struct groups *groups, struct policy_error *err)
+{
+	struct group_elems elems = { 0 };
+	int rc = group_elems(&elems, s, groups, err);
+
+	if (!rc)
+		rc = parse_elems(value, c, s, groups, &elems, err);
+	group_elems_free(&elems);
+	return rc;
 }

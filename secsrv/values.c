@@ -80,7 +80,7 @@ static void remember(struct values *v, size_t len, const struct value *value)
 
 static const struct value *new_value(struct values *v, enum condition c,
 				     const config_setting_t *s,
-				     const config_setting_t *groups,
+				     const struct groups *groups,
 				     struct policy_error *err)
 {
 	const struct value *kept = NULL;
@@ -97,7 +97,7 @@ static const struct value *new_value(struct values *v, enum condition c,
 
 const struct value *values_get(struct values *v, enum condition c,
 			       const config_setting_t *s,
-			       const config_setting_t *groups,
+			       const struct groups *groups,
 			       struct policy_error *err)
 {
 	const struct value *value;

@@ -20,7 +20,7 @@ struct arena *values_arena(const struct values *values);
  */
 const struct value *values_get(struct values *values, enum condition c,
 			       const config_setting_t *s,
-			       const config_setting_t *groups,
+			       const struct groups *groups,
 			       struct policy_error *err);
 
 #endif
