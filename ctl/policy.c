@@ -11,6 +11,7 @@
 #include "names.h"
 #include "secsrv/policy.h"
 #include "session.h"
+#include "signatures.h"
 #include "text.h"
 
 #define STDIN_NAME "standard input"
@@ -131,12 +132,13 @@ static bool print_checked(const struct options *o, const struct reading *r)
 	return true;
 }
 
-static int check(struct options *o, const char *file)
+static int check(struct options *o, const char *file, const char *signatures)
 {
 	struct reading r;
 	int rc;
 
-	if (!read_policy(file, &r))
+	if (!read_policy(file, &r) ||
+	    (signatures && signatures_warn(r.policy, signatures, &r.err)))
 		rc = refused(o, &r.err);
 	else
 		rc = print_checked(o, &r) ? RESULT_OK : RESULT_NO;
@@ -326,17 +328,24 @@ static int show(struct options *o)
 
 static int run(struct options *o, int argc, char **argv)
 {
-	const char *verb;
-	int operands;
+	static const struct option longs[] = {
+		{ "signatures", required_argument, NULL, 's' },
+		{ 0 },
+	};
+	const char *verb, *signatures = NULL;
+	int operands, c;
 
-	if (!options_only_common(o, argc, argv))
-		return RESULT_USAGE;
+	while ((c = options_next(o, argc, argv, "s:", longs)) != -1) {
+		if (c != 's')
+			return RESULT_USAGE;
+		signatures = optarg;
+	}
 	verb = optind < argc ? argv[optind] : "";
 	operands = argc - optind - 1;
 	if (!strcmp(verb, "show") && operands == 0)
 		return show(o);
 	if (!strcmp(verb, "check") && operands == 1)
-		return check(o, argv[optind + 1]);
+		return check(o, argv[optind + 1], signatures);
 	if (!strcmp(verb, "load") && operands == 1)
 		return load(o, argv[optind + 1]);
 	return options_usage(o, "it takes check FILE, load FILE or show");
@@ -346,7 +355,7 @@ const struct command command_policy = {
 	.name = "policy",
 	.summary = "check, load and show the policy",
 	.help =
-"Usage: sockgate policy check [-j] FILE\n"
+"Usage: sockgate policy check [-j] [--signatures DATABASE] FILE\n"
 "       sockgate policy load [-j] FILE\n"
 "       sockgate policy show [-j]\n"
 "\n"
@@ -358,6 +367,8 @@ const struct command command_policy = {
 "\n"
 "FILE may be - for the standard input.\n"
 "\n"
+"  -s, --signatures DATABASE  check: say too what no signature is about, by secsrv's\n"
+"                             database, /var/lib/sockgate/signatures.db\n"
 "  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
 "\n"
 "Examples:\n"

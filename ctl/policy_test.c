@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include <poll.h>
+#include <sqlite3.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "channel.h"
 #include "control.h"
 #include "ctl/commands.h"
+#include "sigdb/sigdb.h"
 
 #define WARNED "default = \"allow\";\nrules = (\n" \
 	"{ name = \"a\"; version = \">=7\"; action = \"deny\"; } );\n"
@@ -27,6 +29,7 @@
 #define LAST_PART 100
 
 static char dir[64], socket_path[96], file[96], output[4096];
+static char signatures_option[160];
 static pid_t server;
 
 /* ---- secsrv ---- */
@@ -103,7 +106,8 @@ static void write_policy(const char *text)
 
 static void child(const char *verb, bool json, int out)
 {
-	char *args[] = { (char *)"sockgate policy", (char *)verb, file, NULL };
+	char *args[] = { (char *)"sockgate policy", (char *)verb, file, signatures_option,
+			 NULL };
 	struct options o;
 
 	if (dup2(out, STDOUT_FILENO) < 0 || !freopen("/dev/null", "w", stderr))
@@ -113,7 +117,7 @@ static void child(const char *verb, bool json, int out)
 	o.server_socket = socket_path;
 	o.json = json;
 	optind = 0;
-	exit(command_policy.run(&o, 3, args));
+	exit(command_policy.run(&o, *signatures_option ? 4 : 3, args));
 }
 
 /* Runs it on @text; its standard output is in output.  Returns its status. */
@@ -153,6 +157,21 @@ static json_t *parsed(void)
 }
 
 /* ---- the tests ---- */
+
+static void check_refusal(unsigned int line, const char *reason)
+{
+	const char *error = NULL;
+	json_t *json = parsed();
+	int ok = 1, at = -1;
+
+	assert_int_equal(json_unpack(json, "{s:b, s:i, s:s, s:[]}", "ok", &ok, "line", &at,
+				     "error", &error, "warnings"), 0);
+	assert_false(ok);
+	assert_int_equal(at, line);
+	if (!strstr(error, reason))
+		fail_msg("`%s' has no `%s'", error, reason);
+	json_decref(json);
+}
 
 static void load_prints_the_warnings_of_check(void **state)
 {
@@ -217,6 +236,58 @@ static void what_is_included_is_named(void **state)
 	unlink(inner);
 }
 
+/* One application, curl by Example. */
+static void make_signatures(const char *database)
+{
+	char why[256];
+	struct sigdb *db = sigdb_open(database, true, why, sizeof(why));
+	sqlite3 *lite;
+
+	assert_non_null(db);
+	sigdb_close(db);
+	assert_int_equal(sqlite3_open(database, &lite), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(lite, "INSERT INTO application VALUES (1, 'curl', '8', "
+				      "'Web', 'Example', '')", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(lite);
+}
+
+static void remove_database(const char *database)
+{
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	char name[160];
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(name, sizeof(name), "%s%s", database, ends[i]);
+		unlink(name);
+	}
+}
+
+static void what_no_signature_is_about_is_told(void **state)
+{
+	char database[128];
+	const char *text = "default = \"allow\";\nrules = (\n"
+		"{ name = \"a\"; application = \"Curl\"; action = \"deny\"; },\n"
+		"{ name = \"b\"; application = [ \"curl\", \"crul\" ]; action = \"deny\"; },\n"
+		"{ name = \"c\"; category = \"P2P*\"; action = \"deny\"; },\n"
+		"{ name = \"d\"; vendor = \"Ex*\"; action = \"deny\"; } );";
+
+	(void)state;
+	snprintf(database, sizeof(database), "%s/signatures.db", dir);
+	make_signatures(database);
+	snprintf(signatures_option, sizeof(signatures_option), "--signatures=%s", database);
+	assert_int_equal(run("check", false, text), RESULT_OK);
+	assert_null(strstr(output, "\"a\""));
+	assert_non_null(strstr(output, ":4: warning: rule \"b\": no signature has the "
+			       "application \"crul\""));
+	assert_non_null(strstr(output, ":5: warning: rule \"c\" can never match: no signature "
+			       "has the category \"P2P*\""));
+	assert_null(strstr(output, "\"d\""));
+	remove_database(database);
+	assert_int_equal(run("check", true, text), RESULT_NO);
+	check_refusal(0, "cannot be opened");
+	signatures_option[0] = '\0';
+}
+
 static void a_long_policy_is_sent_in_parts(void **state)
 {
 	const char *end = "*/ default = \"allow\"; rules = ();";
@@ -232,21 +303,6 @@ static void a_long_policy_is_sent_in_parts(void **state)
 	assert_int_equal(run("load", false, text), RESULT_OK);
 	assert_non_null(strstr(output, "is in force: 3 rules\n"));
 	free(text);
-}
-
-static void check_refusal(unsigned int line, const char *reason)
-{
-	const char *error = NULL;
-	json_t *json = parsed();
-	int ok = 1, at = -1;
-
-	assert_int_equal(json_unpack(json, "{s:b, s:i, s:s, s:[]}", "ok", &ok, "line", &at,
-				     "error", &error, "warnings"), 0);
-	assert_false(ok);
-	assert_int_equal(at, line);
-	if (!strstr(error, reason))
-		fail_msg("`%s' has no `%s'", error, reason);
-	json_decref(json);
 }
 
 static void refusals_are_json(void **state)
@@ -300,6 +356,7 @@ int main(void)
 		TEST(load_prints_json),
 		TEST(a_long_policy_is_sent_in_parts),
 		TEST(what_is_included_is_named),
+		TEST(what_no_signature_is_about_is_told),
 		TEST(refusals_are_json),
 	};
 

@@ -28,8 +28,8 @@ static void print_moment(const struct week_moment *at, char *buf, size_t size)
 {
 	static const char days[][4] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
 
-	snprintf(buf, size, "%s %02u:%02u", days[at->minute / 1440 % 7],
-		 at->minute / 60 % 24, at->minute % 60U);
+	snprintf(buf, size, "%s %02d:%02d", days[at->minute / 1440 % 7],
+		 at->minute / 60 % 24, at->minute % 60);
 }
 
 /* What the question says of the thing that a condition is about. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,20 +124,23 @@ static int make_unsaid(struct policy *p, uint32_t lifetime_ms,
 	return p->unsaid.name ? 0 : settings_fail(err, NULL, "out of memory");
 }
 
-static struct policy_warning *new_warning(struct policy *p, unsigned int line,
-					  struct policy_error *err)
+int policy_add_warning(struct policy *p, unsigned int line, struct policy_error *err,
+		       const char *fmt, ...)
 {
 	struct policy_warning *w = reallocarray(p->warning, p->warnings + 1UL,
 						sizeof(*w));
+	va_list ap;
 
-	if (!w) {
-		settings_fail(err, NULL, "out of memory");
-		return NULL;
-	}
+	if (!w)
+		return settings_fail(err, NULL, "out of memory");
 	p->warning = w;
 	w += p->warnings++;
 	w->line = line;
-	return w;
+	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not */
+	vsnprintf(w->text, sizeof(w->text), fmt, ap);
+	va_end(ap);
+	return 0;
 }
 
 static int warn_unused(struct policy *p, const config_setting_t *groups,
@@ -144,15 +148,12 @@ static int warn_unused(struct policy *p, const config_setting_t *groups,
 {
 	for (int i = 0; groups && i < config_setting_length(groups); i++) {
 		const config_setting_t *g = config_setting_get_elem(groups, (unsigned int)i);
-		struct policy_warning *w;
 
-		if (group_is_used(g))
-			continue;
-		w = new_warning(p, config_setting_source_line(g), err);
-		if (!w)
+		if (!group_is_used(g) &&
+		    policy_add_warning(p, config_setting_source_line(g), err,
+				       "%s \"%.200s\" is not used", what,
+				       config_setting_name(g)))
 			return -1;
-		snprintf(w->text, sizeof(w->text), "%s \"%.200s\" is not used", what,
-			 config_setting_name(g));
 	}
 	return 0;
 }
@@ -225,56 +226,66 @@ static int warn_of_itself(struct policy *p, const struct rule *rule,
 		{ rule_unmatchable, "can never match" },
 		{ rule_doubtful, "can hardly be meant so" },
 	};
-	struct policy_warning *w;
 
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
 		const char *why = looks[i].ask(rule);
 
-		if (!why)
-			continue;
-		w = new_warning(p, rule->line, err);
-		if (!w)
+		if (why && policy_add_warning(p, rule->line, err, "rule \"%s\" %s: %s",
+					      rule->name, looks[i].says, why))
 			return -1;
-		snprintf(w->text, sizeof(w->text), "rule \"%s\" %s: %s", rule->name,
-			 looks[i].says, why);
 	}
 	return 0;
 }
 
-/* A policy that cuts off who loads it is no policy that somebody wants. */
-static int warn_no_ssh(struct policy *p, struct policy_error *err)
+/*
+ * A policy that cuts off who loads it is no policy that somebody wants.  Looked for is
+ * whatever denies all that is left, and before it a rule that may let SSH through.
+ */
+static int warn_no_ssh(struct policy *p, uint32_t event, const char *what,
+		       struct policy_error *err)
 {
-	struct policy_warning *w;
+	const struct rule *end = &p->otherwise;
 
-	if (p->otherwise.action != VERDICT_DENY)
-		return 0;
 	for (unsigned int i = 0; i < p->rules; i++) {
-		if (rule_about_ssh(&p->rule[i]))
+		if (rule_about_ssh(&p->rule[i], event))
 			return 0;
+		if (!rule_takes_ssh(&p->rule[i], event))
+			continue;
+		end = &p->rule[i];
+		break;
 	}
-	w = new_warning(p, p->otherwise.line, err);
-	if (!w)
+	if (end->action != VERDICT_DENY)
+		return 0;
+	/* The default may be written nowhere. */
+	return policy_add_warning(p, end->line ? end->line : 1, err,
+				  "%s%s%s denies, and no rule before it lets %s: a host that "
+				  "is reached by SSH is cut off (a rule with port = 22 that "
+				  "denies says that this is meant)",
+				  end == &p->otherwise ? "" : "rule \"",  end->name,
+				  end == &p->otherwise ? "" : "\"", what);
+}
+
+static int warn_of_ssh(struct policy *p, struct policy_error *err)
+{
+	const uint32_t accept = 1U << SOCKGATE_EVENT_ACCEPT;
+
+	if (warn_no_ssh(p, 1U << SOCKGATE_EVENT_LISTEN,
+			"an SSH server listen on port 22", err))
 		return -1;
-	if (!w->line)
-		w->line = 1;	/* it is not written anywhere */
-	snprintf(w->text, sizeof(w->text), "default denies, and no rule lets an SSH server "
-		 "listen on port 22: a host that is reached by SSH is cut off (a rule "
-		 "with port = 22 that denies says that this is meant)");
-	return 0;
+	/* What is not named is not asked about. */
+	return p->events & accept ?
+	       warn_no_ssh(p, accept, "anybody come to port 22, though accept is named",
+			   err) : 0;
 }
 
 static int warn_shadowed(struct policy *p, const struct rule *earlier,
 			 const struct rule *later, struct policy_error *err)
 {
-	struct policy_warning *w = new_warning(p, later->line, err);
-
-	if (!w)
-		return -1;
-	snprintf(w->text, sizeof(w->text),
-		 "rule \"%s\" can never match: \"%s\" (line %u) takes everything "
-		 "that it asks for%s", later->name, earlier->name, earlier->line,
-		 earlier->conditions ? "" : ", since it has no condition");
-	return 0;
+	return policy_add_warning(p, later->line, err, "rule \"%s\" can never match: \"%s\" "
+				  "(line %u) takes everything that it asks for%s",
+				  later->name, earlier->name, earlier->line,
+				  earlier->conditions ? "" :
+				  ", since it has no condition");
 }
 
 int policy_warn(struct policy *p, struct policy_error *err)
@@ -286,7 +297,7 @@ int policy_warn(struct policy *p, struct policy_error *err)
 		    (by < i && warn_shadowed(p, &p->rule[by], &p->rule[i], err)))
 			return -1;
 	}
-	return warn_no_ssh(p, err);
+	return warn_of_ssh(p, err);
 }
 
 /* The group of a rule, or of the default; NULL if it is written nowhere. */
@@ -368,15 +379,10 @@ void policy_source_value(const struct policy_source *source, const struct rule *
 	const config_setting_t *s = setting_of(source->policy, &source->cfg, rule);
 	const config_setting_t *m =
 		s ? config_setting_get_member(s, condition_name(c)) : NULL;
-	FILE *f = m ? fmemopen(text, size, "w") : NULL;
 
 	snprintf(text, size, "?");
-	if (!f)
-		return;
-	setbuf(f, NULL);
-	settings_print(f, m);
-	fclose(f);
-	text[size - 1] = '\0';
+	if (m)
+		settings_text(m, text, size);
 }
 
 static struct policy *policy_new(const char *text, size_t len,

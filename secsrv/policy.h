@@ -55,6 +55,10 @@ struct policy *policy_parse(const char *text, size_t len, const char *name,
  */
 int policy_warn(struct policy *policy, struct policy_error *err);
 
+/* Returns 0; or -1 with @err filled in, out of memory. */
+int policy_add_warning(struct policy *policy, unsigned int line, struct policy_error *err,
+		       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /* Both of these, from a file. */
 struct policy *policy_load(const char *file, struct policy_error *err);
 

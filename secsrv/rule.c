@@ -142,15 +142,28 @@ static bool may_name_ssh(const struct rule *rule, enum condition c)
 	return !rule_has(rule, c) || names_ssh(&rule_value(rule, c)->patterns);
 }
 
-bool rule_about_ssh(const struct rule *rule)
+static bool may_be_ssh(const struct rule *rule, uint32_t event)
 {
-	if (rule_unmatchable(rule) || rule_has(rule, COND_REMOTE) ||
-	    !(kinds_of_protocols(rule) & PROTOCOL_TCP))
+	if (rule_unmatchable(rule) || !(kinds_of_protocols(rule) & PROTOCOL_TCP))
 		return false;
-	if ((rule_has(rule, COND_EVENT) && !(rule_events(rule) & EVENT(LISTEN))) ||
-	    !may_be(rule, COND_PORT, SSH_PORT))
+	return (!rule_has(rule, COND_EVENT) || rule_events(rule) & event) &&
+	       may_be(rule, COND_PORT, SSH_PORT);
+}
+
+bool rule_about_ssh(const struct rule *rule, uint32_t event)
+{
+	/* Who listens has no peer yet. */
+	if (!may_be_ssh(rule, event) ||
+	    (event == EVENT(LISTEN) && rule_has(rule, COND_REMOTE)))
 		return false;
 	if (!may_name_ssh(rule, COND_APPLICATION) || !may_name_ssh(rule, COND_FILE))
 		return false;
 	return rule->action != VERDICT_DENY || rule_has(rule, COND_PORT);
+}
+
+bool rule_takes_ssh(const struct rule *rule, uint32_t event)
+{
+	const uint32_t about_all = 1U << COND_EVENT | 1U << COND_PROTOCOL | 1U << COND_PORT;
+
+	return !(rule->conditions & ~about_all) && may_be_ssh(rule, event);
 }

@@ -114,9 +114,13 @@ const char *rule_unmatchable(const struct rule *rule);
 const char *rule_doubtful(const struct rule *rule);
 
 /*
- * True if the rule may be what lets an SSH server listen on port 22, or is about that
- * port.  It errs on the side of true.
+ * rule_about_ssh - may the rule be what lets an SSH server do this, or is it about that
+ * port?  It errs on the side of true.
+ * @event: listen, or accept, as a bit
  */
-bool rule_about_ssh(const struct rule *rule);
+bool rule_about_ssh(const struct rule *rule, uint32_t event);
+
+/* rule_takes_ssh - does it decide about it, whoever it is: no later rule is asked */
+bool rule_takes_ssh(const struct rule *rule, uint32_t event);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf_text.h"
@@ -80,14 +81,15 @@ int settings_string(const config_setting_t *group, const char *key,
 		    const char **out, struct policy_error *err)
 {
 	const config_setting_t *s = config_setting_get_member(group, key);
+	char text[160];
 	const char *value;
 
 	if (!s)
 		return 0;
 	value = config_setting_get_string(s);
 	if (!value || !*value)
-		return settings_fail(err, s, "%s must be a string, not empty",
-				     key);
+		return settings_fail(err, s, "%s must be a string, not %s", key,
+				     settings_text(s, text, sizeof(text)));
 	*out = value;
 	return 0;
 }
@@ -97,13 +99,15 @@ int settings_uint(const config_setting_t *group, const char *key,
 		  struct policy_error *err)
 {
 	const config_setting_t *s = config_setting_get_member(group, key);
+	char text[160];
 	long long value;
 
 	if (!s)
 		return 0;
 	if (config_setting_type(s) != CONFIG_TYPE_INT &&
 	    config_setting_type(s) != CONFIG_TYPE_INT64)
-		return settings_fail(err, s, "%s must be a whole number", key);
+		return settings_fail(err, s, "%s must be a whole number, not %s", key,
+				     settings_text(s, text, sizeof(text)));
 	value = config_setting_get_int64(s);
 	if (value < (long long)min || value > (long long)max)
 		return settings_fail(err, s, "%s must be from %u to %u, not %lld",
@@ -153,6 +157,9 @@ static void print_scalar(FILE *f, const config_setting_t *s)
 	case CONFIG_TYPE_INT64:
 		fprintf(f, "%lld", config_setting_get_int64(s));
 		break;
+	case CONFIG_TYPE_FLOAT:
+		fprintf(f, "%g", config_setting_get_float(s));
+		break;
 	case CONFIG_TYPE_BOOL:
 		fputs(config_setting_get_bool(s) ? "true" : "false", f);
 		break;
@@ -193,4 +200,20 @@ void settings_print_group(FILE *f, const config_setting_t *group)
 		fputs("; ", f);
 	}
 	fputc('}', f);
+}
+
+const char *settings_text(const config_setting_t *s, char *text, size_t size)
+{
+	char *whole = NULL;
+	size_t len;
+	FILE *f = open_memstream(&whole, &len);
+
+	snprintf(text, size, "that");
+	if (!f)
+		return text;
+	settings_print(f, s);
+	if (!fclose(f))
+		snprintf(text, size, "%s", config_setting_is_group(s) ? "a group" : whole);
+	free(whole);
+	return text;
 }

@@ -73,6 +73,8 @@ const config_setting_t *settings_elem(const config_setting_t *s, int n);
  * (libconfig can print a whole file only.)
  */
 void settings_print(FILE *f, const config_setting_t *s);
+/* settings_text - a value as far as it fits, for messages; returns @text */
+const char *settings_text(const config_setting_t *s, char *text, size_t size);
 void settings_print_group(FILE *f, const config_setting_t *group);
 
 #endif

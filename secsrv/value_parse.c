@@ -20,7 +20,10 @@ static int no_memory(const config_setting_t *s, struct policy_error *err)
 static int wrong_type(const config_setting_t *s, const char *key,
 		      const char *want, struct policy_error *err)
 {
-	return settings_fail(err, s, "%s must be %s", key, want);
+	char text[160];
+
+	return settings_fail(err, s, "%s must be %s, not %s", key, want,
+			     settings_text(s, text, sizeof(text)));
 }
 
 /* Refuse what no setting may contain: nothing, too much, control characters. */
