@@ -1,87 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* sockgate policy check, load, show */
+/* sockgate policy */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
-#include "expand.h"
 #include "kernel.h"
 #include "names.h"
 #include "secsrv/policy.h"
+#include "reading.h"
+#include "replay.h"
 #include "session.h"
 #include "signatures.h"
 #include "text.h"
 
-#define STDIN_NAME "standard input"
+#define EVENTS_MAX 1000000	/* that can be asked for at a time */
 #define PART_BYTES (512U << 10)	/* of a policy in one message */
 #define LOAD_LIMIT 30	/* seconds: a large policy is indexed first */
-
-static const char *name_of(const char *file)
-{
-	return strcmp(file, "-") ? file : STDIN_NAME;
-}
-
-/* ---- reading and checking, as secsrv does ---- */
-
-struct reading {
-	const char *name;
-	struct expansion whole;
-	struct policy *policy;	/* NULL: see the error */
-	struct policy_error err;
-};
-
-/* reading_free() is due either way. */
-static bool read_policy(const char *file, struct reading *r)
-{
-	memset(r, 0, sizeof(*r));
-	r->name = name_of(file);
-	if (expand_file(&r->whole, file, POLICY_SIZE_MAX, &r->err))
-		return false;
-	r->policy = policy_parse(r->whole.text, r->whole.size, r->name, &r->err);
-	if (r->policy && !policy_warn(r->policy, &r->err))
-		return true;
-	snprintf(r->err.file, sizeof(r->err.file), "%s",
-		 expand_origin(&r->whole, r->name, &r->err.line));
-	return false;
-}
-
-static void reading_free(struct reading *r)
-{
-	policy_free(r->policy);
-	expand_free(&r->whole);
-}
-
-static json_t *warnings_json(const struct reading *r)
-{
-	json_t *warnings = json_array();
-
-	for (unsigned int i = 0; i < r->policy->warnings; i++) {
-		const struct policy_warning *w = &r->policy->warning[i];
-		unsigned int line = w->line;
-		const char *file = expand_origin(&r->whole, r->name, &line);
-
-		json_array_append_new(warnings, json_pack("{s:o, s:I, s:o}",
-			"file", text_json(file), "line", (json_int_t)line,
-			"text", text_json(w->text)));
-	}
-	return warnings;
-}
-
-static void print_warnings(const struct reading *r)
-{
-	char clean[1200];
-
-	for (unsigned int i = 0; i < r->policy->warnings; i++) {
-		const struct policy_warning *w = &r->policy->warning[i];
-		unsigned int line = w->line;
-		const char *file = expand_origin(&r->whole, r->name, &line);
-
-		printf("%s:%u: warning: %s\n", file, line,
-		       text_clean(w->text, clean, sizeof(clean)));
-	}
-}
 
 /* Takes @json over.  Returns false if it could not be printed. */
 static bool print_json(json_t *json)
@@ -91,25 +27,6 @@ static bool print_json(json_t *json)
 
 	json_decref(json);
 	return ok;
-}
-
-/* "FILE:LINE: reason" stands alone, so that editors can jump there. */
-static int refused(const struct options *o, const struct policy_error *err)
-{
-	char text[1024], clean[1200];
-
-	if (o->json) {
-		print_json(json_pack("{s:b, s:o, s:I, s:o, s:[]}", "ok", 0,
-				     "file", text_json(err->file),
-				     "line", (json_int_t)err->line,
-				     "error", text_json(err->reason), "warnings"));
-		return RESULT_NO;
-	}
-	if (!*err->file)
-		return options_failed(o, "%s", err->reason);
-	settings_error_text(err, text, sizeof(text));
-	fprintf(stderr, "%s\n", text_clean(text, clean, sizeof(clean)));
-	return RESULT_NO;
 }
 
 /* ---- check ---- */
@@ -123,8 +40,8 @@ static bool print_checked(const struct options *o, const struct reading *r)
 		return print_json(json_pack("{s:b, s:I, s:o, s:o}", "ok", 1,
 			"rules", (json_int_t)policy->rules, "optional_events",
 			kernel_events_json(policy->events), "warnings",
-			warnings_json(r)));
-	print_warnings(r);
+			reading_warnings(r)));
+	reading_print_warnings(r);
 	printf("%s: ok, %u %s%s%s\n", r->name, policy->rules,
 	       policy->rules == 1 ? "rule" : "rules",
 	       policy->events ? "; optional events: " : "",
@@ -137,9 +54,9 @@ static int check(struct options *o, const char *file, const char *signatures)
 	struct reading r;
 	int rc;
 
-	if (!read_policy(file, &r) ||
+	if (!reading_open(&r, file) ||
 	    (signatures && signatures_warn(r.policy, signatures, &r.err)))
-		rc = refused(o, &r.err);
+		rc = reading_refused(o, &r.err);
 	else
 		rc = print_checked(o, &r) ? RESULT_OK : RESULT_NO;
 	reading_free(&r);
@@ -208,8 +125,8 @@ static bool print_loaded(const struct options *o, const struct reading *r,
 		return print_json(json_pack("{s:b, s:I, s:I, s:o}", "ok", 1,
 			"generation", (json_int_t)loaded->generation,
 			"rules", (json_int_t)loaded->rules,
-			"warnings", warnings_json(r)));
-	print_warnings(r);
+			"warnings", reading_warnings(r)));
+	reading_print_warnings(r);
 	printf("policy generation %" PRIu64 " is in force: %" PRIu32 " %s\n",
 	       loaded->generation, loaded->rules, loaded->rules == 1 ? "rule" : "rules");
 	return true;
@@ -224,7 +141,7 @@ static int send_policy(const struct options *o, const char *file, struct reading
 	int rc;
 
 	/* secsrv's messages and status name it; we may be anywhere. */
-	policy_load_msg.file = full ? full : (char *)STDIN_NAME;
+	policy_load_msg.file = full ? full : (char *)r->name;
 	policy_load_msg.text = r->whole.text;
 	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOAD;
 	request.policy_load = &policy_load_msg;
@@ -233,7 +150,7 @@ static int send_policy(const struct options *o, const char *file, struct reading
 		 &loaded, r->err.reason, sizeof(r->err.reason));
 	free(full);
 	if (rc)
-		return refused(o, &r->err);
+		return reading_refused(o, &r->err);
 	return print_loaded(o, r, &loaded) ? RESULT_OK : RESULT_NO;
 }
 
@@ -243,8 +160,8 @@ static int load(struct options *o, const char *file)
 	struct reading r;
 	int rc;
 
-	if (!read_policy(file, &r))
-		rc = refused(o, &r.err);
+	if (!reading_open(&r, file))
+		rc = reading_refused(o, &r.err);
 	else
 		rc = send_policy(o, file, &r);
 	reading_free(&r);
@@ -326,19 +243,40 @@ static int show(struct options *o)
 	return ok ? RESULT_OK : RESULT_NO;
 }
 
+/* ---- test ---- */
+
+static int test(const struct options *o, const char *file, uint32_t last)
+{
+	struct reading r;
+	int rc;
+
+	if (!reading_open(&r, file))
+		rc = reading_refused(o, &r.err);
+	else
+		rc = replay(o, &r, last);
+	reading_free(&r);
+	return rc;
+}
+
 static int run(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "signatures", required_argument, NULL, 's' },
+		{ "last", required_argument, NULL, 'n' },
 		{ 0 },
 	};
 	const char *verb, *signatures = NULL;
+	uint64_t last = EVENTS_MAX;
 	int operands, c;
 
-	while ((c = options_next(o, argc, argv, "s:", longs)) != -1) {
-		if (c != 's')
+	while ((c = options_next(o, argc, argv, "s:n:", longs)) != -1) {
+		if (c == 's')
+			signatures = optarg;
+		else if (c != 'n')
 			return RESULT_USAGE;
-		signatures = optarg;
+		else if (!text_number(optarg, 1, EVENTS_MAX, &last))
+			return options_usage(o, "-n takes a number from 1 to %d, not "
+					     "`%s'", EVENTS_MAX, optarg);
 	}
 	verb = optind < argc ? argv[optind] : "";
 	operands = argc - optind - 1;
@@ -348,31 +286,41 @@ static int run(struct options *o, int argc, char **argv)
 		return check(o, argv[optind + 1], signatures);
 	if (!strcmp(verb, "load") && operands == 1)
 		return load(o, argv[optind + 1]);
-	return options_usage(o, "it takes check FILE, load FILE or show");
+	if (!strcmp(verb, "test") && operands == 1)
+		return test(o, argv[optind + 1], (uint32_t)last);
+	return options_usage(o, "it takes check FILE, load FILE, show or test FILE");
 }
 
 const struct command command_policy = {
 	.name = "policy",
-	.summary = "check, load and show the policy",
+	.summary = "check, try, load and show the policy",
 	.help =
 "Usage: sockgate policy check [-j] [--signatures DATABASE] FILE\n"
 "       sockgate policy load [-j] FILE\n"
 "       sockgate policy show [-j]\n"
+"       sockgate policy test [-j] [-n N] FILE\n"
 "\n"
 "check  reads a policy here, without a daemon, and says what is wrong with it\n"
 "load   checks it, and has secsrv on this machine put it in force and in the place of\n"
 "       its policy file, /etc/sockgate/policy.conf unless secsrv.conf says another;\n"
 "       a policy with an error is refused, as FILE:LINE: REASON, and changes nothing\n"
 "show   prints the policy in force, as it was loaded\n"
+"test   decides by FILE what was recorded, and lists every decision that would be\n"
+"       another one; nothing is changed\n"
 "\n"
 "FILE may be - for the standard input.\n"
 "\n"
 "  -s, --signatures DATABASE  check: say too what no signature is about, by secsrv's\n"
 "                             database, /var/lib/sockgate/signatures.db\n"
+"  -n, --last N               test: so many of the latest events (default: a million)\n"
 "  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
+"\n"
+"Ends with 0: done, or nothing is wrong or would change; 1: something is, or it did\n"
+"not work; 2: the command line is wrong.\n"
 "\n"
 "Examples:\n"
 "  sockgate policy check new.conf && sockgate policy load new.conf\n"
+"  sockgate policy test -n 10000 new.conf\n"
 "  sockgate policy show | diff - /etc/sockgate/policy.conf\n",
 	.run = run,
 };

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What was recorded, from a secsrv that is a child process, decided by other policies. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <event2/event.h>
+
+#include "channel.h"
+#include "control.h"
+#include "ctl/commands.h"
+
+static char dir[64], socket_path[96], file[96], output[8192];
+static pid_t server;
+
+/* ---- what was recorded ---- */
+
+struct event {
+	const char *application;
+	unsigned int protocol, port;
+	uint8_t addr[4];
+	const char *verdict;	/* NULL: the failure table's */
+	unsigned int times;
+};
+
+static const struct event events[] = {
+	{ "curl", 6, 443, { 192, 0, 2, 1 }, "allow", 3 },
+	{ "curl", 6, 80, { 192, 0, 2, 1 }, "audit", 1 },
+	{ "dig", 17, 53, { 10, 0, 0, 53 }, "audit", 2 },
+	{ "", 6, 443, { 198, 51, 100, 7 }, "deny", 1 },
+	{ "curl", 6, 443, { 192, 0, 2, 2 }, NULL, 1 },
+};
+#define EVENTS (sizeof(events) / sizeof(events[0]))
+
+static void fill_in(Sockgate__Record *r, const struct event *e,
+		    Sockgate__Identity *identity)
+{
+	static uint8_t hash[32];
+
+	sockgate__event__init(r->event);
+	sockgate__process__init(r->process);
+	sockgate__user__init(r->user);
+	sockgate__decision__init(r->decision);
+	r->decision->identity = identity;
+	sockgate__identity__init(identity);
+	r->time_us = 1767567600000000;
+	r->host = (char *)"web1";
+	r->event->kind = SOCKGATE__EVENT_KIND__EVENT_CONNECT;
+	r->event->protocol = e->protocol;
+	r->event->remote_port = e->port;
+	r->event->remote_address.data = (uint8_t *)e->addr;
+	r->event->remote_address.len = 4;
+	r->process->evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	r->process->sha256.data = hash;
+	r->process->sha256.len = sizeof(hash);
+	r->process->path = (char *)"/opt/tool";
+	r->process->name = (char *)"tool";
+	r->user->name = (char *)"alice";
+	r->user->uid = 1000;
+	r->decision->identity->name = (char *)e->application;
+	r->decision->identity->source = *e->application ?
+		SOCKGATE__IDENTITY__SOURCE__HASH : SOCKGATE__IDENTITY__SOURCE__NONE;
+	r->decision->rule = (char *)"old";
+	r->decision->audit = e->verdict && !strcmp(e->verdict, "audit");
+	r->decision->action = e->verdict && !strcmp(e->verdict, "deny") ?
+		SOCKGATE__ACTION__ACTION_DENY : SOCKGATE__ACTION__ACTION_ALLOW;
+	r->decision->error = r->decision->action == SOCKGATE__ACTION__ACTION_DENY ? 13 : 0;
+	r->outcome = e->verdict ? SOCKGATE__OUTCOME__OUTCOME_SERVER :
+				  SOCKGATE__OUTCOME__OUTCOME_FAILURE;
+	r->effect = r->decision->action;
+}
+
+static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__Records records = SOCKGATE__RECORDS__INIT;
+	Sockgate__Identity identity;
+	Sockgate__Decision decision;
+	Sockgate__Process process;
+	Sockgate__Event event;
+	Sockgate__User user;
+	Sockgate__Record record, *one = &record;
+
+	(void)arg;
+	msg.id = request->id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_RECORDS;
+	msg.records = &records;
+	records.record = &one;
+	records.n_record = 1;
+	for (size_t i = 0; i < EVENTS; i++) {
+		for (unsigned int n = 0; n < events[i].times; n++) {
+			sockgate__record__init(&record);
+			record.event = &event;
+			record.process = &process;
+			record.user = &user;
+			record.decision = &decision;
+			fill_in(&record, &events[i], &identity);
+			channel_send(ch, &msg);
+		}
+	}
+	records.n_record = 0;
+	records.end = true;
+	channel_send(ch, &msg);
+}
+
+static void up(struct channel *ch, const struct tls_peer *peer, void *arg)
+{
+	(void)ch, (void)peer, (void)arg;
+}
+
+static void down(struct channel *ch, const char *why, void *arg)
+{
+	(void)ch, (void)why, (void)arg;
+	_exit(0);
+}
+
+static void start_server(void)
+{
+	static const struct channel_ops ops = { .up = up, .message = answer, .down = down };
+	char why[256];
+	int listener = control_listen(socket_path, why, sizeof(why));
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	struct event_base *base;
+
+	if (listener < 0)
+		fail_msg("%s", why);
+	server = fork();
+	assert_true(server >= 0);
+	if (server) {
+		close(listener);
+		return;
+	}
+	base = event_base_new();
+	if (!base || poll(&p, 1, -1) != 1 ||
+	    !channel_local(base, control_accept(listener), &ops, NULL))
+		_exit(1);
+	event_base_dispatch(base);
+	_exit(1);
+}
+
+/* ---- sockgate ---- */
+
+static void child(const char *verb, const char *operand, bool json, int out)
+{
+	char *args[] = { (char *)"sockgate policy", (char *)verb, (char *)operand, NULL };
+	struct options o;
+
+	if (dup2(out, STDOUT_FILENO) < 0 || !freopen("/dev/null", "w", stderr))
+		_exit(9);
+	options_init(&o);
+	o.command = &command_policy;
+	o.server_socket = o.agent_socket = socket_path;
+	o.json = json;
+	optind = 0;
+	exit(command_policy.run(&o, operand ? 3 : 2, args));
+}
+
+/* Its standard output is in output.  Returns its status. */
+static int run(const char *verb, const char *operand, bool json)
+{
+	size_t used = 0;
+	ssize_t n = 1;
+	int pipes[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		child(verb, operand, json, pipes[1]);
+	close(pipes[1]);
+	while (n > 0 && used < sizeof(output) - 1) {
+		n = read(pipes[0], output + used, sizeof(output) - 1 - used);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	output[used] = '\0';
+	close(pipes[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int try_policy(const char *policy, bool json)
+{
+	FILE *f = fopen(file, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(policy, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	return run("test", file, json);
+}
+
+/* ---- the tests ---- */
+
+/* As it was recorded. */
+#define SAME "default = \"deny\"; rules = (\n"				\
+	"{ name = \"dns\"; application = \"dig\"; action = \"audit\"; },\n"	\
+	"{ name = \"web\"; application = \"curl\"; port = 80; action = \"audit\"; },\n"
+
+static void nothing_changes(void **state)
+{
+	(void)state;
+	start_server();
+	assert_int_equal(try_policy(SAME "{ name = \"tls\"; application = \"curl\"; "
+				       "action = \"allow\"; } );", false), 0);
+	assert_string_equal(output, "0 of 8 recorded events would be decided otherwise; "
+				    "1 that no policy decided are left out\n");
+}
+
+static void each_change_is_told(void **state)
+{
+	(void)state;
+	start_server();
+	assert_int_equal(try_policy(SAME "{ name = \"one\"; application = \"curl\"; "
+				       "port = 8443; action = \"allow\"; } );", false), 1);
+	assert_non_null(strstr(output, "allow -> deny: curl on web1, user alice: tcp SYN_SENT "
+				       "192.0.2.1:443\n    3 times; rule was old, would be "
+				       "default ("));
+	assert_null(strstr(output, "dig"));
+	assert_non_null(strstr(output, "\n3 of 8 recorded events"));
+}
+
+static void changes_are_json(void **state)
+{
+	int ok = 1, all = 0, changed = 0, count = 0, line = 0;
+	const char *was = NULL, *would = NULL, *rule = NULL;
+	json_t *json;
+
+	(void)state;
+	start_server();
+	assert_int_equal(try_policy("default = { action = \"deny\"; error = \"EPERM\"; };\n"
+				  "rules = (\n{ name = \"all\"; known = true;\n"
+				  "action = \"allow\"; } );", true), 1);
+	json = json_loads(output, 0, NULL);
+	assert_non_null(json);
+	assert_int_equal(json_unpack(json, "{s:b, s:i, s:i}", "ok", &ok, "events", &all,
+				     "changed", &changed), 0);
+	assert_false(ok);
+	assert_int_equal(all, 8);
+	/* An error of its own is another decision, too. */
+	assert_int_equal(changed, 4);
+	assert_int_equal(json_array_size(json_object_get(json, "changes")), 3);
+	assert_int_equal(json_unpack(json_array_get(json_object_get(json, "changes"), 1),
+				     "{s:i, s:{s:s}, s:{s:s, s:s, s:i}}", "count", &count,
+				     "was", "verdict", &was, "would", "verdict", &would,
+				     "rule", &rule, "line", &line), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(was, "audit");
+	assert_string_equal(would, "allow");
+	assert_string_equal(rule, "all");
+	assert_int_equal(line, 3);
+	json_decref(json);
+}
+
+static void without_a_server_it_says_so(void **state)
+{
+	(void)state;
+	assert_int_equal(try_policy(SAME ");", false), 1);
+	assert_string_equal(output, "");
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	server = 0;
+	snprintf(dir, sizeof(dir), "/tmp/sockgate-replay.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(socket_path, sizeof(socket_path), "%s/s.sock", dir);
+	snprintf(file, sizeof(file), "%s/p.conf", dir);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char lock[120];
+
+	(void)state;
+	if (server > 0) {
+		kill(server, SIGKILL);
+		waitpid(server, NULL, 0);
+	}
+	snprintf(lock, sizeof(lock), "%s.lock", socket_path);
+	unlink(lock);
+	unlink(socket_path);
+	unlink(file);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_changes),
+		TEST(each_change_is_told),
+		TEST(changes_are_json),
+		TEST(without_a_server_it_says_so),
+	};
+
+	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
+}
