@@ -170,7 +170,7 @@ static int load(struct options *o, const char *file)
 
 /* ---- show ---- */
 
-/* The policy in force; taken_free() is due. */
+/* A policy that is, or was, in force; taken_free() is due. */
 struct taken {
 	uint64_t generation;
 	char *file, *text;
@@ -205,7 +205,8 @@ static bool take_policy(Sockgate__Message *answer, void *arg)
 }
 
 /* Returns 0, or -1 with a sentence in @why. */
-static int get_policy(const struct options *o, struct taken *t, char *why, size_t why_size)
+static int get_policy(const struct options *o, uint32_t back, struct taken *t, char *why,
+		      size_t why_size)
 {
 	Sockgate__Message request = SOCKGATE__MESSAGE__INIT;
 	Sockgate__PolicyQuery query = SOCKGATE__POLICY_QUERY__INIT;
@@ -213,6 +214,7 @@ static int get_policy(const struct options *o, struct taken *t, char *why, size_
 	memset(t, 0, sizeof(*t));
 	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_QUERY;
 	request.policy_query = &query;
+	query.back = back;
 	if (ask(o, &request, SOCKGATE__MESSAGE__BODY_POLICY_TEXT, take_policy, t, why,
 		why_size))
 		return -1;
@@ -221,13 +223,13 @@ static int get_policy(const struct options *o, struct taken *t, char *why, size_
 	return t->failed ? -1 : 0;
 }
 
-static int show(struct options *o)
+static int show(struct options *o, uint32_t back)
 {
 	struct taken t;
 	char why[1024];
 	bool ok;
 
-	if (get_policy(o, &t, why, sizeof(why))) {
+	if (get_policy(o, back, &t, why, sizeof(why))) {
 		taken_free(&t);
 		return options_failed(o, "%s", why);
 	}
@@ -241,6 +243,34 @@ static int show(struct options *o)
 					  "text", text_json(t.text)));
 	taken_free(&t);
 	return ok ? RESULT_OK : RESULT_NO;
+}
+
+/* ---- rollback ---- */
+
+/* Load it again: it is checked, and in the file, as any other. */
+static int rollback(const struct options *o, uint32_t back)
+{
+	struct reading r = { .name = "policy" };
+	char why[1024];
+	struct taken t;
+	int rc;
+
+	if (get_policy(o, back, &t, why, sizeof(why))) {
+		rc = options_failed(o, "%s", why);
+		goto out;
+	}
+	r.whole.text = t.text;
+	r.whole.size = t.size;
+	t.text = NULL;
+	r.policy = policy_parse(r.whole.text, r.whole.size, r.name, &r.err);
+	if (!r.policy || policy_warn(r.policy, &r.err))
+		rc = reading_refused(o, &r.err);
+	else
+		rc = send_policy(o, "-", &r);
+out:
+	reading_free(&r);
+	taken_free(&t);
+	return rc;
 }
 
 /* ---- test ---- */
@@ -263,15 +293,21 @@ static int run(struct options *o, int argc, char **argv)
 	static const struct option longs[] = {
 		{ "signatures", required_argument, NULL, 's' },
 		{ "last", required_argument, NULL, 'n' },
+		{ "back", required_argument, NULL, 'b' },
 		{ 0 },
 	};
 	const char *verb, *signatures = NULL;
-	uint64_t last = EVENTS_MAX;
+	uint64_t last = EVENTS_MAX, back = 0;
 	int operands, c;
 
-	while ((c = options_next(o, argc, argv, "s:n:", longs)) != -1) {
+	while ((c = options_next(o, argc, argv, "s:n:b:", longs)) != -1) {
 		if (c == 's')
 			signatures = optarg;
+		else if (c == 'b' && text_number(optarg, 1, 1000, &back))
+			continue;
+		else if (c == 'b')
+			return options_usage(o, "-b takes a number from 1 to 1000, not "
+					     "`%s'", optarg);
 		else if (c != 'n')
 			return RESULT_USAGE;
 		else if (!text_number(optarg, 1, EVENTS_MAX, &last))
@@ -281,14 +317,17 @@ static int run(struct options *o, int argc, char **argv)
 	verb = optind < argc ? argv[optind] : "";
 	operands = argc - optind - 1;
 	if (!strcmp(verb, "show") && operands == 0)
-		return show(o);
+		return show(o, (uint32_t)back);
+	if (!strcmp(verb, "rollback") && operands == 0)
+		return rollback(o, back ? (uint32_t)back : 1);
 	if (!strcmp(verb, "check") && operands == 1)
 		return check(o, argv[optind + 1], signatures);
 	if (!strcmp(verb, "load") && operands == 1)
 		return load(o, argv[optind + 1]);
 	if (!strcmp(verb, "test") && operands == 1)
 		return test(o, argv[optind + 1], (uint32_t)last);
-	return options_usage(o, "it takes check FILE, load FILE, show or test FILE");
+	return options_usage(o, "it takes check FILE, load FILE, show, test FILE or "
+			     "rollback");
 }
 
 const struct command command_policy = {
@@ -297,8 +336,9 @@ const struct command command_policy = {
 	.help =
 "Usage: sockgate policy check [-j] [--signatures DATABASE] FILE\n"
 "       sockgate policy load [-j] FILE\n"
-"       sockgate policy show [-j]\n"
+"       sockgate policy show [-j] [-b N]\n"
 "       sockgate policy test [-j] [-n N] FILE\n"
+"       sockgate policy rollback [-j] [-b N]\n"
 "\n"
 "check  reads a policy here, without a daemon, and says what is wrong with it\n"
 "load   checks it, and has secsrv on this machine put it in force and in the place of\n"
@@ -307,12 +347,14 @@ const struct command command_policy = {
 "show   prints the policy in force, as it was loaded\n"
 "test   decides by FILE what was recorded, and lists every decision that would be\n"
 "       another one; nothing is changed\n"
+"rollback  puts the policy in force again that was before the last change\n"
 "\n"
 "FILE may be - for the standard input.\n"
 "\n"
 "  -s, --signatures DATABASE  check: say too what no signature is about, by secsrv's\n"
 "                             database, /var/lib/sockgate/signatures.db\n"
 "  -n, --last N               test: so many of the latest events (default: a million)\n"
+"  -b, --back N               show, rollback: the policy of N changes ago\n"
 "  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
 "\n"
 "Ends with 0: done, or nothing is wrong or would change; 1: something is, or it did\n"

@@ -23,16 +23,40 @@
 
 #define WARNED "default = \"allow\";\nrules = (\n" \
 	"{ name = \"a\"; version = \">=7\"; action = \"deny\"; } );\n"
+#define BEFORE "default = \"allow\"; rules = ();"
 #define WRONG "default = \"allow\";\nrules = ( { name = \"a\"; } );\n"
 
 #define PART (512U << 10)	/* of a policy in one message */
 #define LAST_PART 100
 
 static char dir[64], socket_path[96], file[96], output[4096];
-static char signatures_option[160];
+static char option[160];
 static pid_t server;
 
 /* ---- secsrv ---- */
+
+/* Of before the last one, nothing is kept. */
+static void answer_query(struct channel *ch, const Sockgate__Message *request)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__PolicyText text = SOCKGATE__POLICY_TEXT__INIT;
+	Sockgate__Error error = SOCKGATE__ERROR__INIT;
+
+	msg.id = request->id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_TEXT;
+	msg.policy_text = &text;
+	text.text = (char *)(request->policy_query->back ? BEFORE : WARNED);
+	text.more = true;
+	if (request->policy_query->back > 1) {
+		error.text = (char *)"no policy is kept";
+		msg.body_case = SOCKGATE__MESSAGE__BODY_ERROR;
+		msg.error = &error;
+	}
+	channel_send(ch, &msg);
+	text.text = (char *)"";
+	text.more = false;
+	channel_send(ch, &msg);
+}
 
 static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
 {
@@ -41,12 +65,18 @@ static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
 	Sockgate__Error error = SOCKGATE__ERROR__INIT;
 	const bool *refuses = arg;
 
+	if (request->body_case == SOCKGATE__MESSAGE__BODY_POLICY_QUERY) {
+		answer_query(ch, request);
+		return;
+	}
 	if (request->policy_load->more)
 		return;
 	msg.id = request->id;
 	loaded.generation = 17;
 	/* Of a text in parts the last one is told by its size. */
 	loaded.rules = strlen(request->policy_load->text) == LAST_PART ? 3 : 1;
+	if (!strcmp(request->policy_load->text, BEFORE))
+		loaded.rules = 4;
 	error.text = (char *)"no room";
 	error.file = (char *)"/etc/p.conf";
 	msg.body_case = *refuses ? SOCKGATE__MESSAGE__BODY_ERROR :
@@ -63,10 +93,13 @@ static void up(struct channel *ch, const struct tls_peer *peer, void *arg)
 	(void)ch, (void)peer, (void)arg;
 }
 
+static struct event_base *base;
+
 static void down(struct channel *ch, const char *why, void *arg)
 {
 	(void)ch, (void)why, (void)arg;
-	_exit(0);
+	/* The next one may come. */
+	event_base_loopbreak(base);
 }
 
 static void start_server(bool refuses)
@@ -75,7 +108,6 @@ static void start_server(bool refuses)
 	char why[256];
 	int listener = control_listen(socket_path, why, sizeof(why));
 	struct pollfd p = { .fd = listener, .events = POLLIN };
-	struct event_base *base;
 
 	if (listener < 0)
 		fail_msg("%s", why);
@@ -86,10 +118,9 @@ static void start_server(bool refuses)
 		return;
 	}
 	base = event_base_new();
-	if (!base || poll(&p, 1, -1) != 1 ||
-	    !channel_local(base, control_accept(listener), &ops, &refuses))
-		_exit(1);
-	event_base_dispatch(base);
+	while (base && poll(&p, 1, -1) == 1 &&
+	       channel_local(base, control_accept(listener), &ops, &refuses))
+		event_base_dispatch(base);
 	_exit(1);
 }
 
@@ -106,7 +137,7 @@ static void write_policy(const char *text)
 
 static void child(const char *verb, bool json, int out)
 {
-	char *args[] = { (char *)"sockgate policy", (char *)verb, file, signatures_option,
+	char *args[] = { (char *)"sockgate policy", (char *)verb, file, option,
 			 NULL };
 	struct options o;
 
@@ -117,7 +148,12 @@ static void child(const char *verb, bool json, int out)
 	o.server_socket = socket_path;
 	o.json = json;
 	optind = 0;
-	exit(command_policy.run(&o, *signatures_option ? 4 : 3, args));
+	/* These take no file. */
+	if (!strcmp(verb, "rollback") || !strcmp(verb, "show")) {
+		args[2] = *option ? option : NULL;
+		exit(command_policy.run(&o, *option ? 3 : 2, args));
+	}
+	exit(command_policy.run(&o, *option ? 4 : 3, args));
 }
 
 /* Runs it on @text; its standard output is in output.  Returns its status. */
@@ -274,7 +310,7 @@ static void what_no_signature_is_about_is_told(void **state)
 	(void)state;
 	snprintf(database, sizeof(database), "%s/signatures.db", dir);
 	make_signatures(database);
-	snprintf(signatures_option, sizeof(signatures_option), "--signatures=%s", database);
+	snprintf(option, sizeof(option), "--signatures=%s", database);
 	assert_int_equal(run("check", false, text), RESULT_OK);
 	assert_null(strstr(output, "\"a\""));
 	assert_non_null(strstr(output, ":4: warning: rule \"b\": no signature has the "
@@ -285,7 +321,28 @@ static void what_no_signature_is_about_is_told(void **state)
 	remove_database(database);
 	assert_int_equal(run("check", true, text), RESULT_NO);
 	check_refusal(0, "cannot be opened");
-	signatures_option[0] = '\0';
+	option[0] = '\0';
+}
+
+static void the_policy_before_is_loaded_again(void **state)
+{
+	(void)state;
+	start_server(false);
+	assert_int_equal(run("rollback", false, ""), RESULT_OK);
+	assert_non_null(strstr(output, "is in force: 4 rules\n"));
+}
+
+static void policies_of_before_are_shown(void **state)
+{
+	(void)state;
+	start_server(false);
+	snprintf(option, sizeof(option), "--back=1");
+	assert_int_equal(run("show", false, ""), RESULT_OK);
+	assert_string_equal(output, BEFORE);
+	snprintf(option, sizeof(option), "--back=2");
+	assert_int_equal(run("rollback", false, ""), RESULT_NO);
+	assert_string_equal(output, "");
+	option[0] = '\0';
 }
 
 static void a_long_policy_is_sent_in_parts(void **state)
@@ -355,6 +412,8 @@ int main(void)
 		TEST(load_prints_the_warnings_of_check),
 		TEST(load_prints_json),
 		TEST(a_long_policy_is_sent_in_parts),
+		TEST(the_policy_before_is_loaded_again),
+		TEST(policies_of_before_are_shown),
 		TEST(what_is_included_is_named),
 		TEST(what_no_signature_is_about_is_told),
 		TEST(refusals_are_json),

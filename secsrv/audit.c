@@ -41,6 +41,7 @@ enum job_kind {
 	JOB_POLICY,
 	JOB_QUERY,
 	JOB_EXPLAIN,
+	JOB_POLICY_BEFORE,
 };
 
 struct job {
@@ -55,6 +56,7 @@ struct job {
 	bool forgotten;			/* its owner is gone */
 	Sockgate__Explanation *explanation;
 	uint64_t generation;
+	uint32_t back;			/* how many changes of the policy */
 	char *text;			/* policy, or decision id */
 	size_t size;
 	char why[512];
@@ -312,6 +314,27 @@ static enum step run_explain(struct audit *a, struct job *job)
 	return STEP_RESULT;
 }
 
+static enum step run_policy_before(struct audit *a, struct job *job)
+{
+	job->text = audit_db_policy_before(a->db, job->back, &job->generation);
+	if (!job->text)
+		snprintf(job->why, sizeof(job->why), "no policy is kept that was in force "
+			 "%u %s ago", job->back, job->back == 1 ? "change" : "changes");
+	return STEP_RESULT;
+}
+
+static enum step run_question(struct audit *a, struct job *job)
+{
+	switch (job->kind) {
+	case JOB_QUERY:
+		return step_query(a, job);
+	case JOB_POLICY_BEFORE:
+		return run_policy_before(a, job);
+	default:
+		return run_explain(a, job);
+	}
+}
+
 /* Lock is held. */
 static void put_away(struct audit *a, struct job *job, enum step step)
 {
@@ -338,7 +361,7 @@ static void answer_one(struct audit *a)
 	pthread_mutex_unlock(&a->lock);
 	if (!job)
 		return;
-	step = job->kind == JOB_QUERY ? step_query(a, job) : run_explain(a, job);
+	step = run_question(a, job);
 	pthread_mutex_lock(&a->lock);
 	a->asked = NULL;
 	put_away(a, job, step);
@@ -432,6 +455,10 @@ static void report(struct audit *a, struct job *job)
 		a->ops->explained(job->owner, job->id, job->explanation, job->why,
 				  a->arg);
 		job->explanation = NULL;
+		break;
+	case JOB_POLICY_BEFORE:
+		a->ops->policy(job->owner, job->id, job->generation, job->text, job->why,
+			       a->arg);
 		break;
 	case JOB_POLICY:
 		break;
@@ -630,6 +657,17 @@ int audit_explain(struct audit *audit, uint64_t owner, uint64_t id,
 		  const char *decision_id)
 {
 	return submit_text(audit, new_job(JOB_EXPLAIN, owner, id), decision_id);
+}
+
+int audit_policy_before(struct audit *audit, uint64_t owner, uint64_t id, uint32_t back)
+{
+	struct job *job = new_job(JOB_POLICY_BEFORE, owner, id);
+
+	if (!job)
+		return -1;
+	job->back = back;
+	submit(audit, job);
+	return 0;
 }
 
 int audit_query(struct audit *audit, uint64_t owner, uint64_t id,

@@ -26,6 +26,7 @@ struct event_base;
  *            the last one; after any other, audit_more() is due.
  *            NULL: failed, see @why.
  * explained: answer to audit_explain(), which the callee frees; NULL: see @why
+ * policy:    answer to audit_policy_before(); NULL: see @why
  */
 struct audit_ops {
 	void (*stored)(uint64_t owner, uint64_t sequence, size_t size, void *arg);
@@ -34,6 +35,8 @@ struct audit_ops {
 		      const char *why, void *arg);
 	void (*explained)(uint64_t owner, uint64_t id, Sockgate__Explanation *e,
 			  const char *why, void *arg);
+	void (*policy)(uint64_t owner, uint64_t id, uint64_t generation,
+		       const char *text, const char *why, void *arg);
 };
 
 /* 0: no bound of this kind. */
@@ -85,6 +88,9 @@ int audit_query(struct audit *audit, uint64_t owner, uint64_t id,
 		const Sockgate__EventsQuery *query);
 int audit_explain(struct audit *audit, uint64_t owner, uint64_t id,
 		  const char *decision_id);
+
+/* The policy that was in force so many changes ago.  Returns as above. */
+int audit_policy_before(struct audit *audit, uint64_t owner, uint64_t id, uint32_t back);
 
 /* The part that came is on its way: get the next one. */
 void audit_more(struct audit *audit, uint64_t owner, uint64_t id);

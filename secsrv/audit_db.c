@@ -14,6 +14,8 @@
 #define SCHEMA_VERSION 2
 /* Texts that are kept; in SQL. */
 #define POLICIES_MAX "1000"
+#define LONG_POLICY 100000	/* bytes: a thousand such are no more than the following */
+#define POLICY_BYTES_MAX "134217728"
 
 /*
  * `effect` and `called` are what query_effect() and query_called() say of the
@@ -87,9 +89,11 @@ enum statement {
 	ADD_POLICY,
 	LAST_POLICY,
 	GET_POLICY,
+	POLICY_BEFORE,
 	PRUNE,
 	USED,
 	PRUNE_POLICIES,
+	PRUNE_LONG_POLICIES,
 	FIND,
 	BOUNDS,
 	GET,
@@ -114,6 +118,9 @@ static const char *const sql[] = {
 	[GET_POLICY] =
 		"SELECT text FROM policy WHERE text IS NOT NULL "
 		"AND generation <= ?1 ORDER BY generation DESC LIMIT 1",
+	[POLICY_BEFORE] =
+		"SELECT text, generation FROM policy WHERE text IS NOT NULL "
+		"ORDER BY generation DESC LIMIT 1 OFFSET ?1",
 	[PRUNE] =
 		"DELETE FROM record WHERE id IN "
 		"(SELECT id FROM record ORDER BY id LIMIT ?2) "
@@ -127,6 +134,15 @@ static const char *const sql[] = {
 		"LIMIT 1 OFFSET " POLICIES_MAX " - 1) "
 		"OR text IS NULL AND generation < (SELECT generation FROM policy "
 		"ORDER BY generation DESC LIMIT 1 OFFSET 10 * " POLICIES_MAX " - 1)",
+	/* Of long ones there are fewer, but always what is in force and what was before. */
+	[PRUNE_LONG_POLICIES] =
+		"DELETE FROM policy WHERE generation <= (SELECT generation FROM "
+		"(SELECT generation, row_number() OVER newest AS n, "
+		" sum(length(CAST(text AS BLOB))) OVER newest AS bytes "
+		" FROM policy WHERE text IS NOT NULL "
+		" WINDOW newest AS (ORDER BY generation DESC)) "
+		"WHERE n > 2 AND bytes > " POLICY_BYTES_MAX
+		" ORDER BY generation DESC LIMIT 1)",
 	[FIND] =
 		"SELECT record FROM record WHERE decision_id = ?1 "
 		"ORDER BY outcome, id LIMIT 1",
@@ -490,7 +506,10 @@ int audit_db_put_policy(struct audit_db *db, uint64_t generation,
 	sqlite3_bind_int64(st, 1, (int64_t)generation);
 	sqlite3_bind_int64(st, 2, now_us);
 	sqlite3_bind_text(st, 3, text, -1, SQLITE_STATIC);
-	return execute(db, ADD_POLICY) ? -1 : execute(db, PRUNE_POLICIES);
+	if (execute(db, ADD_POLICY) || execute(db, PRUNE_POLICIES))
+		return -1;
+	/* To add up their sizes takes a look at all of them. */
+	return strlen(text) < LONG_POLICY ? 0 : execute(db, PRUNE_LONG_POLICIES);
 }
 
 static int used_bytes(struct audit_db *db, int64_t *bytes)
@@ -545,6 +564,20 @@ char *audit_db_policy(struct audit_db *db, uint64_t generation)
 		copy = text ? strdup(text) : NULL;
 	}
 	done(db, GET_POLICY);
+	return copy;
+}
+
+char *audit_db_policy_before(struct audit_db *db, uint32_t back, uint64_t *generation)
+{
+	sqlite3_stmt *st = db->st[POLICY_BEFORE];
+	char *copy = NULL;
+
+	sqlite3_bind_int64(st, 1, back);
+	if (step(db, POLICY_BEFORE) == SQLITE_ROW) {
+		*generation = (uint64_t)sqlite3_column_int64(st, 1);
+		copy = strdup((const char *)sqlite3_column_text(st, 0));
+	}
+	done(db, POLICY_BEFORE);
 	return copy;
 }
 

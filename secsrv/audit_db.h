@@ -69,6 +69,13 @@ int audit_db_last_generation(struct audit_db *db, uint64_t *generation);
 char *audit_db_policy(struct audit_db *db, uint64_t generation);
 
 /*
+ * audit_db_policy_before - the text that was in force so many changes of it ago
+ * @back: 0: the last one
+ * Returns as above; *@generation is the first that it was in force under.
+ */
+char *audit_db_policy_before(struct audit_db *db, uint32_t back, uint64_t *generation);
+
+/*
  * audit_db_find - the record of the decision itself, not of its later uses
  * Returns a record for sockgate__record__free_unpacked(), or NULL.
  */

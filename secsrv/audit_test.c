@@ -869,6 +869,39 @@ static void test_old_policies_go(void **state)
 	audit_db_close(db);
 }
 
+/* Of long ones as many as take 128 MB; what was before can be had. */
+static void test_old_long_policies_go_sooner(void **state)
+{
+	const size_t size = 30000000;
+	char *text = malloc(size + 1), why[512], *before;
+	struct audit_db *db;
+	uint64_t since;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, ' ', size);
+	text[size] = '\0';
+	db = audit_db_open(path, why, sizeof(why));
+	assert_non_null(db);
+	for (uint64_t i = 1; i <= 6; i++) {
+		text[0] = (char)('0' + i);
+		assert_int_equal(audit_db_begin(db), 0);
+		assert_int_equal(audit_db_put_policy(db, 10 * i, 1, text), 0);
+		/* The same again is no change. */
+		assert_int_equal(audit_db_put_policy(db, 10 * i + 1, 1, text), 0);
+		assert_int_equal(audit_db_commit(db), 0);
+	}
+	assert_int_equal(count_rows("SELECT count(text) FROM policy"), 4);
+	before = audit_db_policy_before(db, 1, &since);
+	assert_non_null(before);
+	assert_int_equal(before[0], '5');
+	assert_int_equal(since, 50);
+	free(before);
+	assert_null(audit_db_policy_before(db, 4, &since));
+	audit_db_close(db);
+	free(text);
+}
+
 static int remove_log(void **state)
 {
 	char name[160];
@@ -923,6 +956,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_old_records_go, remove_log),
 		cmocka_unit_test_teardown(test_log_has_a_bound, remove_log),
 		cmocka_unit_test_teardown(test_old_policies_go, remove_log),
+		cmocka_unit_test_teardown(test_old_long_policies_go_sooner, remove_log),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -203,21 +203,20 @@ static int send_policy_part(struct operator *o)
 	return -1;
 }
 
-static void send_policy(struct operator *o, uint64_t id)
+/* A copy: another policy may come into force meanwhile. */
+static void send_text(struct operator *o, uint64_t id, uint64_t generation,
+		      const char *file, const char *text)
 {
-	Sockgate__PolicyText policy = SOCKGATE__POLICY_TEXT__INIT;
 	struct parts *p = &o->show;
 
 	if (p->text) {
 		send_error(o, id, "the policy is being sent already");
 		return;
 	}
-	/* Another one may come into force meanwhile. */
-	o->env->policy(&policy, o->env->arg);
 	p->id = id;
-	p->generation = policy.generation;
-	p->file = strdup(policy.file);
-	p->text = strdup(policy.text);
+	p->generation = generation;
+	p->file = strdup(file);
+	p->text = strdup(text);
 	if (p->file && p->text) {
 		p->size = strlen(p->text);
 		send_policy_part(o);
@@ -225,6 +224,27 @@ static void send_policy(struct operator *o, uint64_t id)
 	}
 	parts_free(p);
 	send_error(o, id, "out of memory");
+}
+
+static void send_policy(struct operator *o, uint64_t id, uint32_t back)
+{
+	Sockgate__PolicyText policy = SOCKGATE__POLICY_TEXT__INIT;
+
+	if (!back) {
+		o->env->policy(&policy, o->env->arg);
+		send_text(o, id, policy.generation, policy.file, policy.text);
+	} else if (audit_policy_before(o->env->audit, o->id, id, back)) {
+		send_error(o, id, "out of memory");
+	}
+}
+
+void operator_policy(struct operator *o, uint64_t id, uint64_t generation,
+		     const char *text, const char *why)
+{
+	if (text)
+		send_text(o, id, generation, "", text);
+	else
+		send_error(o, id, why);
 }
 
 /* ---- events ---- */
@@ -392,7 +412,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		load_policy(o, msg->id, msg->policy_load);
 		break;
 	case SOCKGATE__MESSAGE__BODY_POLICY_QUERY:
-		send_policy(o, msg->id);
+		send_policy(o, msg->id, msg->policy_query->back);
 		break;
 	default:
 		send_error(o, msg->id, "secsrv does not answer this message on "

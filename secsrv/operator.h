@@ -44,6 +44,10 @@ void operator_found(struct operator *o, uint64_t id, Sockgate__Records *part,
 void operator_explained(struct operator *o, uint64_t id,
 			Sockgate__Explanation *e, const char *why);
 
+/* A policy that was in force before; @text is NULL if there is none, see @why. */
+void operator_policy(struct operator *o, uint64_t id, uint64_t generation,
+		     const char *text, const char *why);
+
 /* What came of a policy; @loaded is NULL if it was refused, see @err. */
 void operator_loaded(struct operator *o, uint64_t id, Sockgate__PolicyLoaded *loaded,
 		     const struct policy_error *err);

@@ -253,11 +253,21 @@ static void on_explained(uint64_t owner, uint64_t id, Sockgate__Explanation *e,
 		sockgate__explanation__free_unpacked(e, NULL);
 }
 
+static void on_policy(uint64_t owner, uint64_t id, uint64_t generation,
+		      const char *text, const char *why, void *arg)
+{
+	struct link *l = find(arg, owner);
+
+	if (l && l->operator)
+		operator_policy(l->operator, id, generation, text, why);
+}
+
 static const struct audit_ops audit_ops = {
 	.stored = on_stored,
 	.committed = on_committed,
 	.found = on_found,
 	.explained = on_explained,
+	.policy = on_policy,
 };
 
 /* ---- the policy ---- */

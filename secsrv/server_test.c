@@ -712,6 +712,20 @@ static void test_a_long_policy_comes_and_goes_in_parts(void **state)
 	wait_count(c.changes, 2);
 	assert_int_equal(o.errors, 0);
 	free(text);
+	/* What was in force before it comes back in the same way. */
+	o.parts = 0;
+	o.policy_size = 0;
+	pq.back = 1;
+	say(&o, 5, BODY(POLICY_QUERY), &pq);
+	do
+		event_base_loop(base, EVLOOP_ONCE);
+	while (!o.parts || o.more);
+	assert_string_equal(o.text, first_policy);
+	pq.back = 1000;
+	say(&o, 6, BODY(POLICY_QUERY), &pq);
+	wait_count(o.errors, 1);
+	assert_non_null(strstr(o.text, "no policy is kept that was in force 1000 changes ago"));
+	o.errors = 0;
 	/* What would be too large is refused once, at its end. */
 	text = long_policy(POLICY_SIZE_MAX + 1);
 	load_in_parts(&o, 4, text, 900000);
