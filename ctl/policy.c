@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "diff.h"
 #include "kernel.h"
 #include "names.h"
 #include "secsrv/policy.h"
@@ -273,6 +274,31 @@ out:
 	return rc;
 }
 
+/* ---- diff ---- */
+
+static int diff_with(const struct options *o, const char *file, uint32_t back)
+{
+	struct reading r;
+	struct policy *in_force = NULL;
+	struct policy_error err;
+	char why[1024];
+	struct taken t = { 0 };
+	int rc;
+
+	if (!reading_open(&r, file))
+		rc = reading_refused(o, &r.err);
+	else if (get_policy(o, back, &t, why, sizeof(why)))
+		rc = options_failed(o, "%s", why);
+	else if (!(in_force = policy_parse(t.text, t.size, "policy", &err)))
+		rc = reading_refused(o, &err);
+	else
+		rc = diff(o, in_force, r.policy);
+	policy_free(in_force);
+	taken_free(&t);
+	reading_free(&r);
+	return rc;
+}
+
 /* ---- test ---- */
 
 static int test(const struct options *o, const char *file, uint32_t last)
@@ -326,8 +352,10 @@ static int run(struct options *o, int argc, char **argv)
 		return load(o, argv[optind + 1]);
 	if (!strcmp(verb, "test") && operands == 1)
 		return test(o, argv[optind + 1], (uint32_t)last);
-	return options_usage(o, "it takes check FILE, load FILE, show, test FILE or "
-			     "rollback");
+	if (!strcmp(verb, "diff") && operands == 1)
+		return diff_with(o, argv[optind + 1], (uint32_t)back);
+	return options_usage(o, "it takes check FILE, load FILE, show, test FILE, diff FILE "
+			     "or rollback");
 }
 
 const struct command command_policy = {
@@ -338,6 +366,7 @@ const struct command command_policy = {
 "       sockgate policy load [-j] FILE\n"
 "       sockgate policy show [-j] [-b N]\n"
 "       sockgate policy test [-j] [-n N] FILE\n"
+"       sockgate policy diff [-j] [-b N] FILE\n"
 "       sockgate policy rollback [-j] [-b N]\n"
 "\n"
 "check  reads a policy here, without a daemon, and says what is wrong with it\n"
@@ -347,6 +376,7 @@ const struct command command_policy = {
 "show   prints the policy in force, as it was loaded\n"
 "test   decides by FILE what was recorded, and lists every decision that would be\n"
 "       another one; nothing is changed\n"
+"diff   tells in which rules FILE differs from the policy in force\n"
 "rollback  puts the policy in force again that was before the last change\n"
 "\n"
 "FILE may be - for the standard input.\n"
@@ -354,7 +384,7 @@ const struct command command_policy = {
 "  -s, --signatures DATABASE  check: say too what no signature is about, by secsrv's\n"
 "                             database, /var/lib/sockgate/signatures.db\n"
 "  -n, --last N               test: so many of the latest events (default: a million)\n"
-"  -b, --back N               show, rollback: the policy of N changes ago\n"
+"  -b, --back N               show, diff, rollback: the policy of N changes ago\n"
 "  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
 "\n"
 "Ends with 0: done, or nothing is wrong or would change; 1: something is, or it did\n"

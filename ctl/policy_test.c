@@ -31,6 +31,7 @@
 
 static char dir[64], socket_path[96], file[96], output[4096];
 static char option[160];
+static const char *in_force = WARNED;
 static pid_t server;
 
 /* ---- secsrv ---- */
@@ -45,7 +46,7 @@ static void answer_query(struct channel *ch, const Sockgate__Message *request)
 	msg.id = request->id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_TEXT;
 	msg.policy_text = &text;
-	text.text = (char *)(request->policy_query->back ? BEFORE : WARNED);
+	text.text = (char *)(request->policy_query->back ? BEFORE : in_force);
 	text.more = true;
 	if (request->policy_query->back > 1) {
 		error.text = (char *)"no policy is kept";
@@ -345,6 +346,47 @@ static void policies_of_before_are_shown(void **state)
 	option[0] = '\0';
 }
 
+#define OLD_RULES "default = \"allow\"; groups = { g = [ 1, 2 ]; }; rules = (\n"	\
+	"{ name = \"a\"; port = 1; action = \"deny\"; },"				\
+	"{ name = \"b\"; port = 2; action = \"deny\"; },"				\
+	"{ name = \"c\"; port = \"@g\"; action = \"deny\"; },"			\
+	"{ name = \"d\"; port = 4; action = \"deny\"; },"				\
+	"{ name = \"e\"; port = 5; action = \"deny\"; } );"
+
+static void rules_that_differ_are_told(void **state)
+{
+	json_t *json;
+
+	(void)state;
+	in_force = OLD_RULES;
+	start_server(false);
+	assert_int_equal(run("diff", false, OLD_RULES), RESULT_OK);
+	assert_string_equal(output, "");
+	/* d is gone, f is new, b is another, e is before all, and the group is smaller. */
+	assert_int_equal(run("diff", false, "default = \"deny\"; groups = { g = 1; };"
+			     "rules = ("
+			     "{ name = \"e\"; port = 5; action = \"deny\"; },"
+			     "{ name = \"a\"; port = 1; action = \"deny\"; },"
+			     "{ name = \"f\"; port = 6; action = \"deny\"; },"
+			     "{ name = \"b\"; port = 3; action = \"deny\"; },"
+			     "{ name = \"c\"; port = \"@g\"; action = \"deny\"; } );"),
+			 RESULT_NO);
+	assert_string_equal(output,
+		"- { name = \"d\"; port = 4; action = \"deny\"; }\n"
+		"~ { name = \"e\"; port = 5; action = \"deny\"; }  # stands elsewhere\n"
+		"+ { name = \"f\"; port = 6; action = \"deny\"; }\n"
+		"- { name = \"b\"; port = 2; action = \"deny\"; }\n"
+		"+ { name = \"b\"; port = 3; action = \"deny\"; }\n"
+		"~ { name = \"c\"; port = \"@g\"; action = \"deny\"; }  # a group that it "
+		"names, or the common lifetime, has changed\n"
+		"- { action = \"allow\"; }\n"
+		"+ { action = \"deny\"; }\n");
+	assert_int_equal(run("diff", true, "default = \"allow\"; rules = ();"), RESULT_NO);
+	json = parsed();
+	assert_int_equal(json_array_size(json_object_get(json, "removed")), 5);
+	json_decref(json);
+}
+
 static void a_long_policy_is_sent_in_parts(void **state)
 {
 	const char *end = "*/ default = \"allow\"; rules = ();";
@@ -412,6 +454,7 @@ int main(void)
 		TEST(load_prints_the_warnings_of_check),
 		TEST(load_prints_json),
 		TEST(a_long_policy_is_sent_in_parts),
+		TEST(rules_that_differ_are_told),
 		TEST(the_policy_before_is_loaded_again),
 		TEST(policies_of_before_are_shown),
 		TEST(what_is_included_is_named),
