@@ -14,6 +14,7 @@
 #include "replay.h"
 #include "session.h"
 #include "signatures.h"
+#include "suggest.h"
 #include "text.h"
 
 #define EVENTS_MAX 1000000	/* that can be asked for at a time */
@@ -352,10 +353,12 @@ static int run(struct options *o, int argc, char **argv)
 		return load(o, argv[optind + 1]);
 	if (!strcmp(verb, "test") && operands == 1)
 		return test(o, argv[optind + 1], (uint32_t)last);
+	if (!strcmp(verb, "suggest") && operands == 0)
+		return suggest(o, (uint32_t)last);
 	if (!strcmp(verb, "diff") && operands == 1)
 		return diff_with(o, argv[optind + 1], (uint32_t)back);
-	return options_usage(o, "it takes check FILE, load FILE, show, test FILE, diff FILE "
-			     "or rollback");
+	return options_usage(o, "it takes check FILE, load FILE, show, test FILE, diff FILE, "
+			     "rollback or suggest");
 }
 
 const struct command command_policy = {
@@ -368,6 +371,7 @@ const struct command command_policy = {
 "       sockgate policy test [-j] [-n N] FILE\n"
 "       sockgate policy diff [-j] [-b N] FILE\n"
 "       sockgate policy rollback [-j] [-b N]\n"
+"       sockgate policy suggest [-j] [-n N]\n"
 "\n"
 "check  reads a policy here, without a daemon, and says what is wrong with it\n"
 "load   checks it, and has secsrv on this machine put it in force and in the place of\n"
@@ -378,12 +382,13 @@ const struct command command_policy = {
 "       another one; nothing is changed\n"
 "diff   tells in which rules FILE differs from the policy in force\n"
 "rollback  puts the policy in force again that was before the last change\n"
+"suggest   prints a policy that allows what was recorded as allowed, and denies the rest\n"
 "\n"
 "FILE may be - for the standard input.\n"
 "\n"
 "  -s, --signatures DATABASE  check: say too what no signature is about, by secsrv's\n"
 "                             database, /var/lib/sockgate/signatures.db\n"
-"  -n, --last N               test: so many of the latest events (default: a million)\n"
+"  -n, --last N               test, suggest: so many of the latest events (default: a million)\n"
 "  -b, --back N               show, diff, rollback: the policy of N changes ago\n"
 "  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
 "\n"

@@ -117,10 +117,13 @@ static void up(struct channel *ch, const struct tls_peer *peer, void *arg)
 	(void)ch, (void)peer, (void)arg;
 }
 
+static struct event_base *base;
+
 static void down(struct channel *ch, const char *why, void *arg)
 {
 	(void)ch, (void)why, (void)arg;
-	_exit(0);
+	/* The next one may come. */
+	event_base_loopbreak(base);
 }
 
 static void start_server(void)
@@ -129,7 +132,6 @@ static void start_server(void)
 	char why[256];
 	int listener = control_listen(socket_path, why, sizeof(why));
 	struct pollfd p = { .fd = listener, .events = POLLIN };
-	struct event_base *base;
 
 	if (listener < 0)
 		fail_msg("%s", why);
@@ -140,10 +142,9 @@ static void start_server(void)
 		return;
 	}
 	base = event_base_new();
-	if (!base || poll(&p, 1, -1) != 1 ||
-	    !channel_local(base, control_accept(listener), &ops, NULL))
-		_exit(1);
-	event_base_dispatch(base);
+	while (base && poll(&p, 1, -1) == 1 &&
+	       channel_local(base, control_accept(listener), &ops, NULL))
+		event_base_dispatch(base);
 	_exit(1);
 }
 
@@ -261,6 +262,32 @@ static void changes_are_json(void **state)
 	json_decref(json);
 }
 
+static void a_policy_is_proposed(void **state)
+{
+	const char *text = NULL;
+	int rules = 0, misfits = 1;
+	json_t *json;
+
+	(void)state;
+	start_server();
+	assert_int_equal(run("suggest", NULL, true), 0);
+	json = json_loads(output, 0, NULL);
+	assert_non_null(json);
+	assert_int_equal(json_unpack(json, "{s:i, s:i, s:s}", "rules", &rules, "not_allowed",
+				     &misfits, "text", &text), 0);
+	assert_int_equal(rules, 2);
+	assert_int_equal(misfits, 0);
+	assert_non_null(strstr(text, "# 4 times\n"));
+	assert_non_null(strstr(text, "application = \"curl\";\n\t  protocol = 6; event = "
+			       "\"SYN_SENT\"; port = \"443,80\";\n\t  remote = "
+			       "[ \"192.0.2.1\" ];"));
+	assert_non_null(strstr(text, "application = \"dig\";"));
+	/* What was denied, or nobody decided, is no habit. */
+	assert_null(strstr(text, "198.51.100.7"));
+	assert_null(strstr(text, "192.0.2.2"));
+	json_decref(json);
+}
+
 static void without_a_server_it_says_so(void **state)
 {
 	(void)state;
@@ -303,6 +330,7 @@ int main(void)
 		TEST(nothing_changes),
 		TEST(each_change_is_told),
 		TEST(changes_are_json),
+		TEST(a_policy_is_proposed),
 		TEST(without_a_server_it_says_so),
 	};
 
