@@ -37,8 +37,7 @@ static int put(struct expander *e, const char *text, size_t size)
 /* What is written next is line @line of @file. */
 static int begin_part(struct expander *e, const char *file, unsigned int line)
 {
-	struct expand_part *more = reallocarray(e->x->part, e->x->parts + 1,
-						sizeof(*more));
+	struct expand_part *more;
 	char comment[512];
 	int n;
 
@@ -48,6 +47,7 @@ static int begin_part(struct expander *e, const char *file, unsigned int line)
 			return fail(e, "", 0, "the name of a file that is included, or "
 				    "includes, has a character that no name should have");
 	}
+	more = reallocarray(e->x->part, e->x->parts + 1, sizeof(*more));
 	if (!more)
 		return fail(e, file, line, "out of memory");
 	e->x->part = more;

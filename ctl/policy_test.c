@@ -396,7 +396,8 @@ static void a_long_policy_is_sent_in_parts(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, ' ', size);
-	memcpy(text, "/*", 2);
+	text[0] = '/';
+	text[1] = '*';
 	memcpy(text + size - strlen(end), end, strlen(end) + 1);
 	start_server(false);
 	assert_int_equal(run("load", false, text), RESULT_OK);

@@ -682,7 +682,8 @@ static char *long_policy(size_t size)
 
 	assert_non_null(text);
 	memset(text, '.', size);
-	memcpy(text, "/*", 2);
+	text[0] = '/';
+	text[1] = '*';
 	memcpy(text + size - strlen(end), end, strlen(end) + 1);
 	return text;
 }
