@@ -20,7 +20,7 @@ CC ?= gcc
 
 # What every program needs is installed by the first rule that runs.
 PKGS := libevent libevent_openssl openssl libprotobuf-c libconfig sqlite3 \
-	jansson libmnl glib-2.0
+	jansson libmnl glib-2.0 libelf
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -81,12 +81,15 @@ $(O)/gen/sockgate.pb-c.c: proto/sockgate.proto | $(O)/.need-build
 	protoc-c --c_out=$(@D) --proto_path=proto $<
 $(O)/gen/sockgate.pb-c.h: $(O)/gen/sockgate.pb-c.c ;
 
-# The schema as a C string.
-$(O)/gen/sigdb_schema.h: sigdb/schema.sql
+# The schema, and the ways to it from older ones, as C strings.
+SQL := sigdb/schema.sql sigdb/migrate_1.sql
+$(O)/gen/sigdb_schema.h: $(SQL)
 	@mkdir -p $(@D)
-	{ echo 'static const char schema_sql[] ='; \
-	  sed 's/["\\]/\\&/g; s/.*/"&\\n"/' $<; echo ';'; } >$@
-$(O)/obj/sigdb/sigdb.o: $(O)/gen/sigdb_schema.h
+	for f in $^; do \
+		echo "static const char $$(basename $$f .sql)_sql[] ="; \
+		sed 's/["\\]/\\&/g; s/.*/"&\\n"/' $$f; echo ';'; \
+	done >$@
+$(O)/obj/sigdb/schema.o: $(O)/gen/sigdb_schema.h
 
 # Beside the program, as where it is installed.
 $(O)/share/sockgate/%: sigdb/%

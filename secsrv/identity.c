@@ -19,8 +19,8 @@
 #define LOOKUP_STEPS 50000
 
 struct key {
-	uint8_t sha256[SHA256_SIZE];
-	char name[NAME_MAX_BYTES + 1];	/* zero-padded: compared as bytes */
+	uint8_t sha256[SHA256_SIZE];	/* of the content */
+	uint8_t place[SHA256_SIZE];	/* of path and name */
 };
 
 struct entry {
@@ -107,18 +107,33 @@ void identity_close(struct identity_cache *cache)
 	free(cache);
 }
 
-/* Returns false if the content is not verified: then there is no key. */
-static bool make_key(struct key *key, const Sockgate__Process *p)
+/* Returns false if the content is not verified: then there is nothing to ask. */
+static bool make_question(struct sigdb_question *q, const Sockgate__Process *p)
 {
-	memset(key, 0, sizeof(*key));
+	memset(q, 0, sizeof(*q));
 	if (p->evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT ||
 	    p->sha256.len != SHA256_SIZE)
 		return false;
-	memcpy(key->sha256, p->sha256.data, SHA256_SIZE);
-	/* The name of a file that is gone, or has it elsewhere, says nothing. */
-	if (!p->deleted && !p->foreign_path && strlen(p->name) <= NAME_MAX_BYTES)
-		memcpy(key->name, p->name, strlen(p->name));
+	q->sha256 = p->sha256.data;
+	/* Where a file is gone, or is elsewhere, its name and path say nothing. */
+	if (p->deleted || p->foreign_path)
+		return true;
+	if (*p->name && strlen(p->name) <= NAME_MAX_BYTES)
+		q->file_name = p->name;
+	if (*p->path == '/' && strlen(p->path) <= SIGDB_PATH_MAX)
+		q->path = p->path;
 	return true;
+}
+
+static int make_key(struct key *key, const struct sigdb_question *q)
+{
+	char place[SIGDB_PATH_MAX + 1 + NAME_MAX_BYTES + 1];
+	int len;
+
+	len = snprintf(place, sizeof(place), "%s%c%s", q->path ? q->path : "", '\0',
+		       q->file_name ? q->file_name : "");
+	memcpy(key->sha256, q->sha256, SHA256_SIZE);
+	return sha256_memory(place, (size_t)len, key->place);
 }
 
 static const struct sigdb_answer *recall(struct identity_cache *c,
@@ -161,13 +176,13 @@ static void remember(struct identity_cache *c, const struct key *key)
 }
 
 static const struct sigdb_answer *look_up(struct identity_cache *c,
+					  const struct sigdb_question *q,
 					  const struct key *key)
 {
 	enum sigdb_result result = SIGDB_ERROR;
 
 	if (c->db)
-		result = sigdb_lookup(c->db, key->sha256,
-				      *key->name ? key->name : NULL, &c->answer);
+		result = sigdb_lookup(c->db, q, &c->answer);
 	if (result != SIGDB_ERROR) {
 		c->n.n_looked_up++;
 		remember(c, key);
@@ -180,6 +195,17 @@ static const struct sigdb_answer *look_up(struct identity_cache *c,
 	return NULL;
 }
 
+/*
+ * On the wire there is one word for what only the place of a file says.  Nobody
+ * reports a build-id.
+ */
+static Sockgate__Identity__Source source_of(const struct sigdb_answer *a)
+{
+	if (a->source == SIGDB_PACKAGE_FILE)
+		return SOCKGATE__IDENTITY__SOURCE__FILE_NAME;
+	return (Sockgate__Identity__Source)a->source;
+}
+
 static void convert(const struct sigdb_answer *a, Sockgate__Identity *out)
 {
 	sockgate__identity__init(out);
@@ -189,22 +215,23 @@ static void convert(const struct sigdb_answer *a, Sockgate__Identity *out)
 	out->vendor = (char *)a->vendor;
 	out->trust = a->trust;
 	out->threat = a->threat;
-	out->source = (Sockgate__Identity__Source)a->source;
+	out->source = source_of(a);
 }
 
 int identity_lookup(struct identity_cache *cache,
 		    const Sockgate__Process *process, Sockgate__Identity *out)
 {
 	const struct sigdb_answer *answer;
+	struct sigdb_question question;
 	struct key key;
 
-	if (!make_key(&key, process))
+	if (!make_question(&question, process) || make_key(&key, &question))
 		return -1;
 	answer = recall(cache, &key);
 	if (answer)
 		cache->n.n_hit++;
 	else
-		answer = look_up(cache, &key);
+		answer = look_up(cache, &question, &key);
 	if (!answer)
 		return -1;
 	convert(answer, out);

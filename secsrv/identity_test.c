@@ -123,6 +123,35 @@ static void test_foreign_name_is_not_looked_up(void **state)
 	assert_int_equal(n->n_hit, 1);
 }
 
+static void test_the_path_is_a_part_of_the_question(void **state)
+{
+	const struct identity_counters *n = identity_counters(cache);
+	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
+	uint8_t sha256[32] = { 2 };
+	Sockgate__Identity id;
+
+	(void)state;
+	run_sql("INSERT INTO source VALUES (1, 'csv', 1);"
+		"INSERT INTO application VALUES (1, 'agentd', '', '', '', '');"
+		"INSERT INTO claim VALUES (1, '/opt/agentd', 1, 1, 1, 0, 1)");
+	p.sha256.data = sha256;
+	p.sha256.len = sizeof(sha256);
+	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	p.path = (char *)"/home/u/agentd";
+	p.name = (char *)"agentd";
+	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
+	p.path = (char *)"/opt/agentd";
+	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__FILE_NAME);
+	assert_string_equal(id.name, "agentd");
+	assert_int_equal(id.trust, 1);
+	assert_int_equal(n->n_looked_up, 2);
+	p.deleted = true;
+	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
+}
+
 static void test_a_broken_database_is_an_error_not_unknown(void **state)
 {
 	const struct identity_counters *n = identity_counters(cache);
@@ -183,6 +212,7 @@ int main(void)
 		cache_test(test_the_least_recently_used_makes_room),
 		cache_test(test_unverified_content_is_nobody),
 		cache_test(test_foreign_name_is_not_looked_up),
+		cache_test(test_the_path_is_a_part_of_the_question),
 		cache_test(test_a_broken_database_is_an_error_not_unknown),
 	};
 

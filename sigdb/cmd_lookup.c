@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build_id.h"
+#include "explain.h"
 #include "handle.h"
 #include "sha256.h"
 
@@ -17,14 +21,16 @@ struct question {
 	const char *asked;
 	const char *kind;		/* "file", "sha256" or "name" */
 	uint8_t sha256[SHA256_SIZE];
-	const char *file_name;		/* NULL: none */
+	uint8_t build_id[SIGDB_BUILD_ID_MAX];
+	char path[PATH_MAX];		/* without links; for a file */
+	struct sigdb_question of;
 	struct sigdb_answer answer;
 	enum sigdb_result result;
 };
 
 /* ---- asking -------------------------------------------------------------- */
 
-static int hash_file(struct question *q)
+static int read_file(struct question *q)
 {
 	struct stat st;
 	int fd, ret;
@@ -39,7 +45,11 @@ static int hash_file(struct question *q)
 	}
 	if (!ret)
 		ret = sha256_fd(fd, UINT64_MAX, q->sha256, NULL);
+	if (!ret)
+		q->of.build_id_size = build_id_read(fd, q->build_id);
 	close(fd);
+	if (!ret && realpath(q->asked, q->path))
+		q->of.path = q->path;
 	return ret;
 }
 
@@ -50,10 +60,12 @@ static int ask(struct sigdb *db, const char *asked, struct question *q)
 
 	memset(q, 0, sizeof(*q));
 	q->asked = asked;
+	q->of.sha256 = q->sha256;
+	q->of.build_id = q->build_id;
 	if (slash) {
 		q->kind = "file";
-		q->file_name = slash + 1;
-		if (hash_file(q)) {
+		q->of.file_name = slash + 1;
+		if (read_file(q)) {
 			cli_fail("%s: %m", asked);
 			return -1;
 		}
@@ -62,9 +74,9 @@ static int ask(struct sigdb *db, const char *asked, struct question *q)
 	} else {
 		/* As for content that nothing is known of: no file has the hash 0. */
 		q->kind = "name";
-		q->file_name = asked;
+		q->of.file_name = asked;
 	}
-	q->result = sigdb_lookup(db, q->sha256, q->file_name, &q->answer);
+	q->result = sigdb_lookup(db, &q->of, &q->answer);
 	if (q->result == SIGDB_ERROR) {
 		cli_fail("%s", sigdb_error(db));
 		return -1;
@@ -150,6 +162,31 @@ static int print_row(sqlite3_stmt *row, void *arg)
 	return 0;
 }
 
+static int print_explanation(const struct explain_row *row, void *arg)
+{
+	int *count = arg;
+
+	(*count)++;
+	printf("  %s, from %s: ", row->by, row->source);
+	if (*row->name)
+		printf("%s %s, ", row->name, or_none(row->version));
+	printf("trust %d, threat %d%s%s\n    %s\n", row->trust, row->threat,
+	       *row->verdict ? ", " : "", row->verdict,
+	       explain_outcome_text(row->outcome));
+	return 0;
+}
+
+static int explain_text(struct sigdb *db, const struct question *q)
+{
+	int count = 0;
+
+	if (sigdb_explain(db, &q->of, print_explanation, &count))
+		return cli_fail("%s", sigdb_error(db));
+	if (!count)
+		puts("  no signature of this hash, and no claim to any");
+	return CLI_OK;
+}
+
 /* ---- JSON ---------------------------------------------------------------- */
 
 static int add_row(sqlite3_stmt *row, void *arg)
@@ -164,6 +201,27 @@ static int add_row(sqlite3_stmt *row, void *arg)
 						    "category", text(row, 2),
 						    "vendor", text(row, 3),
 						    "sha256", hex));
+}
+
+static int add_explanation(const struct explain_row *row, void *arg)
+{
+	return json_array_append_new(arg,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s}",
+			  "by", row->by, "from", row->source, "name", row->name,
+			  "version", row->version, "verdict", row->verdict,
+			  "trust", row->trust, "threat", row->threat,
+			  "outcome", explain_outcome_name(row->outcome)));
+}
+
+static int explain_json(struct sigdb *db, const struct question *q, json_t *json)
+{
+	json_t *rows = json_array();
+	int ret = sigdb_explain(db, &q->of, add_explanation, rows);
+
+	if (!ret)
+		ret = json_object_set(json, "explanation", rows);
+	json_decref(rows);
+	return ret ? cli_fail("%s", sigdb_error(db)) : CLI_OK;
 }
 
 static json_t *answer_json(const struct question *q)
@@ -197,30 +255,42 @@ static json_t *answer_json(const struct question *q)
 
 /* ---- all questions ------------------------------------------------------- */
 
-static int show_json(struct sigdb *db, const struct question *q, json_t *list)
+/* How the answers are shown. */
+struct show {
+	bool explain;
+	json_t *list;		/* NULL: as text */
+};
+
+static int show_json(struct sigdb *db, const struct question *q, const struct show *show)
 {
 	json_t *json = answer_json(q);
 	json_t *rows = json_array();
 
 	if (strcmp(q->kind, "name") == 0 &&
-	    known_by_hash(db, q->file_name, add_row, rows) > 0)
+	    known_by_hash(db, q->of.file_name, add_row, rows) > 0)
 		json_object_set(json, "known_by_hash", rows);
 	json_decref(rows);
-	return json_array_append_new(list, json) ? cli_fail("out of memory") : CLI_OK;
+	if (json && show->explain && explain_json(db, q, json)) {
+		json_decref(json);
+		return CLI_FAILED;
+	}
+	if (json_array_append_new(show->list, json))
+		return cli_fail("out of memory");
+	return CLI_OK;
 }
 
-static int show_text(struct sigdb *db, const struct question *q)
+static int show_text(struct sigdb *db, const struct question *q, const struct show *show)
 {
 	int printed = 0;
 
 	print_answer(q);
 	if (strcmp(q->kind, "name") == 0 && q->result == SIGDB_UNKNOWN &&
-	    known_by_hash(db, q->file_name, print_row, &printed) < 0)
+	    known_by_hash(db, q->of.file_name, print_row, &printed) < 0)
 		return cli_fail("%s", sigdb_error(db));
-	return CLI_OK;
+	return show->explain ? explain_text(db, q) : CLI_OK;
 }
 
-static int lookup_all(struct sigdb *db, char **asked, int count, json_t *list)
+static int lookup_all(struct sigdb *db, char **asked, int count, const struct show *show)
 {
 	int ret = CLI_OK;
 
@@ -228,7 +298,7 @@ static int lookup_all(struct sigdb *db, char **asked, int count, json_t *list)
 		struct question q;
 
 		if (ask(db, asked[i], &q) ||
-		    (list ? show_json(db, &q, list) : show_text(db, &q)) ||
+		    (show->list ? show_json(db, &q, show) : show_text(db, &q, show)) ||
 		    q.result != SIGDB_KNOWN)
 			ret = CLI_FAILED;
 	}
@@ -238,29 +308,35 @@ static int lookup_all(struct sigdb *db, char **asked, int count, json_t *list)
 int cmd_lookup(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "explain", no_argument, NULL, 'e' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
-	json_t *list = NULL;
+	struct show show = { .explain = false };
 	struct sigdb *db;
 	int c, ret;
 
 	while ((c = getopt_long(argc, argv, "j", options, NULL)) != -1) {
-		if (c != 'j')
+		if (c == 'e') {
+			show.explain = true;
+		} else if (c == 'j') {
+			json_decref(show.list);
+			show.list = json_array();
+		} else {
+			json_decref(show.list);
 			return cli_usage("lookup: wrong option");
-		if (!list)
-			list = json_array();
+		}
 	}
 	if (optind == argc) {
-		json_decref(list);
+		json_decref(show.list);
 		return cli_usage("lookup: expected a file, a SHA-256 or a file name");
 	}
 	db = cli_open(cli, false);
-	ret = db ? lookup_all(db, argv + optind, argc - optind, list) : CLI_FAILED;
-	if (db && list)
-		ret |= cli_print(list);
+	ret = db ? lookup_all(db, argv + optind, argc - optind, &show) : CLI_FAILED;
+	if (db && show.list)
+		ret |= cli_print(show.list);
 	else
-		json_decref(list);
+		json_decref(show.list);
 	sigdb_close(db);
 	return ret;
 }

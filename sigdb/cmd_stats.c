@@ -10,7 +10,12 @@
 /* Each line of the table: a word, what it counts, how many. */
 static const char stats_sql[] =
 	"SELECT 'total', 'hash signatures', count(*) FROM hash_signature"
-	" UNION ALL SELECT 'total', 'file-name signatures', count(*) FROM name_signature"
+	" UNION ALL SELECT 'total', 'claims by package file', count(*)"
+	"  FROM claim WHERE kind = 1"
+	" UNION ALL SELECT 'total', 'claims by build-id', count(*)"
+	"  FROM claim WHERE kind = 2"
+	" UNION ALL SELECT 'total', 'claims by file name', count(*)"
+	"  FROM claim WHERE kind = 3"
 	" UNION ALL SELECT 'total', 'applications', count(*) FROM application"
 	" UNION ALL SELECT 'total', 'known by verdict only', count(*)"
 	"  FROM hash_signature WHERE application IS NULL"
@@ -18,7 +23,7 @@ static const char stats_sql[] =
 	"  FROM hash_signature WHERE verdict = 'unsafe'"
 	" UNION ALL SELECT 'source', s.label,"
 	"  (SELECT count(*) FROM hash_signature h WHERE h.source = s.id)"
-	"  + (SELECT count(*) FROM name_signature n WHERE n.source = s.id) FROM source s"
+	"  + (SELECT count(*) FROM claim c WHERE c.source = s.id) FROM source s"
 	" UNION ALL SELECT * FROM (SELECT 'category', category, count(*) AS many"
 	"  FROM application GROUP BY category ORDER BY many DESC, category)";
 

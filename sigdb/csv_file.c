@@ -19,6 +19,8 @@
 
 enum column {
 	SHA256,
+	PATH,
+	BUILD_ID,
 	FILE_NAME,
 	NAME,
 	VERSION,
@@ -31,12 +33,14 @@ enum column {
 };
 
 static const char *const column_name[COLUMNS] = {
-	"sha256", "file_name", "name", "version", "category", "vendor", "trust",
+	"sha256", "path", "build_id", "file_name", "name", "version", "category", "vendor", "trust",
 	"threat", "verdict",
 };
 
 /* Bytes with the final NUL; 0: checked otherwise. */
 static const size_t column_size[COLUMNS] = {
+	[PATH] = SIGDB_PATH_MAX + 1,
+	[BUILD_ID] = 2 * SIGDB_BUILD_ID_MAX + 1,
 	[FILE_NAME] = 256,
 	[NAME] = sizeof(((struct sigdb_answer *)0)->name),
 	[VERSION] = sizeof(((struct sigdb_answer *)0)->version),
@@ -105,8 +109,8 @@ static void take_header(struct reader *r)
 
 		if (column < 0) {
 			bad(r, "column \"%.64s\" is unknown; expected a header with some of "
-			    "sha256,file_name,name,version,category,vendor,trust,threat,"
-			    "verdict", r->field[i]);
+			    "sha256,path,build_id,file_name,name,version,category,vendor,"
+			    "trust,threat,verdict", r->field[i]);
 			return;
 		}
 		if (seen[column]) {
@@ -116,8 +120,8 @@ static void take_header(struct reader *r)
 		seen[column] = true;
 		r->order[i] = column;
 	}
-	if (!seen[SHA256] && !seen[FILE_NAME])
-		bad(r, "the header names neither sha256 nor file_name");
+	if (!seen[SHA256] && !seen[PATH] && !seen[BUILD_ID] && !seen[FILE_NAME])
+		bad(r, "the header names none of sha256, path, build_id and file_name");
 	r->columns = r->fields;
 	r->have_header = true;
 }
@@ -127,7 +131,10 @@ static void take_header(struct reader *r)
 struct row {
 	const char *value[COLUMNS];	/* "" if not given */
 	uint8_t sha256[SHA256_SIZE];
+	uint8_t build_id[SIGDB_BUILD_ID_MAX];
 	bool have_hash;
+	enum column key;		/* the column that it is a signature of */
+	struct store_claim claim;	/* kind, value and size; without a hash */
 	struct store_signature sig;
 };
 
@@ -163,6 +170,61 @@ static int take_hash(struct reader *r, struct row *row)
 	return 0;
 }
 
+static int take_build_id(struct reader *r, struct row *row)
+{
+	const char *value = row->value[BUILD_ID];
+	size_t size = strlen(value) / 2;
+
+	if (size < SIGDB_BUILD_ID_MIN || hex_decode(value, row->build_id, size)) {
+		bad(r, "column build_id: expected %d to %d hexadecimal digits, two for "
+		    "each byte, not \"%.80s\"", 2 * SIGDB_BUILD_ID_MIN,
+		    2 * SIGDB_BUILD_ID_MAX, value);
+		return -1;
+	}
+	row->claim.value = row->build_id;
+	row->claim.size = size;
+	return 0;
+}
+
+static int take_path(struct reader *r, struct row *row)
+{
+	const char *value = row->value[PATH];
+
+	if (value[0] != '/' || !value[1]) {
+		bad(r, "column path: expected an absolute path, not \"%.128s\"", value);
+		return -1;
+	}
+	row->claim.value = value;
+	return 0;
+}
+
+/* A row is one signature: of a hash, or what a file may claim, one thing of it. */
+static int take_claim(struct reader *r, struct row *row)
+{
+	static const enum sigdb_claim kinds[COLUMNS] = {
+		[PATH] = SIGDB_CLAIM_PACKAGE_FILE,
+		[BUILD_ID] = SIGDB_CLAIM_BUILD_ID,
+		[FILE_NAME] = SIGDB_CLAIM_FILE_NAME,
+	};
+
+	row->key = SHA256;
+	for (enum column c = PATH; c <= FILE_NAME; c++) {
+		if (!*row->value[c] || (row->have_hash && c == FILE_NAME))
+			continue;
+		if (row->have_hash || row->claim.kind) {
+			bad(r, "column %s: column %s has a value too, and a row is one "
+			    "signature", column_name[c], column_name[row->key]);
+			return -1;
+		}
+		row->key = c;
+		row->claim.kind = kinds[c];
+	}
+	row->claim.value = row->value[FILE_NAME];
+	if (row->claim.kind == SIGDB_CLAIM_PACKAGE_FILE)
+		return take_path(r, row);
+	return row->claim.kind == SIGDB_CLAIM_BUILD_ID ? take_build_id(r, row) : 0;
+}
+
 static int take_verdict(struct reader *r, struct row *row)
 {
 	const char *value = row->value[VERDICT];
@@ -190,8 +252,8 @@ static int take_level(struct reader *r, const struct row *row, enum column c, in
 		return 0;
 	if (value[1] || *value < '0' || *value > '0' + max) {
 		bad(r, "column %s: expected a number 0 to %d%s, not \"%.64s\"",
-		    column_name[c], max, max == SIGDB_NAME_TRUST_MAX ?
-		    " (without a hash: anybody can choose a file name)" : "", value);
+		    column_name[c], max, max == SIGDB_CLAIM_TRUST_MAX ?
+		    " (without a hash: anybody can claim it)" : "", value);
 		return -1;
 	}
 	*level = *value - '0';
@@ -217,7 +279,7 @@ static int check_levels(struct reader *r, const struct row *row)
 static int take_levels(struct reader *r, struct row *row)
 {
 	bool unsafe = row->sig.verdict == STORE_UNSAFE;
-	int most = row->have_hash ? SIGDB_LEVEL_MAX : SIGDB_NAME_TRUST_MAX;
+	int most = row->have_hash ? SIGDB_LEVEL_MAX : SIGDB_CLAIM_TRUST_MAX;
 
 	if (take_level(r, row, TRUST, most, unsafe ? 0 : most, &row->sig.trust) ||
 	    take_level(r, row, THREAT, SIGDB_LEVEL_MAX, unsafe ? SIGDB_LEVEL_MAX : 0,
@@ -231,14 +293,14 @@ static int check_together(struct reader *r, const struct row *row)
 {
 	const char *const *value = row->value;
 
-	if (!row->have_hash && !*value[FILE_NAME])
-		bad(r, "expected a value in column sha256 or file_name");
+	if (!row->have_hash && !row->claim.kind)
+		bad(r, "expected a value in column sha256, path, build_id or file_name");
 	else if (strchr(value[FILE_NAME], '/'))
 		bad(r, "column file_name: expected a name without a path, not \"%.128s\"",
 		    value[FILE_NAME]);
 	else if (!row->have_hash && *value[VERDICT])
-		bad(r, "column verdict: a file name alone cannot be safe or unsafe; "
-		    "expected a sha256 with it");
+		bad(r, "column verdict: only a hash can be safe or unsafe; expected a "
+		    "value in column sha256");
 	else if (!*value[NAME] && (*value[VERSION] || *value[CATEGORY] || *value[VENDOR]))
 		bad(r, "column name: expected the application's name, as version, "
 		    "category or vendor is given");
@@ -257,8 +319,8 @@ static int read_row(struct reader *r, struct row *row)
 	for (int i = 0; i < COLUMNS; i++)
 		if (check_text(r, row, (enum column)i))
 			return -1;
-	if (take_hash(r, row) || check_together(r, row) || take_verdict(r, row) ||
-	    take_levels(r, row))
+	if (take_hash(r, row) || take_claim(r, row) || check_together(r, row) ||
+	    take_verdict(r, row) || take_levels(r, row))
 		return -1;
 	row->sig.file_name = *row->value[FILE_NAME] ? row->value[FILE_NAME] : NULL;
 	return 0;
@@ -268,6 +330,14 @@ static void store_failed(struct reader *r)
 {
 	r->failed = true;
 	snprintf(r->why, r->why_size, "%s", sigdb_error(r->db));
+}
+
+static enum store_result store_claimed(struct reader *r, struct row *row)
+{
+	row->claim.application = row->sig.application;
+	row->claim.trust = row->sig.trust;
+	row->claim.threat = row->sig.threat;
+	return store_claim(r->store, &row->claim);
 }
 
 static void store_row(struct reader *r, struct row *row)
@@ -289,12 +359,12 @@ static void store_row(struct reader *r, struct row *row)
 		}
 	}
 	result = row->have_hash ? store_hash(r->store, row->sha256, &row->sig)
-				: store_name(r->store, &row->sig);
+				: store_claimed(r, row);
 	if (result == STORE_ERROR)
 		store_failed(r);
 	else if (result == STORE_TWICE)
 		bad(r, "column %s: the same value is on an earlier line; which one is "
-		    "meant?", row->have_hash ? "sha256" : "file_name");
+		    "meant?", column_name[row->key]);
 	else
 		r->rows++;
 }
@@ -474,11 +544,14 @@ static const char hashes_sql[] =
 	"    WHERE i.sha256 = h.sha256 ORDER BY s.rank, s.id LIMIT 1)"
 	" FROM hash_signature h ORDER BY h.sha256";
 
-/* Only CSV files bring these, so each name is there once. */
-static const char names_sql[] =
-	"SELECT n.file_name, a.name, a.version, a.category, a.vendor, n.trust, n.threat"
-	" FROM name_signature n JOIN application a ON a.id = n.application"
-	" ORDER BY n.file_name";
+/* One row for each claim, of the first source that makes it. */
+static const char claims_sql[] =
+	"SELECT c.kind, c.value, a.name, a.version, a.category, a.vendor, c.trust,"
+	"       c.threat"
+	" FROM claim c JOIN application a ON a.id = c.application"
+	" WHERE c.source = (SELECT i.source FROM claim i JOIN source s ON s.id = i.source"
+	"    WHERE i.kind = c.kind AND i.value = c.value ORDER BY s.rank, s.id LIMIT 1)"
+	" ORDER BY c.kind, c.value";
 
 static void write_field(FILE *out, const char *text, char end)
 {
@@ -490,15 +563,16 @@ static void write_field(FILE *out, const char *text, char end)
 static int write_hash(struct sigdb *db, FILE *out, sqlite3_stmt *row)
 {
 	const uint8_t *sha256 = sqlite3_column_blob(row, 0);
-	struct sigdb_answer a;
+	const struct sigdb_question question = { .sha256 = sha256 };
 	char hex[SHA256_TEXT_SIZE];
+	struct sigdb_answer a;
 
 	if (sqlite3_column_bytes(row, 0) != SHA256_SIZE)
 		return sigdb_failf(db, "damaged: a hash has the wrong length");
-	if (sigdb_lookup(db, sha256, NULL, &a) != SIGDB_KNOWN)
+	if (sigdb_lookup(db, &question, &a) != SIGDB_KNOWN)
 		return -1;
 	hex_encode(sha256, SHA256_SIZE, hex);
-	fprintf(out, "%s,", hex);
+	fprintf(out, "%s,,,", hex);
 	write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
 	write_field(out, *a.name ? a.name : NULL, ',');
 	write_field(out, *a.version ? a.version : NULL, ',');
@@ -509,13 +583,38 @@ static int write_hash(struct sigdb *db, FILE *out, sqlite3_stmt *row)
 	return 0;
 }
 
-static int write_name(struct sigdb *db, FILE *out, sqlite3_stmt *row)
+/* The value of a claim, with the commas around the columns that it may be in. */
+static int write_value(struct sigdb *db, FILE *out, sqlite3_stmt *row)
 {
-	(void)db;
-	fputc(',', out);
-	for (int i = 0; i < 5; i++)
+	char hex[2 * SIGDB_BUILD_ID_MAX + 1];
+	int size = sqlite3_column_bytes(row, 1);
+
+	switch (sqlite3_column_int(row, 0)) {
+	case SIGDB_CLAIM_PACKAGE_FILE:
+		fputc(',', out);
+		write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
+		fputs(",,", out);
+		return 0;
+	case SIGDB_CLAIM_BUILD_ID:
+		if (size > SIGDB_BUILD_ID_MAX)
+			return sigdb_failf(db, "damaged: a build-id is too long");
+		hex_encode(sqlite3_column_blob(row, 1), (size_t)size, hex);
+		fprintf(out, ",,%s,,", hex);
+		return 0;
+	default:
+		fputs(",,,", out);
+		write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
+		return 0;
+	}
+}
+
+static int write_claim(struct sigdb *db, FILE *out, sqlite3_stmt *row)
+{
+	if (write_value(db, out, row))
+		return -1;
+	for (int i = 2; i < 6; i++)
 		write_field(out, (const char *)sqlite3_column_text(row, i), ',');
-	fprintf(out, "%d,%d,\n", sqlite3_column_int(row, 5), sqlite3_column_int(row, 6));
+	fprintf(out, "%d,%d,\n", sqlite3_column_int(row, 6), sqlite3_column_int(row, 7));
 	return 0;
 }
 
@@ -540,14 +639,15 @@ int csv_export(struct sigdb *db, FILE *out, char *why, size_t why_size)
 {
 	int ret;
 
-	fputs("sha256,file_name,name,version,category,vendor,trust,threat,verdict\n", out);
+	fputs("sha256,path,build_id,file_name,name,version,category,vendor,trust,threat,"
+	      "verdict\n", out);
 	/* One transaction, so that the rows are of one state. */
 	if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
 		ret = sigdb_fail(db, "exporting");
 	else
 		ret = write_rows(db, out, hashes_sql, write_hash);
 	if (!ret)
-		ret = write_rows(db, out, names_sql, write_name);
+		ret = write_rows(db, out, claims_sql, write_claim);
 	sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
 	if (ret)
 		snprintf(why, why_size, "%s", sigdb_error(db));

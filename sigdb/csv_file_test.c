@@ -4,7 +4,8 @@
 #include "csv_file.h"
 #include "sha256.h"
 
-#define HEADER "sha256,file_name,name,version,category,vendor,trust,threat,verdict\n"
+#define REST "file_name,name,version,category,vendor,trust,threat,verdict\n"
+#define HEADER "sha256," REST
 #define H1 "1111111111111111111111111111111111111111111111111111111111111111"
 #define H2 "2222222222222222222222222222222222222222222222222222222222222222"
 
@@ -34,7 +35,7 @@ static enum sigdb_result look(struct fixture *f, const char *hex, const char *na
 	uint8_t hash[SHA256_SIZE];
 
 	assert_int_equal(hex_decode(hex, hash, sizeof(hash)), 0);
-	return sigdb_lookup(f->db, hash, name, a);
+	return ask(f->db, hash, name, a);
 }
 
 /* It is refused with these words, and nothing of it is in the database. */
@@ -115,7 +116,7 @@ static void errors_name_line_and_column(void **state)
 		{ "\n\n", "test.csv:2: empty" },
 		{ "sha256,colour\n", "test.csv:1: column \"colour\" is unknown" },
 		{ "sha256,name,sha256\n", "test.csv:1: column sha256 is there twice" },
-		{ "name,vendor\n", "test.csv:1: the header names neither" },
+		{ "name,vendor\n", "test.csv:1: the header names none" },
 		{ HEADER H1 ",,Tool\n", "test.csv:2: expected 9 fields" },
 		{ HEADER H1 ",,Tool,,,,,,\n\n123,,X,,,,,,\n",
 		  "test.csv:4: column sha256: expected 64" },
@@ -134,9 +135,20 @@ static void errors_name_line_and_column(void **state)
 		{ HEADER H1 ",,T,,,,,4,safe\n",
 		  "test.csv:2: column threat: a safe hash has a threat below 4, not 4" },
 		{ HEADER ",a/b,T,,,,,,\n", "test.csv:2: column file_name:" },
+		{ "path,name\na/b,T\n", "test.csv:2: column path: expected an absolute" },
+		{ "path,name\n/,T\n", "test.csv:2: column path: expected an absolute" },
+		{ "path,name\n/a,T\n/a,U\n", "test.csv:3: column path: the same value" },
+		{ "path,build_id,name\n/a,01234567,T\n",
+		  "test.csv:2: column build_id: column path has a value too" },
+		{ "sha256,path,name\n" H1 ",/a,T\n",
+		  "test.csv:2: column path: column sha256 has a value too" },
+		{ "build_id,name\n012345,T\n", "test.csv:2: column build_id: expected 8 to" },
+		{ "build_id,name\n012345678,T\n", "test.csv:2: column build_id:" },
+		{ "build_id,name\n0123456g,T\n", "test.csv:2: column build_id:" },
+		{ "path,name,trust\n/a,T,2\n", "test.csv:2: column trust:" },
 		{ HEADER ",tool,T,,,,2,,\n",
 		  "test.csv:2: column trust: expected a number 0 to 1 (without" },
-		{ HEADER ",tool,T,,,,,,safe\n", "test.csv:2: column verdict: a file name" },
+		{ HEADER ",tool,T,,,,,,safe\n", "test.csv:2: column verdict: only a hash" },
 		{ HEADER H1 ",,T\033[2J,,,,,,\n", "test.csv:2: column name: expected UTF-8" },
 		{ HEADER H1 ",,T\377,,,,,,\n", "test.csv:2: column name: expected UTF-8" },
 		{ HEADER H1 ",,T,,,,,,\n" H1 ",,U,,,,,,\n",
@@ -212,10 +224,12 @@ static void a_second_import_adds_and_replace_removes(void **state)
 
 static void what_is_exported_can_be_imported(void **state)
 {
-	static const char text[] = HEADER
-		H1 ",\"tool\",\"To\"\"ol\",\"1\",\"P2P\",\"A, B\",3,2,\"safe\"\n"
-		H2 ",,,,,,0,5,\"unsafe\"\n"
-		",\"backup\",\"Backup\",\"\",\"\",\"\",1,0,\n";
+	static const char text[] = "sha256,path,build_id," REST
+		H1 ",,,\"tool\",\"To\"\"ol\",\"1\",\"P2P\",\"A, B\",3,2,\"safe\"\n"
+		H2 ",,,,,,,,0,5,\"unsafe\"\n"
+		",\"/opt/a b\",,,\"Agent\",\"\",\"\",\"\",1,0,\n"
+		",,0123456789abcdef,,\"Agent\",\"2\",\"\",\"\",0,3,\n"
+		",,,\"backup\",\"Backup\",\"\",\"\",\"\",1,0,\n";
 	struct fixture *f = *state;
 	char *out = NULL;
 	size_t size;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "categories.h"
+#include "build_id.h"
 #include "checksums.h"
 #include "diversion.h"
 #include "executable.h"
@@ -137,6 +138,7 @@ static int hash(struct import *im, int fd, const struct stat *st, const char *pa
 	if (!executable_hash(fd, st, file->sha256, file->md5)) {
 		im->report->hashed++;
 		im->report->bytes += (uint64_t)st->st_size;
+		file->build_id_size = build_id_read(fd, file->build_id);
 		return 1;
 	}
 	if (errno == EINTR)
@@ -170,8 +172,34 @@ static int learn(struct import *im, int fd, const struct stat *st, const char *p
 	return store_file_put(im->store, path, file) ? fail(im) : 1;
 }
 
-static int sign(struct import *im, const char *path, const struct store_file *file,
-		int trust)
+/*
+ * What another version of the file will claim; it shows, but counts for nothing as
+ * long as the package is known by a hash.
+ */
+static int claim(struct import *im, int fd, const struct store_file *file)
+{
+	char path[SIGDB_PATH_MAX + 1];
+	struct store_claim claim = {
+		.kind = SIGDB_CLAIM_PACKAGE_FILE,
+		.value = path,
+		.application = im->application,
+		.trust = SIGDB_CLAIM_TRUST_MAX,
+	};
+
+	if (!executable_place(im->root, fd, path, sizeof(path)) &&
+	    sigdb_text_valid(path) &&
+	    store_claim(im->store, &claim) == STORE_ERROR)
+		return fail(im);
+	claim.kind = SIGDB_CLAIM_BUILD_ID;
+	claim.value = file->build_id;
+	claim.size = file->build_id_size;
+	if (claim.size && store_claim(im->store, &claim) == STORE_ERROR)
+		return fail(im);
+	return 0;
+}
+
+static int sign(struct import *im, int fd, const char *path,
+		const struct store_file *file, int trust)
 {
 	const char *slash = strrchr(path, '/');
 	struct store_signature sig = {
@@ -186,22 +214,22 @@ static int sign(struct import *im, const char *path, const struct store_file *fi
 	if (store_hash(im->store, file->sha256, &sig) == STORE_ERROR)
 		return fail(im);
 	im->report->executables++;
-	return 0;
+	return claim(im, fd, file);
 }
 
-static int take_hashes(struct import *im, const char *listed, const char *path,
+static int take_hashes(struct import *im, int fd, const char *listed, const char *path,
 		       const struct store_file *file)
 {
 	switch (checksums_compare(&im->sums, listed, file->md5)) {
 	case CHECKSUMS_SAME:
-		return sign(im, path, file, im->trust);
+		return sign(im, fd, path, file, im->trust);
 	case CHECKSUMS_DIFFERENT:
 		progress_note("%s: is not what package %s brought: left out", path,
 			      im->current->id);
 		im->report->changed++;
 		return 0;
 	default:
-		return sign(im, path, file, TRUST_UNKNOWN_ORIGIN);
+		return sign(im, fd, path, file, TRUST_UNKNOWN_ORIGIN);
 	}
 }
 
@@ -221,8 +249,10 @@ static int take_file(struct import *im, const char *listed)
 		return 0;
 	}
 	ret = learn(im, fd, &st, path, &file);
+	if (ret == 1)
+		ret = take_hashes(im, fd, listed, path, &file);
 	close(fd);
-	return ret == 1 ? take_hashes(im, listed, path, &file) : ret;
+	return ret;
 }
 
 /* ---- all of them --------------------------------------------------------- */

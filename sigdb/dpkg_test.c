@@ -11,6 +11,7 @@
 #include "categories.h"
 #include "dpkg.h"
 #include "executable.h"
+#include "explain.h"
 #include "sha256.h"
 
 #define CURL_ELF	"\177ELF curl\n"
@@ -176,7 +177,7 @@ static struct sigdb_answer look(const char *content, const char *name)
 	struct sigdb_answer a;
 
 	assert_int_equal(sha256_memory(content, strlen(content), hash), 0);
-	assert_int_not_equal(sigdb_lookup(m.f->db, hash, name, &a), SIGDB_ERROR);
+	assert_int_not_equal(ask(m.f->db, hash, name, &a), SIGDB_ERROR);
 	return a;
 }
 
@@ -249,6 +250,45 @@ static void diverted_files_are_found_where_they_lie(void **state)
 	assert_int_equal(look("\177ELF somebody else's\n", "diverted").source, SIGDB_NONE);
 }
 
+struct paths {
+	int found;
+	enum explain_outcome outcome;
+};
+
+static int take_path(const struct explain_row *row, void *arg)
+{
+	struct paths *p = arg;
+
+	assert_string_equal(row->by, "package file");
+	assert_string_equal(row->name, "curl");
+	p->found++;
+	p->outcome = row->outcome;
+	return 0;
+}
+
+static struct paths look_at_path(const char *path)
+{
+	const uint8_t hash[SHA256_SIZE] = { 1 };
+	const struct sigdb_question q = { .sha256 = hash, .path = path };
+	struct paths p = { .found = 0 };
+
+	assert_int_equal(sigdb_explain(m.f->db, &q, take_path, &p), 0);
+	return p;
+}
+
+static void another_version_is_seen_to_claim_its_place(void **state)
+{
+	struct paths p;
+
+	(void)state;
+	import_all();
+	p = look_at_path("/usr/bin/curl");
+	assert_int_equal(p.found, 1);
+	assert_int_equal(p.outcome, EXPLAIN_KNOWN_NAME);
+	/* Where it lies, not the way that dpkg goes there. */
+	assert_int_equal(look_at_path("/bin/curl").found, 0);
+}
+
 static void a_replaced_program_is_not_the_packages(void **state)
 {
 	struct dpkg_report r;
@@ -281,7 +321,7 @@ static void a_second_import_reads_nothing_and_changes_nothing(void **state)
 	first = import_all();
 	second = import_all();
 	assert_int_equal(first.hashed, 5);
-	assert_int_equal(first.counts.added, 5);
+	assert_int_equal(first.counts.added, 10);	/* hashes and paths */
 	assert_int_equal(second.hashed, 0);
 	assert_int_equal(second.executables, 5);
 	assert_int_equal(second.counts.added, 0);
@@ -328,7 +368,7 @@ static void a_removed_package_loses_its_signatures(void **state)
 	(void)state;
 	import_all();
 	remove_curl();
-	assert_int_equal(import_all().counts.removed, 1);
+	assert_int_equal(import_all().counts.removed, 2);
 	assert_int_equal(look(CURL_ELF, "curl").source, SIGDB_NONE);
 	assert_string_equal(look(ARIA2_ELF, "x").name, "aria2");
 }
@@ -390,6 +430,7 @@ int main(void)
 		MACHINE(files_without_a_checksum_have_less_trust),
 		MACHINE(what_is_no_executable_of_a_package_stays_unknown),
 		MACHINE(diverted_files_are_found_where_they_lie),
+		MACHINE(another_version_is_seen_to_claim_its_place),
 		MACHINE(a_replaced_program_is_not_the_packages),
 		MACHINE(no_link_leads_out_of_the_root),
 		MACHINE(a_second_import_reads_nothing_and_changes_nothing),

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -96,6 +98,35 @@ int executable_open(int root, const char *path, struct stat *st)
 	close(fd);
 	errno = 0;
 	return -1;
+}
+
+static int path_of(int fd, char *out, size_t size)
+{
+	char link[32];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, out, size);
+	if (len <= 0 || (size_t)len >= size || *out != '/')
+		return -1;
+	out[len] = '\0';
+	return 0;
+}
+
+int executable_place(int root, int fd, char *out, size_t size)
+{
+	char above[PATH_MAX];
+	size_t skip;
+
+	if (path_of(root, above, sizeof(above)) || path_of(fd, out, size))
+		return -1;
+	skip = strlen(above);
+	if (strcmp(above, "/") == 0)
+		return 0;
+	if (strncmp(out, above, skip) != 0 || out[skip] != '/')
+		return -1;
+	memmove(out, out + skip, strlen(out + skip) + 1);
+	return 0;
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)

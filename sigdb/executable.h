@@ -3,6 +3,7 @@
 #ifndef SOCKGATE_SIGDB_EXECUTABLE_H
 #define SOCKGATE_SIGDB_EXECUTABLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -28,6 +29,14 @@ int executable_root(const char *path);
  * something else or is not there, with another errno if it could not be read.
  */
 int executable_open(int root, const char *path, struct stat *st);
+
+/*
+ * executable_place - where an open file lies, all links followed
+ * @root: from executable_root()
+ * @out:  the absolute path, as seen from there
+ * Returns 0, or -1 if it cannot be told.
+ */
+int executable_place(int root, int fd, char *out, size_t size);
 
 /*
  * executable_hash - hash what executable_open() has opened

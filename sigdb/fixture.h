@@ -58,6 +58,15 @@ static inline int fixture_teardown(void **state)
 	return 0;
 }
 
+/* What is known of an executable by its hash and its name; either may be NULL. */
+static inline enum sigdb_result ask(struct sigdb *db, const uint8_t *sha256,
+				    const char *file_name, struct sigdb_answer *answer)
+{
+	const struct sigdb_question q = { .sha256 = sha256, .file_name = file_name };
+
+	return sigdb_lookup(db, &q, answer);
+}
+
 /* Make DIR/path with its folders; returns a static copy of the full path. */
 static inline const char *fixture_write(const struct fixture *f, const char *path,
 					mode_t mode, const char *content)

@@ -9,11 +9,27 @@
 
 struct sigdb {
 	sqlite3 *sql;
-	sqlite3_stmt *lookup;
+	sqlite3_stmt *hash;
+	sqlite3_stmt *claim;
 	sqlite3_stmt *version;
 	char *path;
 	char error[512];
 };
+
+/*
+ * What takes its power from a claim, as conditions of SQL; schema.sql has the rule.
+ * They are about application a, and file name ?4.
+ */
+#define SIGDB_APPLICATION_HAS_HASH						\
+	"EXISTS (SELECT 1 FROM application b JOIN hash_signature h"		\
+	"           ON h.application = b.id AND h.application IS NOT NULL"	\
+	"         WHERE b.name = a.name COLLATE NOCASE)"
+#define SIGDB_FILE_NAME_HAS_HASH						\
+	"EXISTS (SELECT 1 FROM hash_signature h WHERE h.file_name = ?4"		\
+	"           AND h.file_name IS NOT NULL AND h.application IS NOT NULL)"
+
+/* ?1 is the hash, ?2 the path, ?3 the build-id, ?4 the file name.  Returns SQLite's code. */
+int sigdb_bind_question(sqlite3_stmt *stmt, const struct sigdb_question *q);
 
 /*
  * sigdb_fail - note SQLite's last error as the handle's, with the file's name

@@ -15,15 +15,17 @@ static const struct {
 	{ "lookup", cmd_lookup },
 	{ "stats", cmd_stats },
 	{ "export", cmd_export },
+	{ "upgrade", cmd_upgrade },
 };
 
 static const char help[] =
 	"usage: sigdb [-d DB] import dpkg [--root DIR] [--admindir DIR] [--map FILE]\n"
 	"                                 [--keep] [-j] [PACKAGE...]\n"
 	"       sigdb [-d DB] import csv [--replace] [-j] FILE|-\n"
-	"       sigdb [-d DB] lookup [-j] FILE|SHA256|NAME...\n"
+	"       sigdb [-d DB] lookup [--explain] [-j] FILE|SHA256|NAME...\n"
 	"       sigdb [-d DB] stats [-j]\n"
 	"       sigdb [-d DB] export csv\n"
+	"       sigdb [-d DB] upgrade\n"
 	"\n"
 	"  -d, --database DB   default " SIGDB_DEFAULT_PATH "\n"
 	"  -j, --json          print JSON\n"
@@ -33,6 +35,8 @@ static const char help[] =
 	"  --admindir DIR      dpkg's database, if not /var/lib/dpkg\n"
 	"  --map FILE          another mapping from tags to categories and vendors\n"
 	"  --keep              keep the signatures of what is no longer installed\n"
+	"  --explain           show every signature that was looked at, and why it counts\n"
+	"                      or does not\n"
 	"  --replace           remove what earlier CSV files brought and this does not\n"
 	"\n"
 	"A FILE has a slash in it; 64 hexadecimal digits are a SHA256; all else is a NAME.\n"
@@ -45,6 +49,7 @@ static const char help[] =
 	"  sigdb import csv --replace blocklist.csv\n"
 	"  sigdb lookup /usr/bin/curl ./download\n"
 	"  sigdb lookup -j curl\n"
+	"  sigdb lookup --explain ./download\n"
 	"\n"
 	"See sigdb(8), sigdb(5), categories.conf(5).\n";
 
@@ -103,13 +108,13 @@ int cli_print(json_t *json)
 static int run(const struct cli *cli, int argc, char **argv)
 {
 	if (!argc)
-		return cli_usage("expected import, lookup, stats or export");
+		return cli_usage("expected import, lookup, stats, export or upgrade");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0) {
 			optind = 0;
 			return commands[i].run(cli, argc, argv);
 		}
-	return cli_usage("\"%s\" is unknown; expected import, lookup, stats or export",
+	return cli_usage("\"%s\" is unknown; expected import, lookup, stats, export or upgrade",
 			 argv[0]);
 }
 

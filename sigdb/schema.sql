@@ -1,23 +1,27 @@
 -- SPDX-License-Identifier: GPL-2.0-only
 --
--- The signature database of sockgate, schema version 1.
+-- The signature database of sockgate, schema version 2.
 --
--- A signature leads from the content of an executable (SHA-256), or from its file
--- name, to the application that it is.  How a question is answered:
+-- A signature leads from the content of an executable (SHA-256) to the application
+-- that it is.  A claim does the same from what anybody can give a file: the place
+-- where a package puts it, its ELF build-id, its name.  How a question is answered:
 --
 --  1. A hash signature always wins, whatever the file is called.  A copy of curl
 --     under the name `ls` is curl; a copy of aria2c under the name `curl` is aria2.
---  2. A file-name signature counts only for content that was verified and has no
---     hash signature, and only if no hash signature leads to an application of
---     the name that it gives (in any letter case), nor was made of a file of
---     that file name.  What is
---     known by its hashes can never be claimed by a name: an unknown executable
---     that is called `curl` stays unknown.
---  3. A hash may be known only as safe or unsafe, without an application.
+--  2. A hash may be known only as safe or unsafe, without an application.
+--  3. A claim counts only for content that was verified and has no hash
+--     signature, and only if no hash signature leads to an application of the name
+--     that it gives (in any letter case); one by file name also only if no hash
+--     signature was made of a file of that name.  What is known by its hashes can
+--     never be claimed: an unknown executable that is called `curl`, or has
+--     curl's build-id, or lies in /usr/bin/curl, stays unknown.
+--  4. Of several claims that count, that of the package file (a whole path, which
+--     the machine's administrator rules over) comes before that of the build-id
+--     (which whoever links a program chooses), and the file name last.
 --
 -- trust, how far the identity can be relied upon:
 --   0  not at all
---   1  by file name only
+--   1  by a claim only: package file, build-id or file name
 --   2  an installed package whose origin is not known, or which brings no
 --      checksums to compare the file with
 --   3  an installed package of a known origin that is not the distribution, or a
@@ -66,30 +70,37 @@ CREATE TABLE hash_signature (
     verdict     TEXT CHECK (verdict IN ('safe', 'unsafe')),  -- NULL: none given
     trust       INTEGER NOT NULL CHECK (trust  BETWEEN 0 AND 5),
     threat      INTEGER NOT NULL CHECK (threat BETWEEN 0 AND 5),
-    file_name   TEXT,              -- what the file was called; see 2. above
+    file_name   TEXT,              -- what the file was called; see 3. above
     seen        INTEGER NOT NULL,  -- number of the import that last found it
     PRIMARY KEY (sha256, source),
     CHECK (application IS NOT NULL OR verdict IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
--- For rule 2: is an application, or a file name, known by any hash?
+-- For rule 3: is an application, or a file name, known by any hash?
 CREATE INDEX hash_signature_application ON hash_signature (application)
     WHERE application IS NOT NULL;
 CREATE INDEX hash_signature_file_name ON hash_signature (file_name)
     WHERE application IS NOT NULL AND file_name IS NOT NULL;
 
-CREATE TABLE name_signature (
-    file_name   TEXT NOT NULL CHECK (length(CAST(file_name AS BLOB)) BETWEEN 1 AND 255),
+CREATE TABLE claim (
+    kind        INTEGER NOT NULL,  -- 1 package file, 2 build-id, 3 file name
+    value       ANY NOT NULL,      -- an absolute path, a blob, a name without a path
     source      INTEGER NOT NULL REFERENCES source (id),
     application INTEGER NOT NULL REFERENCES application (id),
     trust       INTEGER NOT NULL CHECK (trust  BETWEEN 0 AND 1),
     threat      INTEGER NOT NULL CHECK (threat BETWEEN 0 AND 5),
     seen        INTEGER NOT NULL,
-    PRIMARY KEY (file_name, source),
-    CHECK (instr(file_name, '/') = 0)
+    PRIMARY KEY (kind, value, source),
+    CHECK (CASE kind
+           WHEN 1 THEN typeof(value) = 'text' AND substr(value, 1, 1) = '/'
+                       AND length(CAST(value AS BLOB)) BETWEEN 2 AND 4095
+           WHEN 2 THEN typeof(value) = 'blob' AND length(value) BETWEEN 4 AND 64
+           WHEN 3 THEN typeof(value) = 'text' AND instr(value, '/') = 0
+                       AND length(CAST(value AS BLOB)) BETWEEN 1 AND 255
+           ELSE 0 END)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX name_signature_application ON name_signature (application);
+CREATE INDEX claim_application ON claim (application);
 
 -- Files that were hashed, so that the next import reads only what has changed.
 -- No part of an answer: it may be emptied at any time.
@@ -104,6 +115,7 @@ CREATE TABLE hashed_file (
     sha256   BLOB NOT NULL CHECK (length(sha256) = 32),
     md5      BLOB NOT NULL CHECK (length(md5) = 16),
     seen     INTEGER NOT NULL,
+    build_id BLOB CHECK (length(build_id) BETWEEN 4 AND 64),  -- NULL: has none
     PRIMARY KEY (source, path)
 ) STRICT, WITHOUT ROWID;
 
@@ -115,4 +127,4 @@ CREATE TABLE import (
 INSERT INTO import VALUES (1, 0);
 
 PRAGMA application_id = 0x73677364;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -13,41 +13,40 @@
 #include <unistd.h>
 
 #include "handle.h"
-#include "sigdb_schema.h"
+#include "schema.h"
 #include "text.h"
-
-#define APPLICATION_ID	0x73677364
-#define SCHEMA_VERSION	1
 
 /* In WAL mode a reader waits for nobody, but for the recovery after a crash. */
 #define READ_WAIT_MS	250
 #define WRITE_WAIT_MS	5000
 
 /*
- * One statement, so that the answer is that of one state of the database.  Column 8
- * tells a hash (1) from a name (2), 9 and 10 are the order of the sources.  The
- * first row decides on trust and threat, the first with an identity on the rest.
+ * What hashes say.  In no order: that costs a sorter, and nearly always there is one
+ * row.  Columns 6 and 7 are the order of the sources.
  */
-static const char lookup_sql[] =
-	"SELECT h.verdict, h.trust, h.threat,"
-	"       a.name, a.version, a.category, a.vendor, 1, s.rank, s.id"
+static const char hash_sql[] =
+	"SELECT h.trust, h.threat, a.name, a.version, a.category, a.vendor,"
+	"       s.rank, s.id, h.verdict"
 	"  FROM hash_signature h JOIN source s ON s.id = h.source"
 	"  LEFT JOIN application a ON a.id = h.application"
-	" WHERE h.sha256 = ?1"
-	" UNION ALL "
-	"SELECT NULL, n.trust, n.threat,"
-	"       a.name, a.version, a.category, a.vendor, 2, s.rank, s.id"
-	"  FROM name_signature n JOIN source s ON s.id = n.source"
-	"  JOIN application a ON a.id = n.application"
-	" WHERE n.file_name = ?2"
-	"   AND NOT EXISTS (SELECT 1 FROM hash_signature WHERE sha256 = ?1)"
-	"   AND NOT EXISTS (SELECT 1 FROM application b JOIN hash_signature h"
-	"                       ON h.application = b.id AND h.application IS NOT NULL"
-	"                    WHERE b.name = a.name COLLATE NOCASE)"
-	"   AND NOT EXISTS (SELECT 1 FROM hash_signature h"
-	"                    WHERE h.file_name = ?2 AND h.file_name IS NOT NULL"
-	"                      AND h.application IS NOT NULL)"
-	" ORDER BY 8, 9, 10";
+	" WHERE h.sha256 = ?1";
+
+/*
+ * What is claimed and counts, if no hash says anything.  It asks for the hash again:
+ * an import may have ended since, and then this answer is that of no state.
+ */
+#define CLAIM_COUNTS(kind, value)						\
+	"SELECT c.trust, c.threat, a.name, a.version, a.category, a.vendor,"	\
+	"       s.rank, s.id, c.kind"						\
+	"  FROM claim c JOIN source s ON s.id = c.source"			\
+	"  JOIN application a ON a.id = c.application"				\
+	" WHERE c.kind = " kind " AND c.value = " value				\
+	"   AND NOT EXISTS (SELECT 1 FROM hash_signature WHERE sha256 = ?1)"	\
+	"   AND NOT " SIGDB_APPLICATION_HAS_HASH
+static const char claim_sql[] =
+	CLAIM_COUNTS("1", "?2") " UNION ALL "
+	CLAIM_COUNTS("2", "?3") " UNION ALL "
+	CLAIM_COUNTS("3", "?4") " AND NOT " SIGDB_FILE_NAME_HAS_HASH;
 
 /* ---- errors -------------------------------------------------------------- */
 
@@ -102,64 +101,6 @@ static int exec(struct sigdb *db, const char *sql, const char *doing)
 	return sigdb_fail(db, doing);
 }
 
-static int pragma_number(struct sigdb *db, const char *sql, int64_t *value)
-{
-	sqlite3_stmt *stmt;
-	int ret = -1;
-
-	if (sqlite3_prepare_v2(db->sql, sql, -1, &stmt, NULL) != SQLITE_OK)
-		return sigdb_fail(db, "reading it");
-	if (sqlite3_step(stmt) == SQLITE_ROW) {
-		*value = sqlite3_column_int64(stmt, 0);
-		ret = 0;
-	} else {
-		sigdb_fail(db, "reading it");
-	}
-	sqlite3_finalize(stmt);
-	return ret;
-}
-
-/* Returns 1 if the file has our tables, 0 if it is empty, -1 if it must not be used. */
-static int check_version(struct sigdb *db)
-{
-	int64_t id = -1, version = -1, tables = -1;
-
-	if (pragma_number(db, "PRAGMA application_id", &id) ||
-	    pragma_number(db, "PRAGMA user_version", &version) ||
-	    pragma_number(db, "SELECT count(*) FROM sqlite_schema", &tables))
-		return -1;
-	if (!id && !version && !tables)
-		return 0;
-	if (id != APPLICATION_ID)
-		return sigdb_failf(db, "is a database, but not one of signatures");
-	if (version > SCHEMA_VERSION)
-		return sigdb_failf(db, "has schema version %lld, this program knows up "
-				   "to %d; use the newer program that made it",
-				   (long long)version, SCHEMA_VERSION);
-	if (version != SCHEMA_VERSION)
-		return sigdb_failf(db, "has schema version %lld, which this program "
-				   "does not know", (long long)version);
-	return 1;
-}
-
-static int make_tables(struct sigdb *db)
-{
-	int state;
-
-	/* Outside of a transaction, or it is silently ignored. */
-	if (exec(db, "PRAGMA journal_mode = WAL", "setting it up") ||
-	    exec(db, "BEGIN IMMEDIATE", "setting it up"))
-		return -1;
-	/* Somebody else may have been faster. */
-	state = check_version(db);
-	if (state == 0 && !exec(db, schema_sql, "making its tables"))
-		state = 1;
-	if (state == 1 && !exec(db, "COMMIT", "making its tables"))
-		return 0;
-	sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
-	return -1;
-}
-
 /* The content may come from somewhere else: give it no power over the program. */
 static int harden(struct sigdb *db)
 {
@@ -207,16 +148,9 @@ static int open_file(struct sigdb *db, bool write)
 
 static int open_all(struct sigdb *db, bool write)
 {
-	int state;
-
-	if (open_file(db, write))
+	if (open_file(db, write) || schema_check(db, write))
 		return -1;
-	state = check_version(db);
-	if (state == 0 && !write)
-		return sigdb_failf(db, "is empty; fill it with \"sigdb import\"");
-	if (state < 0 || (state == 0 && make_tables(db)))
-		return -1;
-	if (prepare(db, lookup_sql, &db->lookup) ||
+	if (prepare(db, hash_sql, &db->hash) || prepare(db, claim_sql, &db->claim) ||
 	    prepare(db, "PRAGMA data_version", &db->version))
 		return -1;
 	return 0;
@@ -246,7 +180,8 @@ void sigdb_close(struct sigdb *db)
 	if (!db)
 		return;
 	sqlite3_finalize(db->version);
-	sqlite3_finalize(db->lookup);
+	sqlite3_finalize(db->claim);
+	sqlite3_finalize(db->hash);
 	sqlite3_close(db->sql);
 	free(db->path);
 	free(db);
@@ -282,15 +217,13 @@ static int copy_text(struct sigdb *db, sqlite3_stmt *row, int column, char *out,
 
 static int copy_levels(struct sigdb *db, sqlite3_stmt *row, struct sigdb_answer *answer)
 {
-	const char *verdict = (const char *)sqlite3_column_text(row, 0);
-	int trust = sqlite3_column_int(row, 1);
-	int threat = sqlite3_column_int(row, 2);
+	int trust = sqlite3_column_int(row, 0);
+	int threat = sqlite3_column_int(row, 1);
 
 	if (trust < 0 || trust > SIGDB_LEVEL_MAX || threat < 0 ||
 	    threat > SIGDB_LEVEL_MAX)
 		return sigdb_failf(db, "damaged: a level is not within 0..%d",
 				   SIGDB_LEVEL_MAX);
-	answer->unsafe = verdict && strcmp(verdict, "unsafe") == 0;
 	answer->trust = (uint8_t)trust;
 	answer->threat = (uint8_t)threat;
 	return 0;
@@ -299,58 +232,146 @@ static int copy_levels(struct sigdb *db, sqlite3_stmt *row, struct sigdb_answer 
 static int copy_identity(struct sigdb *db, sqlite3_stmt *row,
 			 struct sigdb_answer *answer)
 {
-	if (copy_text(db, row, 3, answer->name, sizeof(answer->name)) ||
-	    copy_text(db, row, 4, answer->version, sizeof(answer->version)) ||
-	    copy_text(db, row, 5, answer->category, sizeof(answer->category)) ||
-	    copy_text(db, row, 6, answer->vendor, sizeof(answer->vendor)))
+	if (copy_text(db, row, 2, answer->name, sizeof(answer->name)) ||
+	    copy_text(db, row, 3, answer->version, sizeof(answer->version)) ||
+	    copy_text(db, row, 4, answer->category, sizeof(answer->category)) ||
+	    copy_text(db, row, 5, answer->vendor, sizeof(answer->vendor)))
 		return -1;
 	return 0;
 }
 
-static int take_row(struct sigdb *db, sqlite3_stmt *row, struct sigdb_answer *answer)
-{
-	bool by_name = sqlite3_column_int(row, 7) == 2;
+/* Which of several rows has the word: the lowest. */
+struct order {
+	int64_t kind, rank, source;
+};
 
-	if (answer->source == SIGDB_NONE) {
-		if (copy_levels(db, row, answer))
-			return -1;
-		answer->source = SIGDB_HASH_ONLY;
-	}
-	if (answer->source == SIGDB_HASH_ONLY &&
-	    sqlite3_column_type(row, 3) != SQLITE_NULL) {
-		if (copy_identity(db, row, answer))
-			return -1;
-		answer->source = by_name ? SIGDB_FILE_NAME : SIGDB_HASH;
-	}
-	return 0;
+static const struct order last = { INT64_MAX, INT64_MAX, INT64_MAX };
+
+static bool before(const struct order *a, const struct order *b)
+{
+	if (a->kind != b->kind)
+		return a->kind < b->kind;
+	return a->rank != b->rank ? a->rank < b->rank : a->source < b->source;
 }
 
-static int take_rows(struct sigdb *db, struct sigdb_answer *answer)
+static struct order order_of(sqlite3_stmt *row)
 {
+	return (struct order){
+		.rank = sqlite3_column_int64(row, 6),
+		.source = sqlite3_column_int64(row, 7),
+	};
+}
+
+/* The first source decides on the levels, the first with an identity on the rest. */
+static int take_hash(struct sigdb *db, struct order *levels, struct order *identity,
+		     struct sigdb_answer *answer)
+{
+	struct order order = order_of(db->hash);
+	const char *verdict;
+
+	if (before(&order, levels)) {
+		*levels = order;
+		verdict = (const char *)sqlite3_column_text(db->hash, 8);
+		answer->unsafe = verdict && strcmp(verdict, "unsafe") == 0;
+		if (copy_levels(db, db->hash, answer))
+			return -1;
+	}
+	if (sqlite3_column_type(db->hash, 2) == SQLITE_NULL) {
+		if (answer->source == SIGDB_NONE)
+			answer->source = SIGDB_HASH_ONLY;
+		return 0;
+	}
+	answer->source = SIGDB_HASH;
+	if (!before(&order, identity))
+		return 0;
+	*identity = order;
+	return copy_identity(db, db->hash, answer);
+}
+
+static int ask_hash(struct sigdb *db, const struct sigdb_question *q,
+		    struct sigdb_answer *answer)
+{
+	struct order levels = last, identity = last;
 	int rc;
 
-	while ((rc = sqlite3_step(db->lookup)) == SQLITE_ROW)
-		if (take_row(db, db->lookup, answer))
+	rc = sqlite3_bind_blob(db->hash, 1, q->sha256, SHA256_SIZE, SQLITE_STATIC);
+	if (rc != SQLITE_OK)
+		return sigdb_fail(db, "looking up");
+	while ((rc = sqlite3_step(db->hash)) == SQLITE_ROW)
+		if (take_hash(db, &levels, &identity, answer))
 			return -1;
 	return rc == SQLITE_DONE ? 0 : sigdb_fail(db, "looking up");
 }
 
-enum sigdb_result sigdb_lookup(struct sigdb *db, const uint8_t *sha256,
-			       const char *file_name, struct sigdb_answer *answer)
+static int take_claim(struct sigdb *db, struct order *best, struct sigdb_answer *answer)
+{
+	static const enum sigdb_source sources[] = {
+		[SIGDB_CLAIM_PACKAGE_FILE] = SIGDB_PACKAGE_FILE,
+		[SIGDB_CLAIM_BUILD_ID] = SIGDB_BUILD_ID,
+		[SIGDB_CLAIM_FILE_NAME] = SIGDB_FILE_NAME,
+	};
+	struct order order = order_of(db->claim);
+
+	order.kind = sqlite3_column_int64(db->claim, 8);
+	if (!before(&order, best))
+		return 0;
+	*best = order;
+	answer->source = sources[order.kind];
+	if (copy_levels(db, db->claim, answer))
+		return -1;
+	return copy_identity(db, db->claim, answer);
+}
+
+static int ask_claims(struct sigdb *db, const struct sigdb_question *q,
+		      struct sigdb_answer *answer)
+{
+	struct order best = last;
+	int rc;
+
+	rc = sigdb_bind_question(db->claim, q);
+	if (rc != SQLITE_OK)
+		return sigdb_fail(db, "looking up");
+	while ((rc = sqlite3_step(db->claim)) == SQLITE_ROW)
+		if (take_claim(db, &best, answer))
+			return -1;
+	return rc == SQLITE_DONE ? 0 : sigdb_fail(db, "looking up");
+}
+
+int sigdb_bind_question(sqlite3_stmt *stmt, const struct sigdb_question *q)
+{
+	int rc = sqlite3_bind_blob(stmt, 1, q->sha256, SHA256_SIZE, SQLITE_STATIC);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 2, q->path, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK && q->build_id_size)
+		rc = sqlite3_bind_blob(stmt, 3, q->build_id, (int)q->build_id_size,
+				       SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 4, q->file_name, -1, SQLITE_STATIC);
+	return rc;
+}
+
+static void reset(sqlite3_stmt *stmt)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+}
+
+enum sigdb_result sigdb_lookup(struct sigdb *db, const struct sigdb_question *q,
+			       struct sigdb_answer *answer)
 {
 	int ret;
 
 	memset(answer, 0, sizeof(*answer));
-	if (!sha256)
+	if (!q->sha256)
 		return SIGDB_UNKNOWN;
-	if (sqlite3_bind_blob(db->lookup, 1, sha256, SHA256_SIZE,
-			      SQLITE_STATIC) != SQLITE_OK ||
-	    sqlite3_bind_text(db->lookup, 2, file_name, -1, SQLITE_STATIC) != SQLITE_OK)
-		ret = sigdb_fail(db, "looking up");
-	else
-		ret = take_rows(db, answer);
-	sqlite3_reset(db->lookup);
-	sqlite3_clear_bindings(db->lookup);
+	ret = ask_hash(db, q, answer);
+	reset(db->hash);
+	if (!ret && answer->source == SIGDB_NONE &&
+	    (q->path || q->build_id_size || q->file_name)) {
+		ret = ask_claims(db, q, answer);
+		reset(db->claim);
+	}
 	if (ret) {
 		memset(answer, 0, sizeof(*answer));
 		return SIGDB_ERROR;
@@ -389,6 +410,10 @@ const char *sigdb_source_name(enum sigdb_source source)
 		return "file name";
 	case SIGDB_HASH_ONLY:
 		return "hash only";
+	case SIGDB_PACKAGE_FILE:
+		return "package file";
+	case SIGDB_BUILD_ID:
+		return "build-id";
 	default:
 		return "none";
 	}

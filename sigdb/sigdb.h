@@ -15,18 +15,39 @@
 #define SIGDB_LEVEL_MAX 5
 #define SIGDB_THREAT_HARMFUL 4	/* from here on, by sigdb(5) */
 
-/* The most that a file name may be trusted: anybody can choose one. */
-#define SIGDB_NAME_TRUST_MAX 1
+/* The most that a claim may be trusted: anybody can make one. */
+#define SIGDB_CLAIM_TRUST_MAX 1
 
+#define SIGDB_BUILD_ID_MIN 4
+#define SIGDB_BUILD_ID_MAX 64
+#define SIGDB_PATH_MAX 4095	/* bytes, without the final NUL */
 
 struct sigdb;
 
-/* What an answer rests on; the numbers are those of Identity.Source on the wire. */
+/* What an answer rests on; 0 to 3 are the numbers of Identity.Source on the wire. */
 enum sigdb_source {
 	SIGDB_NONE = 0,		/* nothing is known */
 	SIGDB_HASH = 1,		/* identity by content */
 	SIGDB_FILE_NAME = 2,	/* identity by name only */
 	SIGDB_HASH_ONLY = 3,	/* content known as safe or unsafe, not what it is */
+	SIGDB_PACKAGE_FILE = 4,	/* identity by the path only */
+	SIGDB_BUILD_ID = 5,	/* identity by what the content says of itself only */
+};
+
+/* The kinds of claims, in the order in which they are believed. */
+enum sigdb_claim {
+	SIGDB_CLAIM_PACKAGE_FILE = 1,
+	SIGDB_CLAIM_BUILD_ID = 2,
+	SIGDB_CLAIM_FILE_NAME = 3,
+};
+
+/* What is asked about: an executable.  What is not known is NULL. */
+struct sigdb_question {
+	const uint8_t *sha256;		/* of its content; NULL: not verified */
+	const char *path;		/* absolute, where the machine has it */
+	const uint8_t *build_id;
+	size_t build_id_size;
+	const char *file_name;		/* last component of its path */
 };
 
 /*
@@ -68,17 +89,16 @@ void sigdb_close(struct sigdb *db);
 
 /*
  * sigdb_lookup - what is known of an executable
- * @sha256:    of its content, SHA256_SIZE bytes; NULL: it could not be verified
- * @file_name: last component of its path; NULL: not known
- * @answer:    always filled in; zero (NONE) unless SIGDB_KNOWN is returned
+ * @answer: always filled in; zero (NONE) unless SIGDB_KNOWN is returned
  *
- * A signature by hash always wins.  A signature by file name counts only for
- * content that was verified (@sha256 is given) and has no signature of its own,
- * and only if neither the application it names nor that file name is known by any
- * hash: what is known by its hashes can never be claimed by a name.
+ * A signature by hash always wins.  What the file claims to be, by its path, its
+ * build-id or its name, counts in this order, and only for content that was
+ * verified, has no signature of its own, and if the application that is claimed is
+ * not known by any hash (nor, for a file name, that name): what is known by its
+ * hashes can never be claimed.
  */
-enum sigdb_result sigdb_lookup(struct sigdb *db, const uint8_t *sha256,
-			       const char *file_name, struct sigdb_answer *answer);
+enum sigdb_result sigdb_lookup(struct sigdb *db, const struct sigdb_question *q,
+			       struct sigdb_answer *answer);
 
 /*
  * sigdb_limit - bound what a lookup may do
@@ -103,7 +123,7 @@ int sigdb_changes(struct sigdb *db, uint64_t *counter);
  */
 const char *sigdb_error(const struct sigdb *db);
 
-/* "hash", "file name", "hash only", "none". */
+/* "hash", "file name", "hash only", "package file", "build-id", "none". */
 const char *sigdb_source_name(enum sigdb_source source);
 
 #endif

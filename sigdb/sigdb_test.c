@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 
+#include "explain.h"
 #include "store.h"
 
 static const uint8_t curl_hash[SHA256_SIZE] = { 0xc1 };
@@ -50,17 +51,25 @@ static void add_hash(struct store *st, const uint8_t *hash, const struct store_i
 	assert_int_equal(store_hash(st, hash, &sig), STORE_NEW);
 }
 
+static void add_claim(struct store *st, enum sigdb_claim kind, const void *value,
+		      size_t size, const struct store_identity *id)
+{
+	const struct store_claim claim = {
+		.kind = kind,
+		.value = value,
+		.size = size,
+		.application = store_application(st, id),
+		.trust = 1,
+	};
+
+	assert_true(claim.application > 0);
+	assert_int_equal(store_claim(st, &claim), STORE_NEW);
+}
+
 static void add_name(struct store *st, const char *file_name,
 		     const struct store_identity *id)
 {
-	struct store_signature sig = {
-		.application = store_application(st, id),
-		.trust = 1,
-		.file_name = file_name,
-	};
-
-	assert_true(sig.application > 0);
-	assert_int_equal(store_name(st, &sig), STORE_NEW);
+	add_claim(st, SIGDB_CLAIM_FILE_NAME, file_name, 0, id);
 }
 
 /* curl and aria2 by hash, as from packages. */
@@ -82,7 +91,7 @@ static void expect(struct fixture *f, const uint8_t *hash, const char *name,
 		   enum sigdb_source source, const char *application)
 {
 	struct sigdb_answer a;
-	enum sigdb_result result = sigdb_lookup(f->db, hash, name, &a);
+	enum sigdb_result result = ask(f->db, hash, name, &a);
 
 	if (result == SIGDB_ERROR)
 		fail_msg("%s", sigdb_error(f->db));
@@ -98,7 +107,7 @@ static void hash_gives_the_whole_identity(void **state)
 	struct fixture *f = *state;
 	struct sigdb_answer a;
 
-	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
+	assert_int_equal(ask(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
 	assert_int_equal(a.source, SIGDB_HASH);
 	assert_string_equal(a.name, "curl");
 	assert_string_equal(a.version, "7.88.1");
@@ -134,10 +143,10 @@ static void a_lookup_has_a_limit(void **state)
 	struct sigdb_answer a;
 
 	sigdb_limit(f->db, 1);
-	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
+	assert_int_equal(ask(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
 	assert_non_null(strstr(sigdb_error(f->db), "interrupted"));
 	sigdb_limit(f->db, 2000);
-	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
+	assert_int_equal(ask(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
 }
 
 static void a_hash_may_be_known_by_verdict_only(void **state)
@@ -148,7 +157,7 @@ static void a_hash_may_be_known_by_verdict_only(void **state)
 
 	add_hash(st, new_hash, NULL, STORE_UNSAFE, 0, 5, NULL);
 	commit(st);
-	assert_int_equal(sigdb_lookup(f->db, new_hash, "x", &a), SIGDB_KNOWN);
+	assert_int_equal(ask(f->db, new_hash, "x", &a), SIGDB_KNOWN);
 	assert_int_equal(a.source, SIGDB_HASH_ONLY);
 	assert_string_equal(a.name, "");
 	assert_int_equal(a.threat, 5);
@@ -164,7 +173,7 @@ static void the_administrators_verdict_joins_the_packages_identity(void **state)
 
 	add_hash(st, curl_hash, NULL, STORE_UNSAFE, 0, 5, NULL);
 	commit(st);
-	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
+	assert_int_equal(ask(f->db, curl_hash, "curl", &a), SIGDB_KNOWN);
 	assert_int_equal(a.source, SIGDB_HASH);
 	assert_string_equal(a.name, "curl");
 	assert_int_equal(a.trust, 0);
@@ -229,10 +238,10 @@ static void a_name_identifies_what_no_hash_is_known_of(void **state)
 
 	add_name(st, "backup", &tool);
 	commit(st);
-	assert_int_equal(sigdb_lookup(f->db, new_hash, "backup", &a), SIGDB_KNOWN);
+	assert_int_equal(ask(f->db, new_hash, "backup", &a), SIGDB_KNOWN);
 	assert_int_equal(a.source, SIGDB_FILE_NAME);
 	assert_string_equal(a.name, "backup-tool");
-	assert_int_equal(a.trust, SIGDB_NAME_TRUST_MAX);
+	assert_int_equal(a.trust, SIGDB_CLAIM_TRUST_MAX);
 	expect(f, new_hash, "Backup", SIGDB_NONE, "");
 	expect(f, new_hash, NULL, SIGDB_NONE, "");
 }
@@ -269,6 +278,136 @@ static void a_verdict_takes_the_power_from_a_name(void **state)
 	add_hash(st, new_hash, NULL, STORE_UNSAFE, 0, 5, NULL);
 	commit(st);
 	expect(f, new_hash, "backup", SIGDB_HASH_ONLY, "");
+}
+
+/* ---- other claims -------------------------------------------------------- */
+
+static const struct store_identity by_path = { "agentd", "", "", "ACME", "" };
+static const struct store_identity by_build = { "agentd-beta", "", "", "ACME", "" };
+static const uint8_t build_id[20] = { 0xb1 };
+
+static const struct sigdb_question everything = {
+	.sha256 = new_hash,
+	.path = "/opt/acme/agentd",
+	.build_id = build_id,
+	.build_id_size = sizeof(build_id),
+	.file_name = "agentd",
+};
+
+static void expect_all(struct fixture *f, const struct sigdb_question *q,
+		       enum sigdb_source source, const char *application)
+{
+	struct sigdb_answer a;
+
+	if (sigdb_lookup(f->db, q, &a) == SIGDB_ERROR)
+		fail_msg("%s", sigdb_error(f->db));
+	assert_int_equal(a.source, source);
+	assert_string_equal(a.name, application);
+}
+
+static void a_path_comes_before_a_build_id_and_a_name_is_last(void **state)
+{
+	struct sigdb_question q = everything;
+	struct fixture *f = *state;
+	struct store *st = begin(f, "csv", STORE_RANK_CSV);
+
+	add_name(st, "agentd", &tool);
+	add_claim(st, SIGDB_CLAIM_BUILD_ID, build_id, sizeof(build_id), &by_build);
+	add_claim(st, SIGDB_CLAIM_PACKAGE_FILE, "/opt/acme/agentd", 0, &by_path);
+	commit(st);
+	expect_all(f, &q, SIGDB_PACKAGE_FILE, "agentd");
+	q.path = "/opt/acme/other";
+	expect_all(f, &q, SIGDB_BUILD_ID, "agentd-beta");
+	q.build_id_size--;
+	expect_all(f, &q, SIGDB_FILE_NAME, "backup-tool");
+	q.file_name = "other";
+	expect_all(f, &q, SIGDB_NONE, "");
+}
+
+static void no_claim_names_what_is_known_by_hash(void **state)
+{
+	static const struct store_identity other = { "CURL", "9", "", "", "" };
+	struct fixture *f = *state;
+	struct store *st = begin(f, "csv", STORE_RANK_CSV);
+
+	add_claim(st, SIGDB_CLAIM_BUILD_ID, build_id, sizeof(build_id), &other);
+	add_claim(st, SIGDB_CLAIM_PACKAGE_FILE, "/opt/acme/agentd", 0, &curl);
+	commit(st);
+	expect_all(f, &everything, SIGDB_NONE, "");
+}
+
+static void a_claim_says_nothing_of_what_has_a_hash(void **state)
+{
+	struct sigdb_question q = everything;
+	struct fixture *f = *state;
+	struct store *st = begin(f, "csv", STORE_RANK_CSV);
+
+	add_claim(st, SIGDB_CLAIM_PACKAGE_FILE, "/opt/acme/agentd", 0, &by_path);
+	add_hash(st, new_hash, NULL, STORE_SAFE, 3, 1, NULL);
+	commit(st);
+	expect_all(f, &q, SIGDB_HASH_ONLY, "");
+	q.sha256 = aria2_hash;
+	expect_all(f, &q, SIGDB_HASH, "aria2");
+	q.sha256 = NULL;
+	expect_all(f, &q, SIGDB_NONE, "");
+}
+
+/* ---- explaining ---------------------------------------------------------- */
+
+struct told {
+	char text[1024];
+};
+
+static int tell(const struct explain_row *row, void *arg)
+{
+	struct told *told = arg;
+	size_t used = strlen(told->text);
+
+	snprintf(told->text + used, sizeof(told->text) - used, "%s %s %s %s\n", row->by,
+		 row->source, *row->name ? row->name : "-",
+		 explain_outcome_name(row->outcome));
+	return 0;
+}
+
+static void expect_told(struct fixture *f, const struct sigdb_question *q,
+			const char *text)
+{
+	struct told told = { .text = "" };
+
+	if (sigdb_explain(f->db, q, tell, &told))
+		fail_msg("%s", sigdb_error(f->db));
+	assert_string_equal(told.text, text);
+}
+
+static void every_signature_is_told_with_what_became_of_it(void **state)
+{
+	struct sigdb_question q = everything;
+	struct fixture *f = *state;
+	struct store *st = begin(f, "csv", STORE_RANK_CSV);
+
+	add_hash(st, curl_hash, NULL, STORE_UNSAFE, 0, 5, NULL);
+	add_name(st, "agentd", &tool);
+	add_name(st, "aria2c", &tool);
+	add_claim(st, SIGDB_CLAIM_BUILD_ID, build_id, sizeof(build_id), &curl);
+	add_claim(st, SIGDB_CLAIM_PACKAGE_FILE, "/opt/acme/agentd", 0, &by_path);
+	commit(st);
+	expect_told(f, &q, "package file csv agentd answer\n"
+		    "build-id csv curl application_known_by_hash\n"
+		    "file name csv backup-tool outranked\n");
+	q.path = NULL;
+	q.file_name = "aria2c";
+	expect_told(f, &q, "build-id csv curl application_known_by_hash\n"
+		    "file name csv backup-tool file_name_known_by_hash\n");
+	q.sha256 = curl_hash;
+	expect_told(f, &q, "hash csv - levels\nhash dpkg curl identity\n"
+		    "build-id csv curl has_hash\nfile name csv backup-tool has_hash\n");
+	st = begin(f, "other", STORE_RANK_DPKG);
+	add_hash(st, aria2_hash, &aria2, STORE_NO_VERDICT, 2, 0, NULL);
+	commit(st);
+	q = (struct sigdb_question){ .sha256 = aria2_hash };
+	expect_told(f, &q, "hash dpkg aria2 answer\nhash other aria2 outranked\n");
+	q.sha256 = new_hash;
+	expect_told(f, &q, "");
 }
 
 /* ---- imports ------------------------------------------------------------- */
@@ -322,11 +461,11 @@ static void readers_see_an_import_when_it_is_complete(void **state)
 	assert_int_equal(sigdb_changes(reader, &before), 0);
 	st = begin(f, "csv", STORE_RANK_CSV);
 	add_hash(st, new_hash, &tool, STORE_NO_VERDICT, 5, 0, NULL);
-	assert_int_equal(sigdb_lookup(reader, new_hash, "x", &a), SIGDB_UNKNOWN);
-	assert_int_equal(sigdb_lookup(reader, curl_hash, "x", &a), SIGDB_KNOWN);
+	assert_int_equal(ask(reader, new_hash, "x", &a), SIGDB_UNKNOWN);
+	assert_int_equal(ask(reader, curl_hash, "x", &a), SIGDB_KNOWN);
 	assert_int_equal(sigdb_changes(reader, &during), 0);
 	commit(st);
-	assert_int_equal(sigdb_lookup(reader, new_hash, "x", &a), SIGDB_KNOWN);
+	assert_int_equal(ask(reader, new_hash, "x", &a), SIGDB_KNOWN);
 	assert_int_equal(sigdb_changes(reader, &after), 0);
 	assert_int_equal(before, during);
 	assert_int_not_equal(during, after);
@@ -358,8 +497,13 @@ static void the_schema_refuses_nonsense(void **state)
 		"UPDATE hash_signature SET application = 77",
 		"UPDATE hash_signature SET sha256 = 'text'",
 		"UPDATE application SET name = ''",
-		"INSERT INTO name_signature VALUES ('a/b', 1, 1, 1, 0, 1)",
-		"INSERT INTO name_signature VALUES ('a', 1, 1, 2, 0, 1)",
+		"INSERT INTO claim VALUES (3, 'a/b', 1, 1, 1, 0, 1)",
+		"INSERT INTO claim VALUES (3, 'a', 1, 1, 2, 0, 1)",
+		"INSERT INTO claim VALUES (3, x'61', 1, 1, 1, 0, 1)",
+		"INSERT INTO claim VALUES (2, 'abcdef', 1, 1, 1, 0, 1)",
+		"INSERT INTO claim VALUES (2, x'010203', 1, 1, 1, 0, 1)",
+		"INSERT INTO claim VALUES (1, 'bin/a', 1, 1, 1, 0, 1)",
+		"INSERT INTO claim VALUES (4, 'a', 1, 1, 1, 0, 1)",
 	};
 	struct fixture *f = *state;
 	sqlite3 *sql;
@@ -424,7 +568,7 @@ static void a_newer_schema_is_refused(void **state)
 {
 	struct fixture *f = *state;
 
-	exec_and_close(f, "PRAGMA user_version = 2");
+	exec_and_close(f, "PRAGMA user_version = 99");
 	expect_refused(f, false, "use the newer program");
 	expect_refused(f, true, "use the newer program");
 }
@@ -452,19 +596,28 @@ static void a_file_of_garbage_is_refused(void **state)
 	expect_refused(f, true, "damaged");
 }
 
-/* Overwrite everything behind the first page, as a failing disk may. */
+/* Overwrite the page on which the hashes are looked for, as a failing disk may. */
 static void damage(const char *path)
 {
+	static const char sql[] =
+		"SELECT (rootpage - 1) * page_size FROM sqlite_schema, pragma_page_size"
+		" WHERE name = 'hash_signature'";
 	char garbage[4096];
-	struct stat st;
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+	off_t at;
 	int fd = open(path, O_WRONLY);
 
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	at = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
 	memset(garbage, 0xa5, sizeof(garbage));
 	assert_true(fd >= 0);
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_true(st.st_size > 4096);
-	for (off_t at = 4096; at < st.st_size; at += 4096)
-		assert_int_equal(pwrite(fd, garbage, 4096, at), 4096);
+	assert_true(at > 0);
+	assert_int_equal(pwrite(fd, garbage, sizeof(garbage), at), sizeof(garbage));
 	close(fd);
 }
 
@@ -480,7 +633,7 @@ static void a_damaged_page_is_an_error_and_not_unknown(void **state)
 	if (!f->db)
 		fail_msg("%s", f->why);
 	memset(&a, 0xff, sizeof(a));
-	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
+	assert_int_equal(ask(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
 	assert_non_null(strstr(sigdb_error(f->db), "damaged"));
 	assert_int_equal(a.source, SIGDB_NONE);
 	assert_int_equal(sigdb_changes(f->db, &counter), 0);
@@ -505,7 +658,7 @@ static void text_that_could_harm_a_terminal_is_an_error(void **state)
 	exec_and_close(f, "UPDATE application SET vendor = char(27) || '[2J'");
 	f->db = sigdb_open(f->db_path, false, f->why, sizeof(f->why));
 	assert_non_null(f->db);
-	assert_int_equal(sigdb_lookup(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
+	assert_int_equal(ask(f->db, curl_hash, "curl", &a), SIGDB_ERROR);
 	assert_string_equal(a.name, "");
 }
 
@@ -529,6 +682,10 @@ int main(void)
 		WITH_PACKAGES(a_name_counts_for_verified_content_only),
 		WITH_PACKAGES(a_name_loses_its_power_when_the_application_gets_a_hash),
 		WITH_PACKAGES(a_verdict_takes_the_power_from_a_name),
+		WITH_PACKAGES(a_path_comes_before_a_build_id_and_a_name_is_last),
+		WITH_PACKAGES(no_claim_names_what_is_known_by_hash),
+		WITH_PACKAGES(a_claim_says_nothing_of_what_has_a_hash),
+		WITH_PACKAGES(every_signature_is_told_with_what_became_of_it),
 		WITH_PACKAGES(a_rollback_leaves_everything),
 		WITH_PACKAGES(a_sweep_removes_what_was_not_seen_again),
 		WITH_PACKAGES(readers_see_an_import_when_it_is_complete),

@@ -12,8 +12,8 @@ enum {
 	ADD_APPLICATION,
 	FIND_HASH,
 	PUT_HASH,
-	FIND_NAME,
-	PUT_NAME,
+	FIND_CLAIM,
+	PUT_CLAIM,
 	FIND_FILE,
 	PUT_FILE,
 	STATEMENTS,
@@ -32,18 +32,18 @@ static const char *const statements[STATEMENTS] = {
 		"REPLACE INTO hash_signature (sha256, source, application, verdict,"
 		" trust, threat, file_name, seen)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-	[FIND_NAME] =
-		"SELECT seen FROM name_signature WHERE file_name = ?1 AND source = ?2",
-	[PUT_NAME] =
-		"REPLACE INTO name_signature (file_name, source, application, trust,"
-		" threat, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[FIND_CLAIM] =
+		"SELECT seen FROM claim WHERE kind = ?1 AND value = ?2 AND source = ?3",
+	[PUT_CLAIM] =
+		"REPLACE INTO claim (kind, value, source, application, trust, threat,"
+		" seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[FIND_FILE] =
-		"SELECT device, inode, size, mtime_ns, ctime_ns, sha256, md5"
+		"SELECT device, inode, size, mtime_ns, ctime_ns, sha256, md5, build_id"
 		" FROM hashed_file WHERE source = ?1 AND path = ?2",
 	[PUT_FILE] =
 		"REPLACE INTO hashed_file (source, path, device, inode, size, mtime_ns,"
-		" ctime_ns, sha256, md5, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-		" ?9, ?10)",
+		" ctime_ns, sha256, md5, build_id, seen)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 };
 
 struct store {
@@ -68,13 +68,29 @@ static int exec(struct sigdb *db, const char *sql)
 	return sigdb_fail(db, "importing");
 }
 
+static int bind_blob(sqlite3_stmt *stmt, int at, const void *data, size_t size)
+{
+	if (!size)
+		return sqlite3_bind_null(stmt, at);
+	return sqlite3_bind_blob(stmt, at, data, (int)size, SQLITE_STATIC);
+}
+
+static int bind_value(sqlite3_stmt *stmt, int at, const struct store_claim *claim)
+{
+	if (claim->kind == SIGDB_CLAIM_BUILD_ID)
+		return bind_blob(stmt, at, claim->value, claim->size);
+	return sqlite3_bind_text(stmt, at, claim->value, -1, SQLITE_STATIC);
+}
+
 /*
  * Bind the arguments by the letters of @types (i: int64_t, t: text or NULL, h:
- * SHA-256, m: MD5, 0: NULL) and make the first step.
+ * SHA-256, m: MD5, b: pointer and size_t, a size of 0 for NULL; v: value of a claim;
+ * 0: NULL) and make the first step.
  */
 static int step(struct store *st, int which, const char *types, ...)
 {
 	sqlite3_stmt *stmt = st->stmt[which];
+	const void *data;
 	va_list args;
 	int rc = SQLITE_OK;
 
@@ -93,8 +109,14 @@ static int step(struct store *st, int which, const char *types, ...)
 					       SHA256_SIZE, SQLITE_STATIC);
 			break;
 		case 'm':
-			rc = sqlite3_bind_blob(stmt, i, va_arg(args, const uint8_t *), 16,
-					       SQLITE_STATIC);
+			rc = bind_blob(stmt, i, va_arg(args, const uint8_t *), 16);
+			break;
+		case 'b':
+			data = va_arg(args, const void *);
+			rc = bind_blob(stmt, i, data, va_arg(args, size_t));
+			break;
+		case 'v':
+			rc = bind_value(stmt, i, va_arg(args, const struct store_claim *));
 			break;
 		default:
 			rc = sqlite3_bind_null(stmt, i);
@@ -193,8 +215,8 @@ int store_commit(struct store *st, struct store_counts *counts)
 		 " NOT EXISTS (SELECT 1 FROM hash_signature h"
 		 "              WHERE h.application = application.id"
 		 "                AND h.application IS NOT NULL)"
-		 " AND NOT EXISTS (SELECT 1 FROM name_signature n"
-		 "                  WHERE n.application = application.id)") ||
+		 " AND NOT EXISTS (SELECT 1 FROM claim c"
+		 "                  WHERE c.application = application.id)") ||
 	    exec(st->db, "COMMIT")) {
 		store_rollback(st);
 		return -1;
@@ -236,7 +258,7 @@ int64_t store_application(struct store *st, const struct store_identity *id)
 	return sqlite3_last_insert_rowid(st->db->sql);
 }
 
-/* What FIND_HASH or FIND_NAME found out. */
+/* What FIND_HASH or FIND_CLAIM found out. */
 static enum store_result known(struct store *st, int which, int rc)
 {
 	enum store_result result = STORE_NEW;
@@ -280,18 +302,18 @@ enum store_result store_hash(struct store *st, const uint8_t *sha256,
 	return result;
 }
 
-enum store_result store_name(struct store *st, const struct store_signature *sig)
+enum store_result store_claim(struct store *st, const struct store_claim *claim)
 {
+	int64_t kind = claim->kind;
 	enum store_result result;
 
-	result = known(st, FIND_NAME,
-		       step(st, FIND_NAME, "ti", sig->file_name, st->source));
+	result = known(st, FIND_CLAIM, step(st, FIND_CLAIM, "ivi", kind, claim, st->source));
 	if (result == STORE_ERROR || result == STORE_TWICE)
 		return result;
-	if (finish(st, PUT_NAME,
-		   step(st, PUT_NAME, "tiiiii", sig->file_name, st->source,
-			sig->application, (int64_t)sig->trust, (int64_t)sig->threat,
-			st->run)))
+	if (finish(st, PUT_CLAIM,
+		   step(st, PUT_CLAIM, "iviiiii", kind, claim, st->source,
+			claim->application, (int64_t)claim->trust,
+			(int64_t)claim->threat, st->run)))
 		return STORE_ERROR;
 	count(st, result);
 	return result;
@@ -311,6 +333,11 @@ static int take_file(struct store *st, sqlite3_stmt *row, struct store_file *fil
 	file->ctime_ns = sqlite3_column_int64(row, 4);
 	memcpy(file->sha256, sqlite3_column_blob(row, 5), sizeof(file->sha256));
 	memcpy(file->md5, sqlite3_column_blob(row, 6), sizeof(file->md5));
+	file->build_id_size = (size_t)sqlite3_column_bytes(row, 7);
+	if (file->build_id_size > sizeof(file->build_id))
+		return sigdb_failf(st->db, "damaged: a build-id is too long");
+	if (file->build_id_size)
+		memcpy(file->build_id, sqlite3_column_blob(row, 7), file->build_id_size);
 	return 1;
 }
 
@@ -329,9 +356,10 @@ int store_file_get(struct store *st, const char *path, struct store_file *file)
 
 int store_file_put(struct store *st, const char *path, const struct store_file *file)
 {
-	int rc = step(st, PUT_FILE, "itiiiiihmi", st->source, path, (int64_t)file->device,
+	int rc = step(st, PUT_FILE, "itiiiiihmbi", st->source, path, (int64_t)file->device,
 		      (int64_t)file->inode, (int64_t)file->size, file->mtime_ns,
-		      file->ctime_ns, file->sha256, file->md5, st->run);
+		      file->ctime_ns, file->sha256, file->md5, file->build_id,
+		      file->build_id_size, st->run);
 
 	return finish(st, PUT_FILE, rc);
 }
@@ -362,12 +390,12 @@ int store_sweep(struct store *st, const char *application)
 {
 	static const char *const all[] = {
 		"DELETE FROM hash_signature WHERE source = ?1 AND seen <> ?2",
-		"DELETE FROM name_signature WHERE source = ?1 AND seen <> ?2",
+		"DELETE FROM claim WHERE source = ?1 AND seen <> ?2",
 	};
 	static const char *const one[] = {
 		"DELETE FROM hash_signature WHERE source = ?1 AND seen <> ?2"
 		" AND application IN (SELECT id FROM application WHERE name = ?3)",
-		"DELETE FROM name_signature WHERE source = ?1 AND seen <> ?2"
+		"DELETE FROM claim WHERE source = ?1 AND seen <> ?2"
 		" AND application IN (SELECT id FROM application WHERE name = ?3)",
 	};
 	const char *const *sql = application ? one : all;

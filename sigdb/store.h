@@ -33,7 +33,16 @@ struct store_signature {
 	enum store_verdict verdict;
 	int trust;
 	int threat;
-	const char *file_name;	/* for a hash it may be NULL */
+	const char *file_name;	/* what the file was called; may be NULL */
+};
+
+struct store_claim {
+	enum sigdb_claim kind;
+	const void *value;	/* a path or a name, a string; or a build-id */
+	size_t size;		/* of a build-id */
+	int64_t application;
+	int trust;		/* SIGDB_CLAIM_TRUST_MAX at most */
+	int threat;
 };
 
 enum store_result {
@@ -63,7 +72,7 @@ int64_t store_application(struct store *st, const struct store_identity *id);
 
 enum store_result store_hash(struct store *st, const uint8_t *sha256,
 			     const struct store_signature *sig);
-enum store_result store_name(struct store *st, const struct store_signature *sig);
+enum store_result store_claim(struct store *st, const struct store_claim *claim);
 
 /* A file that was hashed, as it was then. */
 struct store_file {
@@ -71,6 +80,8 @@ struct store_file {
 	int64_t mtime_ns, ctime_ns;
 	uint8_t sha256[SHA256_SIZE];
 	uint8_t md5[16];
+	uint8_t build_id[SIGDB_BUILD_ID_MAX];
+	size_t build_id_size;	/* 0: it has none */
 };
 
 /* Returns 1 if the path was hashed before, 0 if not, -1 on failure. */
