@@ -5,7 +5,7 @@
 #                 "running"; default 6.1)
 # make demo       the main job on three virtual machines, told as a story
 # make check      every test, unit and guest; ends with "N passed, N failed"
-# make bench      what a connection costs, by instruction count
+# make bench      what a connection costs, by instruction count, and signatures
 # make lint       checkpatch, sparse, clang-tidy, cppcheck, shellcheck
 # make install        programs, units and manuals, below DESTDIR (docs/INSTALL.md)
 # make dkms-install   put the module under DKMS on this machine

@@ -3,10 +3,12 @@
 
 BENCH_PROGRAMS := load nfqueue policy
 BENCH_LIBS_nfqueue := -lnetfilter_queue
+BENCH_LIBS_signatures-tool = $(PKG_LIBS) $(LIBS_sigdb)
 
 .PHONY: bench-programs
 bench-programs: $(addprefix $(O)/bench/,$(BENCH_PROGRAMS))
 
+$(O)/bench/signatures-tool: $(call archive,$(USES_sigdb))
 $(O)/bench/%: bench/%.c | $(O)/.need-build
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIBS_$*)

@@ -329,15 +329,25 @@ static int read_row(struct reader *r, struct row *row)
 static void store_failed(struct reader *r)
 {
 	r->failed = true;
-	snprintf(r->why, r->why_size, "%s", sigdb_error(r->db));
+	snprintf(r->why, r->why_size, "%s", interrupted() ?
+		 "interrupted; nothing was changed" : sigdb_error(r->db));
 }
 
-static enum store_result store_claimed(struct reader *r, struct row *row)
+/* Of a hash it shows at the end only: see flush_hashes(). */
+static enum store_result store_signature(struct reader *r, struct row *row)
 {
+	if (row->have_hash)
+		return store_hash(r->store, row->sha256, &row->sig) ? STORE_ERROR : STORE_NEW;
 	row->claim.application = row->sig.application;
 	row->claim.trust = row->sig.trust;
 	row->claim.threat = row->sig.threat;
 	return store_claim(r->store, &row->claim);
+}
+
+static void twice(struct reader *r, enum column c)
+{
+	bad(r, "column %s: the same value is on an earlier line; which one is meant?",
+	    column_name[c]);
 }
 
 static void store_row(struct reader *r, struct row *row)
@@ -358,13 +368,12 @@ static void store_row(struct reader *r, struct row *row)
 			return;
 		}
 	}
-	result = row->have_hash ? store_hash(r->store, row->sha256, &row->sig)
-				: store_claimed(r, row);
+	row->sig.line = r->row_line;
+	result = store_signature(r, row);
 	if (result == STORE_ERROR)
 		store_failed(r);
 	else if (result == STORE_TWICE)
-		bad(r, "column %s: the same value is on an earlier line; which one is "
-		    "meant?", column_name[row->key]);
+		twice(r, row->key);
 	else
 		r->rows++;
 }
@@ -498,6 +507,20 @@ static int read_file(struct reader *r, FILE *in)
 	return r->failed ? -1 : 0;
 }
 
+/* The hashes of all rows at once. */
+static int flush_hashes(struct reader *r)
+{
+	struct store_twice again;
+
+	if (store_flush(r->store, &again)) {
+		store_failed(r);
+	} else if (again.count) {
+		r->row_line = again.line;
+		twice(r, SHA256);
+	}
+	return r->failed ? -1 : 0;
+}
+
 int csv_import(struct sigdb *db, FILE *in, const char *name, bool replace,
 	       struct csv_report *report, char *why, size_t why_size)
 {
@@ -515,7 +538,7 @@ int csv_import(struct sigdb *db, FILE *in, const char *name, bool replace,
 		store_failed(&r);
 		return -1;
 	}
-	if (read_file(&r, in)) {
+	if (read_file(&r, in) || flush_hashes(&r)) {
 		store_rollback(r.store);
 		return -1;
 	}

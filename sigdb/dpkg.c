@@ -210,8 +210,8 @@ static int sign(struct import *im, int fd, const char *path,
 	if (!im->application && make_application(im))
 		return -1;
 	sig.application = im->application;
-	/* STORE_TWICE: packages may ship the same file; the first has it. */
-	if (store_hash(im->store, file->sha256, &sig) == STORE_ERROR)
+	/* Packages may ship the same file; the first has it. */
+	if (store_hash(im->store, file->sha256, &sig))
 		return fail(im);
 	im->report->executables++;
 	return claim(im, fd, file);
@@ -345,9 +345,9 @@ static int import_all(struct import *im)
 		return fail(im);
 	progress_begin("packages", im->packages.count);
 	ret = import_files(im);
+	progress_end();
 	if (!ret)
 		ret = sweep(im);
-	progress_end();
 	if (ret) {
 		store_rollback(im->store);
 		return -1;

@@ -19,10 +19,8 @@ static const char sql[] =
 	"SELECT c.kind, s.label, c.trust, c.threat, NULL, a.name, a.version,"
 	"       " SIGDB_APPLICATION_HAS_HASH ","
 	"       c.kind = 3 AND " SIGDB_FILE_NAME_HAS_HASH ", s.rank, s.id"
-	"  FROM claim c JOIN source s ON s.id = c.source"
+	"  FROM (" SIGDB_CLAIMS ") c JOIN source s ON s.id = c.source"
 	"  JOIN application a ON a.id = c.application"
-	" WHERE (c.kind = 1 AND c.value = ?2) OR (c.kind = 2 AND c.value = ?3)"
-	"    OR (c.kind = 3 AND c.value = ?4)"
 	" ORDER BY 1, 10, 11";
 
 /* What the rows before have settled. */

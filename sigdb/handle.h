@@ -10,11 +10,18 @@
 struct sigdb {
 	sqlite3 *sql;
 	sqlite3_stmt *hash;
+	sqlite3_stmt *claimed;
 	sqlite3_stmt *claim;
 	sqlite3_stmt *version;
 	char *path;
 	char error[512];
 };
+
+/* The claims that an executable makes, as a SELECT; no index serves an OR of them. */
+#define SIGDB_CLAIMS								\
+	"SELECT * FROM claim WHERE kind = 1 AND value = ?2 UNION ALL "		\
+	"SELECT * FROM claim WHERE kind = 2 AND value = ?3 UNION ALL "		\
+	"SELECT * FROM claim WHERE kind = 3 AND value = ?4"
 
 /*
  * What takes its power from a claim, as conditions of SQL; schema.sql has the rule.

@@ -22,31 +22,29 @@
 
 /*
  * What hashes say.  In no order: that costs a sorter, and nearly always there is one
- * row.  Columns 6 and 7 are the order of the sources.
+ * row.  Columns 6 and 7 are the order of the sources.  The last row is empty: as long
+ * as the statement stands there, the next one sees the same state of the database,
+ * and need not find out again which is the last.
  */
 static const char hash_sql[] =
 	"SELECT h.trust, h.threat, a.name, a.version, a.category, a.vendor,"
 	"       s.rank, s.id, h.verdict"
 	"  FROM hash_signature h JOIN source s ON s.id = h.source"
 	"  LEFT JOIN application a ON a.id = h.application"
-	" WHERE h.sha256 = ?1";
+	" WHERE h.sha256 = ?1"
+	" UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL";
 
-/*
- * What is claimed and counts, if no hash says anything.  It asks for the hash again:
- * an import may have ended since, and then this answer is that of no state.
- */
-#define CLAIM_COUNTS(kind, value)						\
-	"SELECT c.trust, c.threat, a.name, a.version, a.category, a.vendor,"	\
-	"       s.rank, s.id, c.kind"						\
-	"  FROM claim c JOIN source s ON s.id = c.source"			\
-	"  JOIN application a ON a.id = c.application"				\
-	" WHERE c.kind = " kind " AND c.value = " value				\
-	"   AND NOT EXISTS (SELECT 1 FROM hash_signature WHERE sha256 = ?1)"	\
-	"   AND NOT " SIGDB_APPLICATION_HAS_HASH
+/* Is anything claimed?  Mostly not, and opening what the next one needs costs more. */
+static const char claimed_sql[] = SIGDB_CLAIMS;
+
+/* What is claimed and counts, if no hash says anything; column 8 is the kind. */
 static const char claim_sql[] =
-	CLAIM_COUNTS("1", "?2") " UNION ALL "
-	CLAIM_COUNTS("2", "?3") " UNION ALL "
-	CLAIM_COUNTS("3", "?4") " AND NOT " SIGDB_FILE_NAME_HAS_HASH;
+	"SELECT c.trust, c.threat, a.name, a.version, a.category, a.vendor,"
+	"       s.rank, s.id, c.kind"
+	"  FROM (" SIGDB_CLAIMS ") c JOIN source s ON s.id = c.source"
+	"  JOIN application a ON a.id = c.application"
+	" WHERE NOT " SIGDB_APPLICATION_HAS_HASH
+	"   AND NOT (c.kind = 3 AND " SIGDB_FILE_NAME_HAS_HASH ")";
 
 /* ---- errors -------------------------------------------------------------- */
 
@@ -151,6 +149,7 @@ static int open_all(struct sigdb *db, bool write)
 	if (open_file(db, write) || schema_check(db, write))
 		return -1;
 	if (prepare(db, hash_sql, &db->hash) || prepare(db, claim_sql, &db->claim) ||
+	    prepare(db, claimed_sql, &db->claimed) ||
 	    prepare(db, "PRAGMA data_version", &db->version))
 		return -1;
 	return 0;
@@ -181,6 +180,7 @@ void sigdb_close(struct sigdb *db)
 		return;
 	sqlite3_finalize(db->version);
 	sqlite3_finalize(db->claim);
+	sqlite3_finalize(db->claimed);
 	sqlite3_finalize(db->hash);
 	sqlite3_close(db->sql);
 	free(db->path);
@@ -240,6 +240,12 @@ static int copy_identity(struct sigdb *db, sqlite3_stmt *row,
 	return 0;
 }
 
+static void reset(sqlite3_stmt *stmt)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+}
+
 /* Which of several rows has the word: the lowest. */
 struct order {
 	int64_t kind, rank, source;
@@ -297,10 +303,13 @@ static int ask_hash(struct sigdb *db, const struct sigdb_question *q,
 	rc = sqlite3_bind_blob(db->hash, 1, q->sha256, SHA256_SIZE, SQLITE_STATIC);
 	if (rc != SQLITE_OK)
 		return sigdb_fail(db, "looking up");
-	while ((rc = sqlite3_step(db->hash)) == SQLITE_ROW)
+	while ((rc = sqlite3_step(db->hash)) == SQLITE_ROW) {
+		if (sqlite3_column_type(db->hash, 6) == SQLITE_NULL)
+			return 0;
 		if (take_hash(db, &levels, &identity, answer))
 			return -1;
-	return rc == SQLITE_DONE ? 0 : sigdb_fail(db, "looking up");
+	}
+	return sigdb_fail(db, "looking up");
 }
 
 static int take_claim(struct sigdb *db, struct order *best, struct sigdb_answer *answer)
@@ -322,12 +331,30 @@ static int take_claim(struct sigdb *db, struct order *best, struct sigdb_answer 
 	return copy_identity(db, db->claim, answer);
 }
 
+/* Returns 1, 0 or -1. */
+static int is_claimed(struct sigdb *db, const struct sigdb_question *q)
+{
+	int rc;
+
+	if (!q->path && !q->build_id_size && !q->file_name)
+		return 0;
+	rc = sigdb_bind_question(db->claimed, q);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(db->claimed);
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : sigdb_fail(db, "looking up");
+}
+
 static int ask_claims(struct sigdb *db, const struct sigdb_question *q,
 		      struct sigdb_answer *answer)
 {
 	struct order best = last;
-	int rc;
+	int rc = is_claimed(db, q);
 
+	reset(db->claimed);
+	if (rc <= 0)
+		return rc;
 	rc = sigdb_bind_question(db->claim, q);
 	if (rc != SQLITE_OK)
 		return sigdb_fail(db, "looking up");
@@ -351,12 +378,6 @@ int sigdb_bind_question(sqlite3_stmt *stmt, const struct sigdb_question *q)
 	return rc;
 }
 
-static void reset(sqlite3_stmt *stmt)
-{
-	sqlite3_reset(stmt);
-	sqlite3_clear_bindings(stmt);
-}
-
 enum sigdb_result sigdb_lookup(struct sigdb *db, const struct sigdb_question *q,
 			       struct sigdb_answer *answer)
 {
@@ -366,12 +387,11 @@ enum sigdb_result sigdb_lookup(struct sigdb *db, const struct sigdb_question *q,
 	if (!q->sha256)
 		return SIGDB_UNKNOWN;
 	ret = ask_hash(db, q, answer);
-	reset(db->hash);
-	if (!ret && answer->source == SIGDB_NONE &&
-	    (q->path || q->build_id_size || q->file_name)) {
+	if (!ret && answer->source == SIGDB_NONE) {
 		ret = ask_claims(db, q, answer);
 		reset(db->claim);
 	}
+	reset(db->hash);
 	if (ret) {
 		memset(answer, 0, sizeof(*answer));
 		return SIGDB_ERROR;

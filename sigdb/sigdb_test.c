@@ -48,7 +48,7 @@ static void add_hash(struct store *st, const uint8_t *hash, const struct store_i
 	};
 
 	assert_true(sig.application >= 0);
-	assert_int_equal(store_hash(st, hash, &sig), STORE_NEW);
+	assert_int_equal(store_hash(st, hash, &sig), 0);
 }
 
 static void add_claim(struct store *st, enum sigdb_claim kind, const void *value,
@@ -352,6 +352,27 @@ static void a_claim_says_nothing_of_what_has_a_hash(void **state)
 	expect_all(f, &q, SIGDB_NONE, "");
 }
 
+/* An index leads to what is asked for, however many others there are. */
+static void a_lookup_does_not_grow_with_the_claims(void **state)
+{
+	struct sigdb_question q = everything;
+	struct fixture *f = *state;
+	struct store *st = begin(f, "csv", STORE_RANK_CSV);
+	char text[32];
+
+	add_claim(st, SIGDB_CLAIM_PACKAGE_FILE, "/opt/acme/agentd", 0, &by_path);
+	for (int i = 0; i < 2000; i++) {
+		snprintf(text, sizeof(text), "/opt/%d", i);
+		add_claim(st, SIGDB_CLAIM_PACKAGE_FILE, text, 0, &by_path);
+		add_claim(st, SIGDB_CLAIM_FILE_NAME, text + 5, 0, &by_path);
+	}
+	commit(st);
+	sigdb_limit(f->db, 500);
+	expect_all(f, &q, SIGDB_PACKAGE_FILE, "agentd");
+	q.path = "/opt/nothing";
+	expect_all(f, &q, SIGDB_NONE, "");
+}
+
 /* ---- explaining ---------------------------------------------------------- */
 
 struct told {
@@ -430,13 +451,19 @@ static void a_sweep_removes_what_was_not_seen_again(void **state)
 	struct store *st = begin(f, "csv", STORE_RANK_CSV);
 	struct store_signature sig = { .trust = 4, .file_name = "curl" };
 	struct store_counts counts;
+	struct store_twice twice;
 
 	add_hash(st, new_hash, &tool, STORE_NO_VERDICT, 5, 0, NULL);
 	commit(st);
 	st = begin(f, "dpkg", STORE_RANK_DPKG);
 	sig.application = store_application(st, &curl);
-	assert_int_equal(store_hash(st, curl_hash, &sig), STORE_AGAIN);
-	assert_int_equal(store_hash(st, curl_hash, &sig), STORE_TWICE);
+	sig.line = 1;
+	assert_int_equal(store_hash(st, curl_hash, &sig), 0);
+	sig.line = 2;
+	assert_int_equal(store_hash(st, curl_hash, &sig), 0);
+	assert_int_equal(store_flush(st, &twice), 0);
+	assert_int_equal(twice.count, 1);
+	assert_int_equal(twice.line, 2);
 	assert_int_equal(store_sweep(st, NULL), 0);
 	assert_int_equal(store_commit(st, &counts), 0);
 	assert_int_equal(counts.found, 1);
@@ -685,6 +712,7 @@ int main(void)
 		WITH_PACKAGES(a_path_comes_before_a_build_id_and_a_name_is_last),
 		WITH_PACKAGES(no_claim_names_what_is_known_by_hash),
 		WITH_PACKAGES(a_claim_says_nothing_of_what_has_a_hash),
+		WITH_PACKAGES(a_lookup_does_not_grow_with_the_claims),
 		WITH_PACKAGES(every_signature_is_told_with_what_became_of_it),
 		WITH_PACKAGES(a_rollback_leaves_everything),
 		WITH_PACKAGES(a_sweep_removes_what_was_not_seen_again),

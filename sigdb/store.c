@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "handle.h"
+#include "progress.h"
+#include "stage.h"
 
 enum {
 	FIND_APPLICATION,
 	ADD_APPLICATION,
-	FIND_HASH,
-	PUT_HASH,
 	FIND_CLAIM,
 	PUT_CLAIM,
 	FIND_FILE,
@@ -26,12 +26,6 @@ static const char *const statements[STATEMENTS] = {
 	[ADD_APPLICATION] =
 		"INSERT INTO application (name, version, category, vendor, origin)"
 		" VALUES (?1, ?2, ?3, ?4, ?5)",
-	[FIND_HASH] =
-		"SELECT seen FROM hash_signature WHERE sha256 = ?1 AND source = ?2",
-	[PUT_HASH] =
-		"REPLACE INTO hash_signature (sha256, source, application, verdict,"
-		" trust, threat, file_name, seen)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[FIND_CLAIM] =
 		"SELECT seen FROM claim WHERE kind = ?1 AND value = ?2 AND source = ?3",
 	[PUT_CLAIM] =
@@ -46,11 +40,31 @@ static const char *const statements[STATEMENTS] = {
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 };
 
+/*
+ * Rows of one application mostly come together, and looking for it costs more than
+ * all else: so many are remembered, each where its hash says.
+ */
+#define REMEMBERED 4096
+
+struct remembered {
+	int64_t id;		/* 0: none */
+	size_t length;
+	char text[640];		/* the parts, each with its NUL */
+};
+
+/* Memory for SQLite's pages and for sorting, each, in KiB. */
+#define CACHE_KIB "32768"
+
+/* How many steps of SQLite's machine lie between two looks at interrupted(). */
+#define STEPS 100000
+
 struct store {
 	struct sigdb *db;
 	sqlite3_stmt *stmt[STATEMENTS];
 	int64_t source;
 	int64_t run;		/* number of this import */
+	struct stage *stage;
+	struct remembered *remembered;
 	struct store_counts counts;
 };
 
@@ -147,7 +161,28 @@ static void free_store(struct store *st)
 {
 	for (int i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(st->stmt[i]);
+	stage_close(st->stage);
+	free(st->remembered);
 	free(st);
+}
+
+/* Without a transaction these take effect. */
+static int prepare_connection(struct sigdb *db)
+{
+	/* What is written here refers to what was just found or made. */
+	return exec(db, "PRAGMA foreign_keys = OFF; PRAGMA cache_size = -" CACHE_KIB);
+}
+
+static int look_for_interrupt(void *arg)
+{
+	(void)arg;
+	return interrupted();
+}
+
+static void end(struct sigdb *db)
+{
+	sqlite3_progress_handler(db->sql, 0, NULL, NULL);
+	sqlite3_exec(db->sql, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
 }
 
 /* The first column of the first row; @text and @rank are bound if there is a text. */
@@ -185,31 +220,44 @@ static int prepare_all(struct store *st, const char *label, int rank)
 				       SQLITE_PREPARE_PERSISTENT, &st->stmt[i],
 				       NULL) != SQLITE_OK)
 			return fail(st);
-	return 0;
+	st->stage = stage_open(st->db);
+	return st->stage ? 0 : -1;
 }
 
 struct store *store_begin(struct sigdb *db, const char *label, int rank)
 {
 	struct store *st = calloc(1, sizeof(*st));
 
-	if (!st) {
+	if (st)
+		st->remembered = calloc(REMEMBERED, sizeof(*st->remembered));
+	if (!st || !st->remembered) {
 		sigdb_failf(db, "out of memory");
-		return NULL;
+		goto failed;
 	}
 	st->db = db;
-	if (exec(db, "BEGIN IMMEDIATE")) {
-		free(st);
-		return NULL;
-	}
+	if (prepare_connection(db) || exec(db, "BEGIN IMMEDIATE"))
+		goto failed;
+	sqlite3_progress_handler(db->sql, STEPS, look_for_interrupt, NULL);
 	if (prepare_all(st, label, rank)) {
 		store_rollback(st);
 		return NULL;
 	}
 	return st;
+failed:
+	if (st)
+		free(st->remembered);
+	free(st);
+	return NULL;
 }
 
 int store_commit(struct store *st, struct store_counts *counts)
 {
+	struct sigdb *db;
+
+	if (store_flush(st, NULL)) {
+		store_rollback(st);
+		return -1;
+	}
 	*counts = st->counts;
 	if (exec(st->db, "DELETE FROM application WHERE"
 		 " NOT EXISTS (SELECT 1 FROM hash_signature h"
@@ -221,7 +269,11 @@ int store_commit(struct store *st, struct store_counts *counts)
 		store_rollback(st);
 		return -1;
 	}
+	db = st->db;
 	free_store(st);
+	end(db);
+	/* A large import leaves a log as large as the database; readers may be in the way. */
+	sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	return 0;
 }
 
@@ -229,14 +281,17 @@ void store_rollback(struct store *st)
 {
 	struct sigdb *db = st->db;
 
+	/* So that it is not in the way of what follows. */
+	sqlite3_progress_handler(db->sql, 0, NULL, NULL);
 	free_store(st);
 	/* It may have been rolled back by SQLite already: not an error then. */
 	sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+	end(db);
 }
 
 /* ---- signatures ---------------------------------------------------------- */
 
-int64_t store_application(struct store *st, const struct store_identity *id)
+static int64_t find_application(struct store *st, const struct store_identity *id)
 {
 	int64_t found = 0;
 	int rc;
@@ -258,7 +313,55 @@ int64_t store_application(struct store *st, const struct store_identity *id)
 	return sqlite3_last_insert_rowid(st->db->sql);
 }
 
-/* What FIND_HASH or FIND_CLAIM found out. */
+/* Its parts one after the other; returns how long that is, 0 if it is too long. */
+static size_t flatten(const struct store_identity *id, char *text, size_t size)
+{
+	const char *const part[] = {
+		id->name, id->version, id->category, id->vendor, id->origin,
+	};
+	size_t used = 0;
+
+	for (int i = 0; i < 5; i++) {
+		size_t length = strlen(part[i]) + 1;
+
+		if (length > size - used)
+			return 0;
+		memcpy(text + used, part[i], length);
+		used += length;
+	}
+	return used;
+}
+
+/* FNV-1a */
+static size_t slot_of(const char *text, size_t length)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3;
+	return (hash ^ hash >> 32) % REMEMBERED;
+}
+
+int64_t store_application(struct store *st, const struct store_identity *id)
+{
+	char text[sizeof(st->remembered->text)];
+	size_t length = flatten(id, text, sizeof(text));
+	struct remembered *known = &st->remembered[slot_of(text, length)];
+	int64_t found;
+
+	if (length && known->id && known->length == length &&
+	    memcmp(known->text, text, length) == 0)
+		return known->id;
+	found = find_application(st, id);
+	if (!length || found < 0)
+		return found;
+	known->id = found;
+	known->length = length;
+	memcpy(known->text, text, length);
+	return found;
+}
+
+/* What FIND_CLAIM found out. */
 static enum store_result known(struct store *st, int which, int rc)
 {
 	enum store_result result = STORE_NEW;
@@ -278,28 +381,18 @@ static void count(struct store *st, enum store_result result)
 		st->counts.added++;
 }
 
-enum store_result store_hash(struct store *st, const uint8_t *sha256,
-			     const struct store_signature *sig)
+int store_hash(struct store *st, const uint8_t *sha256,
+	       const struct store_signature *sig)
 {
-	static const char *const verdicts[] = { NULL, "safe", "unsafe" };
-	enum store_result result;
-	int rc;
+	return stage_add(st->stage, sha256, sig);
+}
 
-	result = known(st, FIND_HASH, step(st, FIND_HASH, "hi", sha256, st->source));
-	if (result == STORE_ERROR || result == STORE_TWICE)
-		return result;
-	if (sig->application)
-		rc = step(st, PUT_HASH, "hiitiiti", sha256, st->source, sig->application,
-			  verdicts[sig->verdict], (int64_t)sig->trust,
-			  (int64_t)sig->threat, sig->file_name, st->run);
-	else
-		rc = step(st, PUT_HASH, "hi0tiiti", sha256, st->source,
-			  verdicts[sig->verdict], (int64_t)sig->trust,
-			  (int64_t)sig->threat, sig->file_name, st->run);
-	if (finish(st, PUT_HASH, rc))
-		return STORE_ERROR;
-	count(st, result);
-	return result;
+int store_flush(struct store *st, struct store_twice *twice)
+{
+	struct store_twice ignored;
+
+	return stage_merge(st->stage, st->source, st->run, &st->counts,
+			   twice ? twice : &ignored);
 }
 
 enum store_result store_claim(struct store *st, const struct store_claim *claim)
@@ -400,6 +493,8 @@ int store_sweep(struct store *st, const char *application)
 	};
 	const char *const *sql = application ? one : all;
 
+	if (store_flush(st, NULL))
+		return -1;
 	for (int i = 0; i < 2; i++) {
 		if (sweep(st, sql[i], application))
 			return -1;

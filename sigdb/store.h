@@ -34,6 +34,7 @@ struct store_signature {
 	int trust;
 	int threat;
 	const char *file_name;	/* what the file was called; may be NULL */
+	uint64_t line;		/* where it stands, for store_flush() */
 };
 
 struct store_claim {
@@ -62,16 +63,36 @@ struct store_counts {
  * store_begin - begin an import
  * @label: names where the signatures come from; an import replaces, or sweeps
  *         away, signatures of its own label only
- * Readers see nothing of it before store_commit().  Returns NULL on failure, with
- * the reason in sigdb_error().
+ * Readers see nothing of it before store_commit().  While it lasts, an interrupt
+ * (progress.h) ends what SQLite does.  Returns NULL on failure, with the reason in
+ * sigdb_error().
  */
 struct store *store_begin(struct sigdb *db, const char *label, int rank);
 
 /* The application's number, made if it is not there; -1 on failure. */
 int64_t store_application(struct store *st, const struct store_identity *id);
 
-enum store_result store_hash(struct store *st, const uint8_t *sha256,
-			     const struct store_signature *sig);
+/*
+ * store_hash - bring a signature; it is laid aside until store_flush()
+ * Returns 0 or -1.
+ */
+int store_hash(struct store *st, const uint8_t *sha256,
+	       const struct store_signature *sig);
+
+/* Hashes that an import brought more than once. */
+struct store_twice {
+	uint64_t count;
+	uint64_t line;		/* of the first that came too late */
+};
+
+/*
+ * store_flush - put the hashes that were brought into the database
+ * @twice: the first of several is taken; NULL: that is all
+ * Once at the end of an import is best: it sorts.  The sweep and the commit do so
+ * if nobody else did.  Returns 0 or -1.
+ */
+int store_flush(struct store *st, struct store_twice *twice);
+
 enum store_result store_claim(struct store *st, const struct store_claim *claim);
 
 /* A file that was hashed, as it was then. */
