@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "cli.h"
+#include "cmd_import.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -13,7 +13,7 @@
 #include "progress.h"
 
 /* Where nobody has made the folder of the default path yet, it is made. */
-static struct sigdb *open_database(const struct cli *cli)
+struct sigdb *import_open(const struct cli *cli)
 {
 	if (strcmp(cli->database, SIGDB_DEFAULT_PATH) == 0 &&
 	    mkdir("/var/lib/sockgate", 0755) && errno != EEXIST) {
@@ -87,7 +87,7 @@ static int run_dpkg(const struct cli *cli, struct dpkg_import *job, const char *
 	map = categories_load(map_file, why, sizeof(why));
 	if (!map)
 		return cli_fail("%s", why);
-	db = open_database(cli);
+	db = import_open(cli);
 	if (!db) {
 		categories_free(map);
 		return CLI_FAILED;
@@ -173,7 +173,7 @@ static int run_csv(const struct cli *cli, const char *file, bool replace, bool j
 
 	if (!in)
 		return cli_fail("%s: %m", file);
-	db = open_database(cli);
+	db = import_open(cli);
 	if (db) {
 		interrupt_catch();
 		if (csv_import(db, in, from_stdin ? "stdin" : file, replace, &report, why,
@@ -217,5 +217,9 @@ int cmd_import(const struct cli *cli, int argc, char **argv)
 		return import_dpkg(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "csv") == 0)
 		return import_csv(cli, argc - 1, argv + 1);
-	return cli_usage("import: expected dpkg or csv");
+	if (argc > 1 && strcmp(argv[1], "list") == 0)
+		return import_list(cli, argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "nsrl") == 0)
+		return import_nsrl(cli, argc - 1, argv + 1);
+	return cli_usage("import: expected dpkg, csv, list or nsrl");
 }

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: GPL-2.0-only
 --
 -- From schema version 1 to 2: claims by package file and build-id beside those by
--- file name.  What schema.sql says of the tables is not repeated here.
+-- file name, and more kinds of sources.  What schema.sql says of the tables is not repeated here.
 
 CREATE TABLE claim (
     kind        INTEGER NOT NULL,
@@ -25,6 +25,9 @@ CREATE INDEX claim_application ON claim (application);
 INSERT INTO claim (kind, value, source, application, trust, threat, seen)
     SELECT 3, file_name, source, application, trust, threat, seen FROM name_signature;
 DROP TABLE name_signature;
+
+-- Lists of what is harmful have got a place between the administrator and packages.
+UPDATE source SET rank = rank * 10 + 10 * (rank > 1);
 
 -- Their build-ids are not known: the next import reads the files again.
 DELETE FROM hashed_file;

@@ -25,7 +25,8 @@
 --   2  an installed package whose origin is not known, or which brings no
 --      checksums to compare the file with
 --   3  an installed package of a known origin that is not the distribution, or a
---      version that the origin no longer offers
+--      version that the origin no longer offers; or a product of a reference
+--      collection
 --   4  an installed package of the distribution, in a version that it offers, the
 --      file as the package brought it
 --   5  vouched for by the administrator
@@ -42,8 +43,10 @@
 -- that has it.
 CREATE TABLE source (
     id    INTEGER PRIMARY KEY,
-    label TEXT NOT NULL UNIQUE,    -- 'csv', 'dpkg', 'dpkg:ROOT' for another root
-    rank  INTEGER NOT NULL         -- 1 administrator (csv), 2 packages (dpkg)
+    label TEXT NOT NULL UNIQUE,    -- 'csv', 'list:FILE', 'dpkg', 'dpkg:ROOT' for
+                                   -- another root, 'nsrl'
+    rank  INTEGER NOT NULL         -- 10 administrator, 20 lists of what is harmful,
+                                   -- 30 packages, 40 reference collections
 ) STRICT;
 
 -- What an executable may turn out to be.  Lengths are in bytes, so that an answer

@@ -75,7 +75,7 @@ static const char schema_1[] =
 	"PRAGMA user_version = 1;";
 
 static const char content_1[] =
-	"INSERT INTO source VALUES (7, 'csv', 1);"
+	"INSERT INTO source VALUES (7, 'csv', 1), (8, 'dpkg', 2);"
 	"INSERT INTO application VALUES (5, 'curl', '8', 'Web', 'V', 'Debian');"
 	"INSERT INTO application VALUES (6, 'Backup', '', '', 'ACME', '');"
 	"INSERT INTO hash_signature VALUES (x'01010101010101010101010101010101"
@@ -147,6 +147,34 @@ static void an_old_one_keeps_what_it_holds(void **state)
 	assert_int_equal(counts.removed, 2);
 }
 
+static int number(const struct fixture *f, const char *sql)
+{
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+	int value;
+
+	assert_int_equal(sqlite3_open(f->db_path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	value = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return value;
+}
+
+static void sources_get_the_ranks_of_today(void **state)
+{
+	struct fixture *f = *state;
+
+	old_database(f);
+	if (!open_it(f, true))
+		fail_msg("%s", f->why);
+	assert_int_equal(number(f, "SELECT rank FROM source WHERE label = 'csv'"),
+			 STORE_RANK_CSV);
+	assert_int_equal(number(f, "SELECT rank FROM source WHERE label = 'dpkg'"),
+			 STORE_RANK_DPKG);
+}
+
 /* The columns of every table and index, and which tables are strict. */
 static char *shape(const char *path)
 {
@@ -211,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FRESH(a_reader_refuses_an_old_one_and_says_what_to_do),
 		FRESH(an_old_one_keeps_what_it_holds),
+		FRESH(sources_get_the_ranks_of_today),
 		FRESH(an_old_one_gets_the_tables_of_a_new_one),
 		FRESH(a_failed_upgrade_changes_nothing),
 	};

@@ -11,8 +11,10 @@
 struct store;
 
 /* The ranks of source.rank; the lower one wins. */
-#define STORE_RANK_CSV	1
-#define STORE_RANK_DPKG	2
+#define STORE_RANK_CSV		10	/* the administrator */
+#define STORE_RANK_LIST		20	/* lists of what is harmful */
+#define STORE_RANK_DPKG		30	/* packages */
+#define STORE_RANK_COLLECTION	40	/* what others have gathered */
 
 struct store_identity {
 	const char *name;	/* of the application; the rest may be "" */
