@@ -20,7 +20,7 @@ CC ?= gcc
 
 # What every program needs is installed by the first rule that runs.
 PKGS := libevent libevent_openssl openssl libprotobuf-c libconfig sqlite3 \
-	jansson libmnl glib-2.0 libelf
+	jansson libmnl glib-2.0
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -53,7 +53,7 @@ USES_secsrv := secsrv sigdb lib
 USES_nfagent := nfagent lib
 USES_sockgate := ctl secsrv sigdb lib
 MAIN_sockgate := ctl/main.c
-LIBS_sigdb := -lcsv
+LIBS_sigdb := -lcsv -lelf -lrpm -lrpmio
 LIBS_secsrv := -lsystemd
 LIBS_nfagent := -lsystemd
 PROGRAMS := sigdb secsrv nfagent sockgate

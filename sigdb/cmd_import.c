@@ -217,9 +217,11 @@ int cmd_import(const struct cli *cli, int argc, char **argv)
 		return import_dpkg(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "csv") == 0)
 		return import_csv(cli, argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "rpm") == 0)
+		return import_rpm(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "list") == 0)
 		return import_list(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "nsrl") == 0)
 		return import_nsrl(cli, argc - 1, argv + 1);
-	return cli_usage("import: expected dpkg, csv, list or nsrl");
+	return cli_usage("import: expected dpkg, rpm, csv, list or nsrl");
 }

@@ -6,6 +6,7 @@
 #include "cli.h"
 
 int import_list(const struct cli *cli, int argc, char **argv);
+int import_rpm(const struct cli *cli, int argc, char **argv);
 int import_nsrl(const struct cli *cli, int argc, char **argv);
 
 /* The database, made with its folder if it is the default one; NULL after a message. */

@@ -340,7 +340,7 @@ static int import_all(struct import *im)
 	int ret;
 
 	make_label(&im->job->machine, label, sizeof(label));
-	im->store = store_begin(im->db, label, STORE_RANK_DPKG);
+	im->store = store_begin(im->db, label, STORE_RANK_PACKAGE);
 	if (!im->store)
 		return fail(im);
 	progress_begin("packages", im->packages.count);

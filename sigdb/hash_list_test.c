@@ -113,7 +113,7 @@ static void a_list_outranks_a_package_but_not_the_administrator(void **state)
 	struct store *st;
 
 	hex_decode(H1, hash, sizeof(hash));
-	st = store_begin(f->db, "dpkg", STORE_RANK_DPKG);
+	st = store_begin(f->db, "dpkg", STORE_RANK_PACKAGE);
 	sig.application = store_application(st, &tool);
 	assert_int_equal(store_hash(st, hash, &sig), 0);
 	assert_int_equal(store_commit(st, &counts), 0);

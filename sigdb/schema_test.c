@@ -172,7 +172,7 @@ static void sources_get_the_ranks_of_today(void **state)
 	assert_int_equal(number(f, "SELECT rank FROM source WHERE label = 'csv'"),
 			 STORE_RANK_CSV);
 	assert_int_equal(number(f, "SELECT rank FROM source WHERE label = 'dpkg'"),
-			 STORE_RANK_DPKG);
+			 STORE_RANK_PACKAGE);
 }
 
 /* The columns of every table and index, and which tables are strict. */

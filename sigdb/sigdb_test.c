@@ -80,7 +80,7 @@ static int packages_setup(void **state)
 
 	fixture_setup(state);
 	f = *state;
-	st = begin(f, "dpkg", STORE_RANK_DPKG);
+	st = begin(f, "dpkg", STORE_RANK_PACKAGE);
 	add_hash(st, curl_hash, &curl, STORE_NO_VERDICT, 4, 0, "curl");
 	add_hash(st, aria2_hash, &aria2, STORE_NO_VERDICT, 4, 0, "aria2c");
 	commit(st);
@@ -263,7 +263,7 @@ static void a_name_loses_its_power_when_the_application_gets_a_hash(void **state
 
 	add_name(st, "backup", &tool);
 	commit(st);
-	st = begin(f, "dpkg", STORE_RANK_DPKG);
+	st = begin(f, "dpkg", STORE_RANK_PACKAGE);
 	add_hash(st, new_hash, &tool, STORE_NO_VERDICT, 4, 0, "backup2");
 	commit(st);
 	expect(f, (const uint8_t[SHA256_SIZE]){ 1 }, "backup", SIGDB_NONE, "");
@@ -422,7 +422,7 @@ static void every_signature_is_told_with_what_became_of_it(void **state)
 	q.sha256 = curl_hash;
 	expect_told(f, &q, "hash csv - levels\nhash dpkg curl identity\n"
 		    "build-id csv curl has_hash\nfile name csv backup-tool has_hash\n");
-	st = begin(f, "other", STORE_RANK_DPKG);
+	st = begin(f, "other", STORE_RANK_PACKAGE);
 	add_hash(st, aria2_hash, &aria2, STORE_NO_VERDICT, 2, 0, NULL);
 	commit(st);
 	q = (struct sigdb_question){ .sha256 = aria2_hash };
@@ -436,7 +436,7 @@ static void every_signature_is_told_with_what_became_of_it(void **state)
 static void a_rollback_leaves_everything(void **state)
 {
 	struct fixture *f = *state;
-	struct store *st = begin(f, "dpkg", STORE_RANK_DPKG);
+	struct store *st = begin(f, "dpkg", STORE_RANK_PACKAGE);
 
 	add_hash(st, new_hash, &tool, STORE_NO_VERDICT, 4, 0, "backup");
 	assert_int_equal(store_sweep(st, NULL), 0);
@@ -455,7 +455,7 @@ static void a_sweep_removes_what_was_not_seen_again(void **state)
 
 	add_hash(st, new_hash, &tool, STORE_NO_VERDICT, 5, 0, NULL);
 	commit(st);
-	st = begin(f, "dpkg", STORE_RANK_DPKG);
+	st = begin(f, "dpkg", STORE_RANK_PACKAGE);
 	sig.application = store_application(st, &curl);
 	sig.line = 1;
 	assert_int_equal(store_hash(st, curl_hash, &sig), 0);

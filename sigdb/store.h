@@ -13,7 +13,7 @@ struct store;
 /* The ranks of source.rank; the lower one wins. */
 #define STORE_RANK_CSV		10	/* the administrator */
 #define STORE_RANK_LIST		20	/* lists of what is harmful */
-#define STORE_RANK_DPKG		30	/* packages */
+#define STORE_RANK_PACKAGE	30	/* packages */
 #define STORE_RANK_COLLECTION	40	/* what others have gathered */
 
 struct store_identity {
