@@ -32,7 +32,7 @@ static const char signature[] =
 	"INSERT INTO source VALUES (1, 'csv', 1);"
 	"INSERT INTO application VALUES (1, 'curl', '8', 'Web', 'Debian', '');"
 	"INSERT INTO hash_signature VALUES (x'01010101010101010101010101010101"
-	"01010101010101010101010101010101', 1, 1, NULL, 4, 1, 'curl', 1);";
+	"01010101010101010101010101010101', 1, 1, NULL, 4, 1, 'curl', 1, 1);";
 
 static int look_up(uint8_t content, const char *name, Sockgate__Identity *out)
 {
@@ -133,7 +133,7 @@ static void test_the_path_is_a_part_of_the_question(void **state)
 	(void)state;
 	run_sql("INSERT INTO source VALUES (1, 'csv', 1);"
 		"INSERT INTO application VALUES (1, 'agentd', '', '', '', '');"
-		"INSERT INTO claim VALUES (1, '/opt/agentd', 1, 1, 1, 0, 1)");
+		"INSERT INTO claim VALUES (1, '/opt/agentd', 1, 1, 1, 0, 1, 1)");
 	p.sha256.data = sha256;
 	p.sha256.len = sizeof(sha256);
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "cli.h"
+#include "cmd_import.h"
 
 #include <string.h>
 
@@ -11,8 +11,10 @@ int cmd_export(const struct cli *cli, int argc, char **argv)
 	char why[1024];
 	int ret;
 
+	if (argc > 1 && strcmp(argv[1], "feed") == 0)
+		return export_feed(cli, argc - 1, argv + 1);
 	if (argc != 2 || strcmp(argv[1], "csv") != 0)
-		return cli_usage("export: expected csv");
+		return cli_usage("export: expected csv or feed");
 	db = cli_open(cli, false);
 	if (!db)
 		return CLI_FAILED;

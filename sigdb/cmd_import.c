@@ -223,5 +223,7 @@ int cmd_import(const struct cli *cli, int argc, char **argv)
 		return import_list(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "nsrl") == 0)
 		return import_nsrl(cli, argc - 1, argv + 1);
-	return cli_usage("import: expected dpkg, rpm, csv, list or nsrl");
+	if (argc > 1 && strcmp(argv[1], "feed") == 0)
+		return import_feed(cli, argc - 1, argv + 1);
+	return cli_usage("import: expected dpkg, rpm, csv, list, nsrl or feed");
 }

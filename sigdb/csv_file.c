@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "handle.h"
 #include "progress.h"
 #include "sha256.h"
 #include "text.h"
@@ -29,12 +28,13 @@ enum column {
 	TRUST,
 	THREAT,
 	VERDICT,
+	CHANGE,		/* in a feed only */
 	COLUMNS,
 };
 
 static const char *const column_name[COLUMNS] = {
 	"sha256", "path", "build_id", "file_name", "name", "version", "category", "vendor", "trust",
-	"threat", "verdict",
+	"threat", "verdict", "change",
 };
 
 /* Bytes with the final NUL; 0: checked otherwise. */
@@ -57,6 +57,7 @@ struct reader {
 	unsigned long line;		/* the one that is being read */
 	unsigned long row_line;		/* on which the row began */
 	size_t row_bytes;
+	bool feed;			/* rows may also remove */
 	bool have_header;
 	int order[FIELDS_MAX];		/* which column each field is */
 	int columns;			/* fields of the header */
@@ -92,9 +93,11 @@ static void bad(struct reader *r, const char *fmt, ...)
 
 /* ---- the header ---------------------------------------------------------- */
 
-static int column_of(const char *word)
+static int column_of(const struct reader *r, const char *word)
 {
-	for (int i = 0; i < COLUMNS; i++)
+	int known = r->feed ? COLUMNS : CHANGE;
+
+	for (int i = 0; i < known; i++)
 		if (strcmp(column_name[i], word) == 0)
 			return i;
 	return -1;
@@ -105,7 +108,7 @@ static void take_header(struct reader *r)
 	bool seen[COLUMNS] = { false };
 
 	for (int i = 0; i < r->fields; i++) {
-		int column = column_of(r->field[i]);
+		int column = column_of(r, r->field[i]);
 
 		if (column < 0) {
 			bad(r, "column \"%.64s\" is unknown; expected a header with some of "
@@ -136,6 +139,7 @@ struct row {
 	enum column key;		/* the column that it is a signature of */
 	struct store_claim claim;	/* kind, value and size; without a hash */
 	struct store_signature sig;
+	bool remove;
 };
 
 static int check_text(struct reader *r, const struct row *row, enum column c)
@@ -309,6 +313,22 @@ static int check_together(struct reader *r, const struct row *row)
 	return r->failed ? -1 : 0;
 }
 
+/* A row that removes has nothing but the key. */
+static int take_change(struct reader *r, struct row *row)
+{
+	row->remove = strcmp(row->value[CHANGE], "remove") == 0;
+	if (!row->remove && *row->value[CHANGE])
+		bad(r, "column change: expected remove or nothing, not \"%.64s\"",
+		    row->value[CHANGE]);
+	for (int i = NAME; row->remove && i < CHANGE; i++)
+		if (*row->value[i])
+			bad(r, "column %s: expected no value, as the row removes",
+			    column_name[i]);
+	if (row->remove && !row->have_hash && !row->claim.kind)
+		bad(r, "expected a value in column sha256, path, build_id or file_name");
+	return r->failed ? -1 : 0;
+}
+
 static int read_row(struct reader *r, struct row *row)
 {
 	memset(row, 0, sizeof(*row));
@@ -319,8 +339,11 @@ static int read_row(struct reader *r, struct row *row)
 	for (int i = 0; i < COLUMNS; i++)
 		if (check_text(r, row, (enum column)i))
 			return -1;
-	if (take_hash(r, row) || take_claim(r, row) || check_together(r, row) ||
-	    take_verdict(r, row) || take_levels(r, row))
+	if (take_hash(r, row) || take_claim(r, row) || take_change(r, row))
+		return -1;
+	if (row->remove)
+		return 0;
+	if (check_together(r, row) || take_verdict(r, row) || take_levels(r, row))
 		return -1;
 	row->sig.file_name = *row->value[FILE_NAME] ? row->value[FILE_NAME] : NULL;
 	return 0;
@@ -378,6 +401,17 @@ static void store_row(struct reader *r, struct row *row)
 		r->rows++;
 }
 
+static void remove_row(struct reader *r, const struct row *row)
+{
+	int ret = row->have_hash ? store_remove_hash(r->store, row->sha256) :
+				   store_remove_claim(r->store, &row->claim);
+
+	if (ret)
+		store_failed(r);
+	else
+		r->rows++;
+}
+
 static void take_row(struct reader *r)
 {
 	struct row row;
@@ -390,7 +424,11 @@ static void take_row(struct reader *r)
 		bad(r, "expected %d fields as in the header, not %d", r->columns, r->fields);
 		return;
 	}
-	if (!read_row(r, &row))
+	if (read_row(r, &row))
+		return;
+	if (row.remove)
+		remove_row(r, &row);
+	else
 		store_row(r, &row);
 }
 
@@ -521,162 +559,48 @@ static int flush_hashes(struct reader *r)
 	return r->failed ? -1 : 0;
 }
 
-int csv_import(struct sigdb *db, FILE *in, const char *name, bool replace,
-	       struct csv_report *report, char *why, size_t why_size)
+int csv_take(struct sigdb *db, struct store *store, FILE *in, const char *name,
+	     bool feed, uint64_t *rows, char *why, size_t why_size)
 {
 	struct reader r = {
 		.db = db,
+		.store = store,
 		.name = name,
+		.feed = feed,
 		.row_line = 1,
 		.why = why,
 		.why_size = why_size,
 	};
 
+	if (read_file(&r, in) || flush_hashes(&r))
+		return -1;
+	*rows = r.rows;
+	return 0;
+}
+
+int csv_import(struct sigdb *db, FILE *in, const char *name, bool replace,
+	       struct csv_report *report, char *why, size_t why_size)
+{
+	struct store *store;
+
 	memset(report, 0, sizeof(*report));
-	r.store = store_begin(db, "csv", STORE_RANK_CSV);
-	if (!r.store) {
-		store_failed(&r);
-		return -1;
-	}
-	if (read_file(&r, in) || flush_hashes(&r)) {
-		store_rollback(r.store);
-		return -1;
-	}
-	if (replace && store_sweep(r.store, NULL)) {
-		store_failed(&r);
-		store_rollback(r.store);
-		return -1;
-	}
-	if (store_commit(r.store, &report->counts)) {
-		store_failed(&r);
-		return -1;
-	}
-	report->rows = r.rows;
-	return 0;
-}
-
-/* ---- export -------------------------------------------------------------- */
-
-/* One row for each hash: of two sources what a lookup takes, see sigdb.c. */
-static const char hashes_sql[] =
-	"SELECT DISTINCT h.sha256,"
-	"  (SELECT i.file_name FROM hash_signature i JOIN source s ON s.id = i.source"
-	"    WHERE i.sha256 = h.sha256 AND i.file_name IS NOT NULL"
-	"    ORDER BY s.rank, s.id LIMIT 1),"
-	"  (SELECT i.verdict FROM hash_signature i JOIN source s ON s.id = i.source"
-	"    WHERE i.sha256 = h.sha256 ORDER BY s.rank, s.id LIMIT 1)"
-	" FROM hash_signature h ORDER BY h.sha256";
-
-/* One row for each claim, of the first source that makes it. */
-static const char claims_sql[] =
-	"SELECT c.kind, c.value, a.name, a.version, a.category, a.vendor, c.trust,"
-	"       c.threat"
-	" FROM claim c JOIN application a ON a.id = c.application"
-	" WHERE c.source = (SELECT i.source FROM claim i JOIN source s ON s.id = i.source"
-	"    WHERE i.kind = c.kind AND i.value = c.value ORDER BY s.rank, s.id LIMIT 1)"
-	" ORDER BY c.kind, c.value";
-
-static void write_field(FILE *out, const char *text, char end)
-{
-	if (text)
-		csv_fwrite(out, text, strlen(text));
-	fputc(end, out);
-}
-
-static int write_hash(struct sigdb *db, FILE *out, sqlite3_stmt *row)
-{
-	const uint8_t *sha256 = sqlite3_column_blob(row, 0);
-	const struct sigdb_question question = { .sha256 = sha256 };
-	char hex[SHA256_TEXT_SIZE];
-	struct sigdb_answer a;
-
-	if (sqlite3_column_bytes(row, 0) != SHA256_SIZE)
-		return sigdb_failf(db, "damaged: a hash has the wrong length");
-	if (sigdb_lookup(db, &question, &a) != SIGDB_KNOWN)
-		return -1;
-	hex_encode(sha256, SHA256_SIZE, hex);
-	fprintf(out, "%s,,,", hex);
-	write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
-	write_field(out, *a.name ? a.name : NULL, ',');
-	write_field(out, *a.version ? a.version : NULL, ',');
-	write_field(out, *a.category ? a.category : NULL, ',');
-	write_field(out, *a.vendor ? a.vendor : NULL, ',');
-	fprintf(out, "%u,%u,", a.trust, a.threat);
-	write_field(out, (const char *)sqlite3_column_text(row, 2), '\n');
-	return 0;
-}
-
-/* The value of a claim, with the commas around the columns that it may be in. */
-static int write_value(struct sigdb *db, FILE *out, sqlite3_stmt *row)
-{
-	char hex[2 * SIGDB_BUILD_ID_MAX + 1];
-	int size = sqlite3_column_bytes(row, 1);
-
-	switch (sqlite3_column_int(row, 0)) {
-	case SIGDB_CLAIM_PACKAGE_FILE:
-		fputc(',', out);
-		write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
-		fputs(",,", out);
-		return 0;
-	case SIGDB_CLAIM_BUILD_ID:
-		if (size > SIGDB_BUILD_ID_MAX)
-			return sigdb_failf(db, "damaged: a build-id is too long");
-		hex_encode(sqlite3_column_blob(row, 1), (size_t)size, hex);
-		fprintf(out, ",,%s,,", hex);
-		return 0;
-	default:
-		fputs(",,,", out);
-		write_field(out, (const char *)sqlite3_column_text(row, 1), ',');
-		return 0;
-	}
-}
-
-static int write_claim(struct sigdb *db, FILE *out, sqlite3_stmt *row)
-{
-	if (write_value(db, out, row))
-		return -1;
-	for (int i = 2; i < 6; i++)
-		write_field(out, (const char *)sqlite3_column_text(row, i), ',');
-	fprintf(out, "%d,%d,\n", sqlite3_column_int(row, 6), sqlite3_column_int(row, 7));
-	return 0;
-}
-
-typedef int (*write_fn)(struct sigdb *db, FILE *out, sqlite3_stmt *row);
-
-static int write_rows(struct sigdb *db, FILE *out, const char *sql, write_fn write)
-{
-	sqlite3_stmt *stmt;
-	int rc, ret = 0;
-
-	if (sqlite3_prepare_v2(db->sql, sql, -1, &stmt, NULL) != SQLITE_OK)
-		return sigdb_fail(db, "exporting");
-	while (!ret && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-		ret = write(db, out, stmt);
-	if (!ret && rc != SQLITE_DONE)
-		ret = sigdb_fail(db, "exporting");
-	sqlite3_finalize(stmt);
-	return ret;
-}
-
-int csv_export(struct sigdb *db, FILE *out, char *why, size_t why_size)
-{
-	int ret;
-
-	fputs("sha256,path,build_id,file_name,name,version,category,vendor,trust,threat,"
-	      "verdict\n", out);
-	/* One transaction, so that the rows are of one state. */
-	if (sqlite3_exec(db->sql, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-		ret = sigdb_fail(db, "exporting");
-	else
-		ret = write_rows(db, out, hashes_sql, write_hash);
-	if (!ret)
-		ret = write_rows(db, out, claims_sql, write_claim);
-	sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
-	if (ret)
+	store = store_begin(db, "csv", STORE_RANK_CSV);
+	if (!store) {
 		snprintf(why, why_size, "%s", sigdb_error(db));
-	else if (fflush(out) || ferror(out))
-		snprintf(why, why_size, "writing: %m");
-	else
-		return 0;
-	return -1;
+		return -1;
+	}
+	if (csv_take(db, store, in, name, false, &report->rows, why, why_size)) {
+		store_rollback(store);
+		return -1;
+	}
+	if (replace && store_sweep(store, NULL)) {
+		snprintf(why, why_size, "%s", sigdb_error(db));
+		store_rollback(store);
+		return -1;
+	}
+	if (store_commit(store, &report->counts)) {
+		snprintf(why, why_size, "%s", sigdb_error(db));
+		return -1;
+	}
+	return 0;
 }

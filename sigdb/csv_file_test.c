@@ -115,6 +115,7 @@ static void errors_name_line_and_column(void **state)
 		{ "", "test.csv:1: empty" },
 		{ "\n\n", "test.csv:2: empty" },
 		{ "sha256,colour\n", "test.csv:1: column \"colour\" is unknown" },
+		{ "sha256,change\n", "test.csv:1: column \"change\" is unknown" },
 		{ "sha256,name,sha256\n", "test.csv:1: column sha256 is there twice" },
 		{ "name,vendor\n", "test.csv:1: the header names none" },
 		{ HEADER H1 ",,Tool\n", "test.csv:2: expected 9 fields" },

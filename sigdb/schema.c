@@ -11,6 +11,7 @@
 /* What leads from each version to the next. */
 static const char *const migrations[] = {
 	[1] = migrate_1_sql,
+	[2] = migrate_2_sql,
 };
 
 #define SCHEMA_VERSION	((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-only
 --
--- The signature database of sockgate, schema version 2.
+-- The signature database of sockgate, schema version 3.
 --
 -- A signature leads from the content of an executable (SHA-256) to the application
 -- that it is.  A claim does the same from what anybody can give a file: the place
@@ -44,9 +44,9 @@
 CREATE TABLE source (
     id    INTEGER PRIMARY KEY,
     label TEXT NOT NULL UNIQUE,    -- 'csv', 'list:FILE', 'dpkg', 'dpkg:ROOT' for
-                                   -- another root, 'nsrl'
-    rank  INTEGER NOT NULL         -- 10 administrator, 20 lists of what is harmful,
-                                   -- 30 packages, 40 reference collections
+                                   -- another root, 'nsrl', 'feed:NAME'
+    rank  INTEGER NOT NULL         -- 10 administrator, 15 feeds, 20 lists of what is
+                                   -- harmful, 30 packages, 40 reference collections
 ) STRICT;
 
 -- What an executable may turn out to be.  Lengths are in bytes, so that an answer
@@ -75,6 +75,7 @@ CREATE TABLE hash_signature (
     threat      INTEGER NOT NULL CHECK (threat BETWEEN 0 AND 5),
     file_name   TEXT,              -- what the file was called; see 3. above
     seen        INTEGER NOT NULL,  -- number of the import that last found it
+    changed     INTEGER NOT NULL DEFAULT 0,  -- and of that which last changed it
     PRIMARY KEY (sha256, source),
     CHECK (application IS NOT NULL OR verdict IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
@@ -93,6 +94,7 @@ CREATE TABLE claim (
     trust       INTEGER NOT NULL CHECK (trust  BETWEEN 0 AND 1),
     threat      INTEGER NOT NULL CHECK (threat BETWEEN 0 AND 5),
     seen        INTEGER NOT NULL,
+    changed     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (kind, value, source),
     CHECK (CASE kind
            WHEN 1 THEN typeof(value) = 'text' AND substr(value, 1, 1) = '/'
@@ -122,6 +124,24 @@ CREATE TABLE hashed_file (
     PRIMARY KEY (source, path)
 ) STRICT, WITHOUT ROWID;
 
+-- What feeds have brought, or been told, last.
+CREATE TABLE feed (
+    direction TEXT NOT NULL CHECK (direction IN ('in', 'out')),
+    name      TEXT NOT NULL,
+    serial    INTEGER NOT NULL CHECK (serial > 0),
+    digest    BLOB NOT NULL CHECK (length(digest) = 32),  -- of its signed head
+    run       INTEGER NOT NULL,  -- number of the last import then
+    PRIMARY KEY (direction, name)
+) STRICT, WITHOUT ROWID;
+
+-- What is no longer there and a feed has yet to tell; empty where none is exported.
+CREATE TABLE removed (
+    kind  INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 3),  -- 0 hash, else of a claim
+    value ANY NOT NULL,
+    run   INTEGER NOT NULL,
+    PRIMARY KEY (kind, value)
+) STRICT, WITHOUT ROWID;
+
 -- One row: the number of the last import.
 CREATE TABLE import (
     id   INTEGER PRIMARY KEY CHECK (id = 1),
@@ -130,4 +150,4 @@ CREATE TABLE import (
 INSERT INTO import VALUES (1, 0);
 
 PRAGMA application_id = 0x73677364;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -516,7 +516,7 @@ static void a_second_import_waits_and_then_says_so(void **state)
 static void the_schema_refuses_nonsense(void **state)
 {
 	static const char *const nonsense[] = {
-		"INSERT INTO hash_signature VALUES (x'00', 1, 1, NULL, 1, 0, NULL, 1)",
+		"INSERT INTO hash_signature VALUES (x'00', 1, 1, NULL, 1, 0, NULL, 1, 1)",
 		"UPDATE hash_signature SET trust = 6",
 		"UPDATE hash_signature SET threat = -1",
 		"UPDATE hash_signature SET verdict = 'maybe'",
@@ -524,13 +524,13 @@ static void the_schema_refuses_nonsense(void **state)
 		"UPDATE hash_signature SET application = 77",
 		"UPDATE hash_signature SET sha256 = 'text'",
 		"UPDATE application SET name = ''",
-		"INSERT INTO claim VALUES (3, 'a/b', 1, 1, 1, 0, 1)",
-		"INSERT INTO claim VALUES (3, 'a', 1, 1, 2, 0, 1)",
-		"INSERT INTO claim VALUES (3, x'61', 1, 1, 1, 0, 1)",
-		"INSERT INTO claim VALUES (2, 'abcdef', 1, 1, 1, 0, 1)",
-		"INSERT INTO claim VALUES (2, x'010203', 1, 1, 1, 0, 1)",
-		"INSERT INTO claim VALUES (1, 'bin/a', 1, 1, 1, 0, 1)",
-		"INSERT INTO claim VALUES (4, 'a', 1, 1, 1, 0, 1)",
+		"INSERT INTO claim VALUES (3, 'a/b', 1, 1, 1, 0, 1, 1)",
+		"INSERT INTO claim VALUES (3, 'a', 1, 1, 2, 0, 1, 1)",
+		"INSERT INTO claim VALUES (3, x'61', 1, 1, 1, 0, 1, 1)",
+		"INSERT INTO claim VALUES (2, 'abcdef', 1, 1, 1, 0, 1, 1)",
+		"INSERT INTO claim VALUES (2, x'010203', 1, 1, 1, 0, 1, 1)",
+		"INSERT INTO claim VALUES (1, 'bin/a', 1, 1, 1, 0, 1, 1)",
+		"INSERT INTO claim VALUES (4, 'a', 1, 1, 1, 0, 1, 1)",
 	};
 	struct fixture *f = *state;
 	sqlite3 *sql;

@@ -27,9 +27,11 @@ static const char *const statements[STATEMENTS] = {
 	[SORTED] = "SELECT sha256, application, verdict, trust, threat, file_name, line"
 		   " FROM temp.staged ORDER BY sha256, rowid",
 	[INSERT] = "INSERT INTO hash_signature (sha256, application, verdict, trust,"
-		   " threat, file_name, source, seen)"
-		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-	[UPDATE] = "UPDATE hash_signature SET application = ?2, verdict = ?3, trust = ?4,"
+		   " threat, file_name, source, seen, changed)"
+		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) ON CONFLICT DO NOTHING",
+	[UPDATE] = "UPDATE hash_signature SET changed = CASE WHEN application IS ?2 AND"
+		   " verdict IS ?3 AND trust = ?4 AND threat = ?5 AND file_name IS ?6"
+		   " THEN changed ELSE ?8 END, application = ?2, verdict = ?3, trust = ?4,"
 		   " threat = ?5, file_name = ?6, seen = ?8"
 		   " WHERE sha256 = ?1 AND source = ?7",
 };

@@ -14,10 +14,17 @@ enum {
 	ADD_APPLICATION,
 	FIND_CLAIM,
 	PUT_CLAIM,
+	NOTE_HASH,
+	REMOVE_HASH,
+	NOTE_CLAIM,
+	REMOVE_CLAIM,
 	FIND_FILE,
 	PUT_FILE,
 	STATEMENTS,
 };
+
+/* Only then somebody will want to know what has gone. */
+#define FEED_GOES_OUT "EXISTS (SELECT 1 FROM feed WHERE direction = 'out')"
 
 static const char *const statements[STATEMENTS] = {
 	[FIND_APPLICATION] =
@@ -29,8 +36,21 @@ static const char *const statements[STATEMENTS] = {
 	[FIND_CLAIM] =
 		"SELECT seen FROM claim WHERE kind = ?1 AND value = ?2 AND source = ?3",
 	[PUT_CLAIM] =
-		"REPLACE INTO claim (kind, value, source, application, trust, threat,"
-		" seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		"INSERT INTO claim (kind, value, source, application, trust, threat,"
+		" seen, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)"
+		" ON CONFLICT DO UPDATE SET changed = CASE WHEN application = ?4 AND"
+		" trust = ?5 AND threat = ?6 THEN changed ELSE ?7 END,"
+		" application = ?4, trust = ?5, threat = ?6, seen = ?7",
+	[NOTE_HASH] =
+		"REPLACE INTO removed (kind, value, run) SELECT 0, ?1, ?2 WHERE "
+		FEED_GOES_OUT,
+	[REMOVE_HASH] =
+		"DELETE FROM hash_signature WHERE sha256 = ?1 AND source = ?2",
+	[NOTE_CLAIM] =
+		"REPLACE INTO removed (kind, value, run) SELECT ?1, ?2, ?3 WHERE "
+		FEED_GOES_OUT,
+	[REMOVE_CLAIM] =
+		"DELETE FROM claim WHERE kind = ?1 AND value = ?2 AND source = ?3",
 	[FIND_FILE] =
 		"SELECT device, inode, size, mtime_ns, ctime_ns, sha256, md5, build_id"
 		" FROM hashed_file WHERE source = ?1 AND path = ?2",
@@ -412,6 +432,32 @@ enum store_result store_claim(struct store *st, const struct store_claim *claim)
 	return result;
 }
 
+int store_remove_hash(struct store *st, const uint8_t *sha256)
+{
+	if (finish(st, NOTE_HASH, step(st, NOTE_HASH, "hi", sha256, st->run)) ||
+	    finish(st, REMOVE_HASH, step(st, REMOVE_HASH, "hi", sha256, st->source)))
+		return -1;
+	st->counts.removed += (uint64_t)sqlite3_changes64(st->db->sql);
+	return 0;
+}
+
+int store_remove_claim(struct store *st, const struct store_claim *claim)
+{
+	int64_t kind = claim->kind;
+
+	if (finish(st, NOTE_CLAIM, step(st, NOTE_CLAIM, "ivi", kind, claim, st->run)) ||
+	    finish(st, REMOVE_CLAIM,
+		   step(st, REMOVE_CLAIM, "ivi", kind, claim, st->source)))
+		return -1;
+	st->counts.removed += (uint64_t)sqlite3_changes64(st->db->sql);
+	return 0;
+}
+
+int64_t store_run(const struct store *st)
+{
+	return st->run;
+}
+
 /* ---- files --------------------------------------------------------------- */
 
 static int take_file(struct store *st, sqlite3_stmt *row, struct store_file *file)
@@ -479,28 +525,39 @@ static int sweep(struct store *st, const char *sql, const char *application)
 	return 0;
 }
 
+#define UNSEEN "WHERE source = ?1 AND seen <> ?2"
+#define OF_APPLICATION " AND application IN (SELECT id FROM application WHERE name = ?3)"
+#define NOTE(kind, value, table)						\
+	"REPLACE INTO removed (kind, value, run) SELECT " kind ", " value ", ?2"	\
+	" FROM " table " " UNSEEN " AND " FEED_GOES_OUT
+
+static const struct {
+	const char *note, *remove;
+} sweeps[2][2] = {
+	{
+		{ NOTE("0", "sha256", "hash_signature"), "DELETE FROM hash_signature " UNSEEN },
+		{ NOTE("kind", "value", "claim"), "DELETE FROM claim " UNSEEN },
+	}, {
+		{ NOTE("0", "sha256", "hash_signature") OF_APPLICATION,
+		  "DELETE FROM hash_signature " UNSEEN OF_APPLICATION },
+		{ NOTE("kind", "value", "claim") OF_APPLICATION,
+		  "DELETE FROM claim " UNSEEN OF_APPLICATION },
+	},
+};
+
 int store_sweep(struct store *st, const char *application)
 {
-	static const char *const all[] = {
-		"DELETE FROM hash_signature WHERE source = ?1 AND seen <> ?2",
-		"DELETE FROM claim WHERE source = ?1 AND seen <> ?2",
-	};
-	static const char *const one[] = {
-		"DELETE FROM hash_signature WHERE source = ?1 AND seen <> ?2"
-		" AND application IN (SELECT id FROM application WHERE name = ?3)",
-		"DELETE FROM claim WHERE source = ?1 AND seen <> ?2"
-		" AND application IN (SELECT id FROM application WHERE name = ?3)",
-	};
-	const char *const *sql = application ? one : all;
+	int which = application ? 1 : 0;
 
 	if (store_flush(st, NULL))
 		return -1;
 	for (int i = 0; i < 2; i++) {
-		if (sweep(st, sql[i], application))
+		if (sweep(st, sweeps[which][i].note, application) ||
+		    sweep(st, sweeps[which][i].remove, application))
 			return -1;
 		st->counts.removed += (uint64_t)sqlite3_changes64(st->db->sql);
 	}
 	if (application)
 		return 0;
-	return sweep(st, "DELETE FROM hashed_file WHERE source = ?1 AND seen <> ?2", NULL);
+	return sweep(st, "DELETE FROM hashed_file " UNSEEN, NULL);
 }

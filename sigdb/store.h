@@ -12,6 +12,7 @@ struct store;
 
 /* The ranks of source.rank; the lower one wins. */
 #define STORE_RANK_CSV		10	/* the administrator */
+#define STORE_RANK_FEED		15	/* another database of his */
 #define STORE_RANK_LIST		20	/* lists of what is harmful */
 #define STORE_RANK_PACKAGE	30	/* packages */
 #define STORE_RANK_COLLECTION	40	/* what others have gathered */
@@ -96,6 +97,16 @@ struct store_twice {
 int store_flush(struct store *st, struct store_twice *twice);
 
 enum store_result store_claim(struct store *st, const struct store_claim *claim);
+
+/*
+ * Take away what this label has of a hash, or of a claim (kind, value and size).  What
+ * it has not is no error.  Return 0 or -1.
+ */
+int store_remove_hash(struct store *st, const uint8_t *sha256);
+int store_remove_claim(struct store *st, const struct store_claim *claim);
+
+/* The number of this import. */
+int64_t store_run(const struct store *st);
 
 /* A file that was hashed, as it was then. */
 struct store_file {
