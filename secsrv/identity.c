@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Out of memory must not end the program: the entry is just not remembered. */
 #define HASH_NONFATAL_OOM 1
@@ -9,6 +10,7 @@
 
 #include "identity.h"
 #include "log.h"
+#include "reporter.h"
 #include "sigdb/sigdb.h"
 
 #define NAME_MAX_BYTES 255
@@ -17,6 +19,9 @@
  * page cache has, and does no more than so many steps, a millisecond or so.
  */
 #define LOOKUP_STEPS 50000
+
+/* Of identity_refresh(), which is once a second. */
+#define NOTE_INTERVAL 10
 
 struct key {
 	uint8_t sha256[SHA256_SIZE];	/* of the content */
@@ -37,6 +42,8 @@ struct identity_cache {
 	unsigned int max;
 	bool complained;
 	struct sigdb_answer answer;	/* of the last lookup */
+	struct reporter *reporter;
+	unsigned int refreshes;
 	struct identity_counters n;
 };
 
@@ -83,6 +90,11 @@ struct identity_cache *identity_open(const char *path, unsigned int max,
 		snprintf(why, why_size, "out of memory");
 		goto fail;
 	}
+	c->reporter = reporter_new(path);
+	if (!c->reporter) {
+		snprintf(why, why_size, "out of memory");
+		goto fail;
+	}
 	if (reopen(c, why, why_size))
 		return c;
 	/* Perhaps there is none yet. */
@@ -102,6 +114,7 @@ void identity_close(struct identity_cache *cache)
 	if (!cache)
 		return;
 	forget_all(cache);
+	reporter_free(cache->reporter);
 	sigdb_close(cache->db);
 	free(cache->path);
 	free(cache);
@@ -218,7 +231,13 @@ static void convert(const struct sigdb_answer *a, Sockgate__Identity *out)
 	out->source = source_of(a);
 }
 
-int identity_lookup(struct identity_cache *cache,
+/* Unknown by its content, whatever it claims to be. */
+static bool is_unknown(const struct sigdb_answer *a)
+{
+	return a->source != SIGDB_HASH && a->source != SIGDB_HASH_ONLY;
+}
+
+int identity_lookup(struct identity_cache *cache, const char *host,
 		    const Sockgate__Process *process, Sockgate__Identity *out)
 {
 	const struct sigdb_answer *answer;
@@ -234,6 +253,9 @@ int identity_lookup(struct identity_cache *cache,
 		answer = look_up(cache, &question, &key);
 	if (!answer)
 		return -1;
+	if (is_unknown(answer))
+		reporter_note(cache->reporter, question.sha256, host,
+			      question.path ? question.path : "", time(NULL));
 	convert(answer, out);
 	return 0;
 }
@@ -243,6 +265,8 @@ bool identity_refresh(struct identity_cache *cache)
 	uint64_t changes;
 	char why[512];
 
+	if (++cache->refreshes % NOTE_INTERVAL == 0)
+		reporter_flush(cache->reporter);
 	if (cache->db && !sigdb_changes(cache->db, &changes)) {
 		cache->complained = false;
 		if (changes == cache->changes)
@@ -262,8 +286,8 @@ bool identity_refresh(struct identity_cache *cache)
 	return false;
 }
 
-const struct identity_counters *
-identity_counters(const struct identity_cache *cache)
+const struct identity_counters *identity_counters(struct identity_cache *cache)
 {
+	cache->n.n_not_noted = reporter_lost(cache->reporter);
 	return &cache->n;
 }

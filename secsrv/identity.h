@@ -20,6 +20,7 @@ struct identity_counters {
 	uint64_t n_looked_up;	/* answered by the database */
 	uint64_t n_failed;	/* the database could not answer */
 	uint64_t n_evicted;	/* forgotten to make room */
+	uint64_t n_not_noted;	/* sightings that there was no room for */
 };
 
 /*
@@ -33,11 +34,13 @@ void identity_close(struct identity_cache *cache);
 
 /*
  * identity_lookup - what is known of a process's executable
+ * @host: where it runs; what no hash is known of is noted beside the database
+ *        (sigdb/sighting.h), by a thread
  * @out: set up with pointers into the cache, good until the next call
  * Returns 0; -1 if nothing may be assumed: the content is not verified, or the
  * database could not be asked.
  */
-int identity_lookup(struct identity_cache *cache,
+int identity_lookup(struct identity_cache *cache, const char *host,
 		    const Sockgate__Process *process, Sockgate__Identity *out);
 
 /*
@@ -48,7 +51,6 @@ int identity_lookup(struct identity_cache *cache,
  */
 bool identity_refresh(struct identity_cache *cache);
 
-const struct identity_counters *
-identity_counters(const struct identity_cache *cache);
+const struct identity_counters *identity_counters(struct identity_cache *cache);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "identity.h"
+#include "sigdb/sighting.h"
 
 static char dir[] = "/tmp/identity-test-XXXXXX";
 static char path[64];
@@ -44,7 +45,7 @@ static int look_up(uint8_t content, const char *name, Sockgate__Identity *out)
 	p.sha256.data = hash;
 	p.sha256.len = sizeof(hash);
 	p.name = (char *)name;
-	return identity_lookup(cache, &p, out);
+	return identity_lookup(cache, "host", &p, out);
 }
 
 static void test_answers_are_remembered_until_signatures_change(void **state)
@@ -99,7 +100,7 @@ static void test_unverified_content_is_nobody(void **state)
 	(void)state;
 	p.name = (char *)"curl";
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
-	assert_int_equal(identity_lookup(cache, &p, &id), -1);
+	assert_int_equal(identity_lookup(cache, "host", &p, &id), -1);
 }
 
 /* A name that holds only where the caller looks is not asked for. */
@@ -116,9 +117,9 @@ static void test_foreign_name_is_not_looked_up(void **state)
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	p.foreign_path = true;
 	p.name = (char *)"x";
-	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
 	p.name = (char *)"y";
-	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
 	assert_int_equal(n->n_looked_up, 1);
 	assert_int_equal(n->n_hit, 1);
 }
@@ -139,17 +140,63 @@ static void test_the_path_is_a_part_of_the_question(void **state)
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	p.path = (char *)"/home/u/agentd";
 	p.name = (char *)"agentd";
-	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
 	p.path = (char *)"/opt/agentd";
-	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__FILE_NAME);
 	assert_string_equal(id.name, "agentd");
 	assert_int_equal(id.trust, 1);
 	assert_int_equal(n->n_looked_up, 2);
 	p.deleted = true;
-	assert_int_equal(identity_lookup(cache, &p, &id), 0);
+	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
+}
+
+static int take_sighting(const struct sighting *one, void *arg)
+{
+	char *text = arg;
+	size_t used = strlen(text);
+
+	snprintf(text + used, 256 - used, "%u %s %s %llu\n", one->sha256[0], one->host,
+		 one->path, (unsigned long long)one->count);
+	return 0;
+}
+
+/* However often it is asked for, from the cache too; what has a hash is not told. */
+static void test_what_nobody_knows_is_noted(void **state)
+{
+	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
+	Sockgate__Identity id;
+	struct sightings *s;
+	uint8_t sha256[32];
+	char text[256] = "", why[512];
+
+	(void)state;
+	run_sql(signature);
+	assert_true(identity_refresh(cache));
+	p.sha256.data = sha256;
+	p.sha256.len = sizeof(sha256);
+	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	p.path = (char *)"/usr/bin/curl";
+	memset(sha256, 1, sizeof(sha256));
+	assert_int_equal(identity_lookup(cache, "web1", &p, &id), 0);
+	memset(sha256, 7, sizeof(sha256));
+	p.path = (char *)"/tmp/x";
+	assert_int_equal(identity_lookup(cache, "web1", &p, &id), 0);
+	assert_int_equal(identity_lookup(cache, "web1", &p, &id), 0);
+	/* Where it lies only as its container sees it. */
+	p.foreign_path = true;
+	assert_int_equal(identity_lookup(cache, "web2", &p, &id), 0);
+	identity_close(cache);
+	cache = NULL;
+	s = sightings_open(path, false, why, sizeof(why));
+	assert_non_null(s);
+	assert_int_equal(sightings_each(s, NULL, 10, take_sighting, text), 0);
+	sightings_close(s);
+	if (strcmp(text, "7 web1 /tmp/x 2\n7 web2  1\n") != 0 &&
+	    strcmp(text, "7 web2  1\n7 web1 /tmp/x 2\n") != 0)
+		fail_msg("%s", text);
 }
 
 static void test_a_broken_database_is_an_error_not_unknown(void **state)
@@ -176,12 +223,13 @@ static int open_cache(void **state)
 
 static int close_cache(void **state)
 {
-	static const char *const ends[] = { "", "-wal", "-shm" };
+	static const char *const ends[] = { "", "-wal", "-shm", ".sightings",
+					    ".sightings-wal", ".sightings-shm" };
 	char name[80];
 
 	(void)state;
 	identity_close(cache);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 6; i++) {
 		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
 		unlink(name);
 	}
@@ -213,6 +261,7 @@ int main(void)
 		cache_test(test_unverified_content_is_nobody),
 		cache_test(test_foreign_name_is_not_looked_up),
 		cache_test(test_the_path_is_a_part_of_the_question),
+		cache_test(test_what_nobody_knows_is_noted),
 		cache_test(test_a_broken_database_is_an_error_not_unknown),
 	};
 

@@ -148,7 +148,7 @@ void judge_question(struct judge *judge, const char *host,
 	struct decision d;
 
 	sockgate__decision__init(out);
-	if (!identity_lookup(judge->identities, question->process,
+	if (!identity_lookup(judge->identities, host, question->process,
 			     &judge->identity))
 		subject.identity = out->identity = &judge->identity;
 	subject_at(&subject, judge->policy, (int64_t)(now_us / 1000000));

@@ -372,6 +372,7 @@ static void add_counters(struct server *s, Sockgate__Status *out)
 	count(s, out, "identity_lookups", id->n_looked_up);
 	count(s, out, "identity_failed", id->n_failed);
 	count(s, out, "identity_evicted", id->n_evicted);
+	count(s, out, "sightings_not_noted", id->n_not_noted);
 	count(s, out, "policies_loaded", j->n_loaded);
 	count(s, out, "policies_refused", j->n_rejected);
 	count(s, out, "connections", s->n_accepted);

@@ -15,6 +15,8 @@ static const struct {
 	{ "lookup", cmd_lookup },
 	{ "stats", cmd_stats },
 	{ "export", cmd_export },
+	{ "sightings", cmd_sightings },
+	{ "identify", cmd_identify },
 	{ "upgrade", cmd_upgrade },
 };
 
@@ -33,6 +35,10 @@ static const char help[] =
 	"       sigdb [-d DB] export csv\n"
 	"       sigdb [-d DB] export feed --key PRIVATE --name NAME [--full] [-j] DIR\n"
 	"       sigdb [-d DB] import feed --key PUBLIC [--skip-old] [-j] FILE...\n"
+	"       sigdb [-d DB] sightings [--host HOST] [--limit N] [-j]\n"
+	"       sigdb [-d DB] identify SHA256 [--name NAME] [--version V] [--category C]\n"
+	"                              [--vendor V] [--trust N] [--threat N]\n"
+	"                              [--safe|--unsafe]\n"
 	"       sigdb [-d DB] upgrade\n"
 	"\n"
 	"  -d, --database DB   default " SIGDB_DEFAULT_PATH "\n"
@@ -124,13 +130,13 @@ int cli_print(json_t *json)
 static int run(const struct cli *cli, int argc, char **argv)
 {
 	if (!argc)
-		return cli_usage("expected import, lookup, stats, export or upgrade");
+		return cli_usage("expected a command, such as import or lookup");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0) {
 			optind = 0;
 			return commands[i].run(cli, argc, argv);
 		}
-	return cli_usage("\"%s\" is unknown; expected import, lookup, stats, export or upgrade",
+	return cli_usage("\"%s\" is unknown; expected a command, such as import or lookup",
 			 argv[0]);
 }
 

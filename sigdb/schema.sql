@@ -43,9 +43,9 @@
 -- that has it.
 CREATE TABLE source (
     id    INTEGER PRIMARY KEY,
-    label TEXT NOT NULL UNIQUE,    -- 'csv', 'list:FILE', 'dpkg', 'dpkg:ROOT' for
+    label TEXT NOT NULL UNIQUE,    -- 'identify', 'csv', 'list:FILE', 'dpkg', 'dpkg:ROOT' for
                                    -- another root, 'nsrl', 'feed:NAME'
-    rank  INTEGER NOT NULL         -- 10 administrator, 15 feeds, 20 lists of what is
+    rank  INTEGER NOT NULL         -- 5 and 10 administrator, 15 feeds, 20 lists of what is
                                    -- harmful, 30 packages, 40 reference collections
 ) STRICT;
 

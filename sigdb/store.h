@@ -11,6 +11,7 @@
 struct store;
 
 /* The ranks of source.rank; the lower one wins. */
+#define STORE_RANK_HAND		5	/* the administrator, one by one */
 #define STORE_RANK_CSV		10	/* the administrator */
 #define STORE_RANK_FEED		15	/* another database of his */
 #define STORE_RANK_LIST		20	/* lists of what is harmful */
