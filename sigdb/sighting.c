@@ -37,7 +37,7 @@ static const char make_sql[] =
 static const char add_sql[] =
 	"INSERT INTO sighting (sha256, host, path, first, last, count)"
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
-	" path = iif(?3 = '', path, ?3), first = min(first, ?4), last = max(last, ?5),"
+	" path = CASE ?3 WHEN '' THEN path ELSE ?3 END, first = min(first, ?4), last = max(last, ?5),"
 	" count = count + ?6";
 
 /* What is too much, the oldest first. */
