@@ -53,7 +53,7 @@ USES_secsrv := secsrv sigdb lib
 USES_nfagent := nfagent lib
 USES_sockgate := ctl secsrv sigdb lib
 MAIN_sockgate := ctl/main.c
-LIBS_sigdb := -lcsv -lelf -lrpm -lrpmio
+LIBS_sigdb := -lcsv -lelf -lrpm -lrpmio -lyara
 LIBS_secsrv := -lsystemd
 LIBS_nfagent := -lsystemd
 PROGRAMS := sigdb secsrv nfagent sockgate
@@ -82,7 +82,7 @@ $(O)/gen/sockgate.pb-c.c: proto/sockgate.proto | $(O)/.need-build
 $(O)/gen/sockgate.pb-c.h: $(O)/gen/sockgate.pb-c.c ;
 
 # The schema, and the ways to it from older ones, as C strings.
-SQL := sigdb/schema.sql sigdb/migrate_1.sql sigdb/migrate_2.sql
+SQL := sigdb/schema.sql sigdb/migrate_1.sql sigdb/migrate_2.sql sigdb/migrate_3.sql
 $(O)/gen/sigdb_schema.h: $(SQL)
 	@mkdir -p $(@D)
 	for f in $^; do \

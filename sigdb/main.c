@@ -17,6 +17,7 @@ static const struct {
 	{ "export", cmd_export },
 	{ "sightings", cmd_sightings },
 	{ "identify", cmd_identify },
+	{ "scan", cmd_scan },
 	{ "upgrade", cmd_upgrade },
 };
 
@@ -39,6 +40,7 @@ static const char help[] =
 	"       sigdb [-d DB] identify SHA256 [--name NAME] [--version V] [--category C]\n"
 	"                              [--vendor V] [--trust N] [--threat N]\n"
 	"                              [--safe|--unsafe]\n"
+	"       sigdb [-d DB] scan --rules FILE [-j] FILE...\n"
 	"       sigdb [-d DB] upgrade\n"
 	"\n"
 	"  -d, --database DB   default " SIGDB_DEFAULT_PATH "\n"

@@ -12,6 +12,7 @@
 static const char *const migrations[] = {
 	[1] = migrate_1_sql,
 	[2] = migrate_2_sql,
+	[3] = migrate_3_sql,
 };
 
 #define SCHEMA_VERSION	((int)(sizeof(migrations) / sizeof(migrations[0])))

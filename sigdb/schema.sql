@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-only
 --
--- The signature database of sockgate, schema version 3.
+-- The signature database of sockgate, schema version 4.
 --
 -- A signature leads from the content of an executable (SHA-256) to the application
 -- that it is.  A claim does the same from what anybody can give a file: the place
@@ -44,9 +44,9 @@
 CREATE TABLE source (
     id    INTEGER PRIMARY KEY,
     label TEXT NOT NULL UNIQUE,    -- 'identify', 'csv', 'list:FILE', 'dpkg', 'dpkg:ROOT' for
-                                   -- another root, 'nsrl', 'feed:NAME'
+                                   -- another root, 'nsrl', 'feed:NAME', 'yara'
     rank  INTEGER NOT NULL         -- 5 and 10 administrator, 15 feeds, 20 lists of what is
-                                   -- harmful, 30 packages, 40 reference collections
+                                   -- harmful, 25 scans, 30 packages, 40 reference collections
 ) STRICT;
 
 -- What an executable may turn out to be.  Lengths are in bytes, so that an answer
@@ -142,6 +142,14 @@ CREATE TABLE removed (
     PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
 
+-- What was scanned by rules of YARA, so that it is not once more.
+CREATE TABLE scan (
+    sha256  BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32),
+    rules   BLOB NOT NULL CHECK (length(rules) = 32),  -- SHA-256 of their text
+    time    INTEGER NOT NULL,  -- seconds since 1970
+    matches TEXT NOT NULL      -- names of rules, with spaces between
+) STRICT, WITHOUT ROWID;
+
 -- One row: the number of the last import.
 CREATE TABLE import (
     id   INTEGER PRIMARY KEY CHECK (id = 1),
@@ -150,4 +158,4 @@ CREATE TABLE import (
 INSERT INTO import VALUES (1, 0);
 
 PRAGMA application_id = 0x73677364;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

@@ -15,6 +15,7 @@ struct store;
 #define STORE_RANK_CSV		10	/* the administrator */
 #define STORE_RANK_FEED		15	/* another database of his */
 #define STORE_RANK_LIST		20	/* lists of what is harmful */
+#define STORE_RANK_SCAN		25	/* rules that looked at the content */
 #define STORE_RANK_PACKAGE	30	/* packages */
 #define STORE_RANK_COLLECTION	40	/* what others have gathered */
 
