@@ -69,18 +69,19 @@ int export_feed(const struct cli *cli, int argc, char **argv)
 	return ret;
 }
 
-static int show_import(const struct feed_report *r, const char *path, bool json)
+static int show_import(const struct feed_report *r, const char *path, json_t *list)
 {
 	json_t *object;
 
-	if (json) {
+	if (list) {
 		object = report_json(r);
 		json_object_set_new(object, "file", json_string(path));
 		json_object_set_new(object, "added",
 				    json_integer((json_int_t)r->counts.added));
 		json_object_set_new(object, "removed",
 				    json_integer((json_int_t)r->counts.removed));
-		return cli_print(object);
+		return json_array_append_new(list, object) ? cli_fail("out of memory") :
+							     CLI_OK;
 	}
 	if (r->nothing)
 		printf("%s: serial %llu was imported before\n", path,
@@ -94,6 +95,26 @@ static int show_import(const struct feed_report *r, const char *path, bool json)
 	return CLI_OK;
 }
 
+/* The first that is refused ends it: those after it would be, too. */
+static int import_files(const struct cli *cli, const char *key, bool skip_old, char **file,
+			int count, json_t *list)
+{
+	struct feed_report report;
+	struct sigdb *db;
+	char why[1024];
+	int ret = CLI_OK;
+
+	db = import_open(cli);
+	if (!db)
+		return CLI_FAILED;
+	interrupt_catch();
+	for (int i = 0; !ret && i < count; i++)
+		ret = feed_import(db, file[i], key, skip_old, &report, why, sizeof(why)) ?
+		      cli_fail("%s", why) : show_import(&report, file[i], list);
+	sigdb_close(db);
+	return ret;
+}
+
 int import_feed(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -104,10 +125,8 @@ int import_feed(const struct cli *cli, int argc, char **argv)
 	};
 	bool skip_old = false, json = false;
 	const char *key = NULL;
-	struct feed_report report;
-	struct sigdb *db;
-	char why[1024];
-	int c, ret = CLI_OK;
+	json_t *list;
+	int c, ret;
 
 	while ((c = getopt_long(argc, argv, "j", options, NULL)) != -1) {
 		if (c == 'k')
@@ -121,13 +140,9 @@ int import_feed(const struct cli *cli, int argc, char **argv)
 	}
 	if (!key || argc == optind)
 		return cli_usage("import feed: expected --key and files");
-	db = import_open(cli);
-	if (!db)
-		return CLI_FAILED;
-	interrupt_catch();
-	for (int i = optind; !ret && i < argc; i++)
-		ret = feed_import(db, argv[i], key, skip_old, &report, why, sizeof(why)) ?
-		      cli_fail("%s", why) : show_import(&report, argv[i], json);
-	sigdb_close(db);
+	list = json ? json_array() : NULL;
+	ret = import_files(cli, key, skip_old, argv + optind, argc - optind, list);
+	if (list)
+		ret |= cli_print(list);
 	return ret;
 }

@@ -231,6 +231,17 @@ static uint64_t count_installed(struct import *im)
 	return count;
 }
 
+/* librpm would make the folder, even to read from it. */
+static bool have_database(const struct import *im)
+{
+	char *dbpath = rpmExpand("%{_dbpath}", NULL);
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", im->job->root ? im->job->root : "", dbpath);
+	free(dbpath);
+	return !access(path, F_OK);
+}
+
 static int take_installed(struct import *im)
 {
 	rpmdbMatchIterator all;
@@ -238,7 +249,7 @@ static int take_installed(struct import *im)
 	Header head;
 	int ret = 0;
 
-	count = rpmtsOpenDB(im->ts, O_RDONLY) ? 0 : count_installed(im);
+	count = have_database(im) && !rpmtsOpenDB(im->ts, O_RDONLY) ? count_installed(im) : 0;
 	if (!count) {
 		snprintf(im->why, im->why_size, "no package is installed%s%s; check --root "
 			 "and --dbpath", im->job->root ? " below " : "",

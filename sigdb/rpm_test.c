@@ -268,6 +268,19 @@ static void a_removed_package_loses_its_signatures(void **state)
 	assert_string_equal(look(SCRIPT).name, "other");
 }
 
+static void a_root_without_packages_is_refused_and_stays_as_it_is(void **state)
+{
+	const struct rpm_import job = { .root = root, .map = map, .sweep = true };
+	struct rpm_report r;
+
+	(void)state;
+	assert_int_equal(mkdir(root, 0755), 0);
+	assert_int_equal(import(&job, &r), -1);
+	assert_non_null(strstr(f->why, "no package is installed below"));
+	/* It is empty. */
+	assert_int_equal(rmdir(root), 0);
+}
+
 static void a_damaged_package_is_refused(void **state)
 {
 	static char bytes[65536];
@@ -302,6 +315,7 @@ int main(void)
 		MADE(its_paths_and_build_ids_are_claims),
 		MADE(hashes_of_another_kind_are_left_out_and_counted),
 		MADE(a_removed_package_loses_its_signatures),
+		MADE(a_root_without_packages_is_refused_and_stays_as_it_is),
 		MADE(a_damaged_package_is_refused),
 	};
 
