@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The programs that `make bench` runs, in $(O)/bench: in the guest, but for `policy`.
+# The programs that `make bench` runs, most of them in the guest, in $(O)/bench.
 
-BENCH_PROGRAMS := load nfqueue policy
+BENCH_PROGRAMS := load nfqueue policy signatures-tool
 BENCH_LIBS_nfqueue := -lnetfilter_queue
 BENCH_LIBS_signatures-tool = $(PKG_LIBS) $(LIBS_sigdb)
 
@@ -11,8 +11,8 @@ bench-programs: $(addprefix $(O)/bench/,$(BENCH_PROGRAMS))
 $(O)/bench/signatures-tool: $(call archive,$(USES_sigdb))
 $(O)/bench/%: bench/%.c | $(O)/.need-build
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BENCH_LIBS_$*)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(BENCH_LIBS_$*)
 
 $(O)/bench/policy: $(O)/obj/bench/policy.o $(call archive,$(USES_secsrv))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -pthread
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LIBS_sigdb) -pthread
