@@ -9,6 +9,7 @@ static const struct command *const commands[] = {
 	&command_events,
 	&command_explain,
 	&command_policy,
+	&command_cache,
 	&command_failure,
 	&command_config,
 	&command_ca,

@@ -9,6 +9,7 @@ extern const struct command command_status;
 extern const struct command command_events;
 extern const struct command command_explain;
 extern const struct command command_policy;
+extern const struct command command_cache;
 extern const struct command command_ca;
 extern const struct command command_enroll;
 extern const struct command command_failure;

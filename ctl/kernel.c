@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,9 @@
 
 /* More than any request of ours needs. */
 #define REQUEST_SIZE 512
+
+/* How often the policy may change under a list of the cache. */
+#define LIST_TRIES 5
 
 static uint32_t number(const struct nlattr *a)
 {
@@ -44,6 +48,7 @@ void kernel_parse(const struct nlattr *const attr[], struct kernel_status *statu
 	status->max_pending = number(attr[SOCKGATE_A_MAX_PENDING]);
 	status->cached = number(attr[SOCKGATE_A_CACHED]);
 	status->max_cached = number(attr[SOCKGATE_A_MAX_CACHED]);
+	status->masks = number(attr[SOCKGATE_A_MASKS]);
 	status->sockets = number(attr[SOCKGATE_A_SOCKETS]);
 	status->parked = number(attr[SOCKGATE_A_PARKED]);
 	status->mark_mask = number(attr[SOCKGATE_A_MARK_MASK]);
@@ -93,6 +98,67 @@ int kernel_read(struct kernel_status *status, char *why, size_t why_size)
 		explain(errno, why, why_size);
 	genl_close(g);
 	return rc;
+}
+
+struct list {
+	struct sockgate_cached *cached;
+	size_t n, room;
+};
+
+static int take_cached(const struct nlattr *const attr[], void *arg)
+{
+	struct sockgate_cached *more;
+	struct list *list = arg;
+
+	if (!attr[SOCKGATE_A_ENTRY])
+		return 0;
+	if (list->n == list->room) {
+		list->room = list->room ? 2 * list->room : 256;
+		more = reallocarray(list->cached, list->room, sizeof(*more));
+		if (!more)
+			return -1;
+		list->cached = more;
+	}
+	/* genl_parse() has checked that it fits. */
+	more = &list->cached[list->n++];
+	memcpy(more, mnl_attr_get_payload(attr[SOCKGATE_A_ENTRY]), sizeof(*more));
+	more->program[sizeof(more->program) - 1] = '\0';
+	return 0;
+}
+
+static int list_cache(struct genl *g, struct list *list)
+{
+	char buf[REQUEST_SIZE] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
+
+	list->n = 0;
+	return genl_call(g, genl_begin(g, buf, SOCKGATE_CMD_GET_CACHE, NLM_F_DUMP),
+			 take_cached, list);
+}
+
+int kernel_cache(struct sockgate_cached **cached, size_t *n, char *why,
+		 size_t why_size)
+{
+	struct genl *g = genl_open(why, why_size);
+	struct list list = { 0 };
+	int rc, tries = 0;
+
+	if (!g)
+		return -1;
+	do {
+		rc = list_cache(g, &list);
+	} while (rc && errno == EINTR && ++tries < LIST_TRIES);
+	if (rc && errno == EINTR)
+		snprintf(why, why_size, "the policy changes all the time");
+	else if (rc)
+		explain(errno, why, why_size);
+	genl_close(g);
+	if (rc) {
+		free(list.cached);
+		return -1;
+	}
+	*cached = list.cached;
+	*n = list.n;
+	return 0;
 }
 
 static int set(uint16_t attr, const void *data, size_t size, char *why,
@@ -239,7 +305,7 @@ json_t *kernel_events_json(uint32_t events)
 json_t *kernel_json(const struct kernel_status *status)
 {
 	return json_pack(
-		"{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+		"{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
 		"version", status->version,
 		"agent_pid", status->agent_pid ? json_integer(status->agent_pid) :
 						 json_null(),
@@ -249,6 +315,7 @@ json_t *kernel_json(const struct kernel_status *status)
 		"max_pending", (json_int_t)status->max_pending,
 		"cached", (json_int_t)status->cached,
 		"max_cached", (json_int_t)status->max_cached,
+		"masks", (json_int_t)status->masks,
 		"sockets", (json_int_t)status->sockets,
 		"packets_held", (json_int_t)status->parked,
 		"mark_mask", (json_int_t)status->mark_mask,

@@ -17,7 +17,7 @@ struct kernel_status {
 	uint32_t generation;
 	uint32_t deadline_ms;
 	uint32_t pending, max_pending;
-	uint32_t cached, max_cached;
+	uint32_t cached, max_cached, masks;
 	uint32_t sockets, parked;
 	uint32_t mark_mask;
 	uint32_t events;		/* optional ones that are asked about */
@@ -46,6 +46,14 @@ int kernel_read(struct kernel_status *status, char *why, size_t why_size);
 int kernel_set_number(uint16_t attr, uint32_t value, char *why, size_t why_size);
 int kernel_set_failure(const struct sockgate_failure *row, char *why,
 		       size_t why_size);
+
+/*
+ * kernel_cache - the verdicts that are remembered, of one policy
+ * @cached: gets an array of @n, for free(); NULL if there are none
+ * Returns 0, or -1 with a sentence in @why.
+ */
+int kernel_cache(struct sockgate_cached **cached, size_t *n, char *why,
+		 size_t why_size);
 
 /* One failsafe as a line of text; @size of 256 is enough. */
 void kernel_failsafe_text(const struct sockgate_failsafe *f, char *text,

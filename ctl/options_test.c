@@ -74,6 +74,8 @@ static void wrong_usage(void **state)
 		{ &command_config, "set max-cached 1048577" },
 		{ &command_config, "set deadline 99999999999" },
 		{ &command_config, "set mark-mask ff" },
+		{ &command_cache, "word" }, { &command_cache, "--program" },
+		{ &command_cache, "--denied=1" }, { &command_cache, "--frob" },
 	};
 
 	(void)state;
@@ -87,6 +89,7 @@ static void help(void **state)
 	static const struct command *const all[] = {
 		&command_status, &command_events, &command_explain, &command_policy,
 		&command_ca, &command_enroll, &command_failure, &command_config,
+		&command_cache,
 	};
 
 	(void)state;

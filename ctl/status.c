@@ -130,7 +130,8 @@ static void print_kernel(const struct kernel_status *k)
 	printf(", policy generation %" PRIu32 "\n", k->generation);
 	printf("  %-11s%" PRIu32 " of %" PRIu32 " for at most %" PRIu32 " ms\n", "held",
 	       k->pending, k->max_pending, k->deadline_ms);
-	printf("  %-11s%" PRIu32 " of %" PRIu32 "\n", "cached", k->cached, k->max_cached);
+	printf("  %-11s%" PRIu32 " of %" PRIu32 ", %" PRIu32 " %s\n", "cached", k->cached,
+	       k->max_cached, k->masks, k->masks == 1 ? "mask" : "masks");
 	printf("  %-11s%" PRIu32 " known, %" PRIu32 " packets held\n", "sockets",
 	       k->sockets, k->parked);
 	printf("  %-11s0x%08" PRIx32 "\n", "mark mask", k->mark_mask);

@@ -12,7 +12,11 @@
  * the numbers cannot choose keys that collide.  Words that a mask leaves out at
  * either end cost nothing.
  *
- * Locking: lookups run under RCU alone.  cache_lock covers every change: the
+ * Whoever lists the cache does so a bucket at a time.  New entries go to the front of
+ * their bucket and have a larger serial, so that the last one listed says where to go
+ * on, whatever came and went meanwhile.
+ *
+ * Locking: lookups and listing run under RCU alone.  cache_lock covers every change: the
  * masks, the buckets, the age list, the generation and the size.  It is a plain
  * spinlock: nothing here is called from interrupts.  Masks and entries are
  * freed after a grace period.
@@ -27,6 +31,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <net/ipv6.h>
 
 #include "cache.h"
 #include "count.h"
@@ -55,8 +60,11 @@ struct entry {
 	unsigned int slot;		/* of the mask */
 	struct sg_verdict verdict;
 	unsigned long expires;		/* jiffies */
+	u64 serial;
+	u64 hits;			/* some are lost where CPUs meet */
+	u64 hits_seen;			/* when eviction last looked */
 	u32 generation;
-	bool used;			/* since eviction last looked */
+	char program[SOCKGATE_PROGRAM_SIZE];
 	struct rcu_head rcu;
 };
 
@@ -67,6 +75,7 @@ static LIST_HEAD(by_age);
 static DEFINE_SPINLOCK(cache_lock);
 static u32 secret[2 * SG_KEY_WORDS] __read_mostly;
 static u8 __percpu *hints;		/* slots of masks */
+static u64 last_serial;
 static u32 generation;
 static u32 size;
 static u32 limit = SG_CACHE_DEFAULT;
@@ -178,8 +187,7 @@ bool sg_cache_lookup(const struct sg_key *key, struct sg_verdict *verdict)
 	e = find_any(key);
 	if (e) {
 		*verdict = e->verdict;
-		if (!READ_ONCE(e->used))
-			WRITE_ONCE(e->used, true);
+		WRITE_ONCE(e->hits, READ_ONCE(e->hits) + 1);
 	}
 	rcu_read_unlock();
 	return e;
@@ -320,9 +328,9 @@ static bool evict(void)
 		return false;
 	for (i = 0; i < EVICT_SCAN; i++) {
 		e = list_first_entry(&by_age, struct entry, age);
-		if (!e->used || !good(e))
+		if (e->hits_seen == READ_ONCE(e->hits) || !good(e))
 			break;
-		WRITE_ONCE(e->used, false);
+		e->hits_seen = READ_ONCE(e->hits);
 		list_move_tail(&e->age, &by_age);
 	}
 	drop(list_first_entry(&by_age, struct entry, age));
@@ -346,6 +354,7 @@ static bool add(struct entry *e, const struct sg_key *key,
 	mask = rcu_dereference_protected(masks[e->slot], true);
 	e->mask = mask;
 	e->key = *key;
+	e->serial = ++last_serial;
 	old = find(key, mask);
 	WRITE_ONCE(mask->entries, mask->entries + 1);
 	if (old)
@@ -356,9 +365,18 @@ static bool add(struct entry *e, const struct sg_key *key,
 	return true;
 }
 
+/* Of a mask that does not look at the program it would say nothing. */
+static void name_program(struct entry *e, struct file *exe,
+			 const struct sg_key *bits)
+{
+	if (exe && (bits->exe_ino || bits->pid))
+		snprintf(e->program, sizeof(e->program), "%pD", exe);
+}
+
 /**
  * sg_cache_add() - remember a verdict
  * @key:         of the request it was given for
+ * @exe:         what the caller runs, or NULL
  * @fields:      what the decision looked at
  * @verdict:     ALLOW or DENY
  * @lifetime_ms: for how long; 0 is not at all, LIFETIME_MAX the most
@@ -366,7 +384,8 @@ static bool add(struct entry *e, const struct sg_key *key,
  *
  * Best effort: without memory the question is asked again next time.
  */
-void sg_cache_add(const struct sg_key *key, const struct sg_fields *fields,
+void sg_cache_add(const struct sg_key *key, struct file *exe,
+		  const struct sg_fields *fields,
 		  const struct sg_verdict *verdict, u32 lifetime_ms, u32 from)
 {
 	struct sg_key bits;
@@ -379,6 +398,7 @@ void sg_cache_add(const struct sg_key *key, const struct sg_fields *fields,
 	if (!e)
 		return;
 	mask_bits(&bits, fields);
+	name_program(e, exe, &bits);
 	e->verdict = *verdict;
 	e->generation = from;
 	e->expires = jiffies + msecs_to_jiffies(min(lifetime_ms, LIFETIME_MAX));
@@ -451,6 +471,156 @@ u32 sg_cache_limit(void)
 u32 sg_cache_size(void)
 {
 	return READ_ONCE(size);
+}
+
+/**
+ * sg_cache_masks() - how many distinct masks there are among them
+ *
+ * Return: the number.
+ */
+u32 sg_cache_masks(void)
+{
+	const struct mask *mask;
+	unsigned int i;
+	u32 n = 0;
+
+	rcu_read_lock();
+	for (i = 0; i < MAX_MASKS; i++) {
+		mask = rcu_dereference(masks[i]);
+		n += mask && READ_ONCE(mask->entries);
+	}
+	rcu_read_unlock();
+	return n;
+}
+
+static u32 fields_of(const struct sg_key *bits)
+{
+	u32 fields = 0;
+
+	if (bits->event)
+		fields |= SOCKGATE_F_EVENT;
+	if (bits->protocol)
+		fields |= SOCKGATE_F_PROTOCOL;
+	if (bits->family)
+		fields |= SOCKGATE_F_FAMILY;
+	if (!ipv6_addr_any(&bits->laddr))
+		fields |= SOCKGATE_F_LADDR;
+	if (!ipv6_addr_any(&bits->raddr))
+		fields |= SOCKGATE_F_RADDR;
+	if (bits->lport)
+		fields |= SOCKGATE_F_LPORT;
+	if (bits->rport)
+		fields |= SOCKGATE_F_RPORT;
+	if (bits->uid)
+		fields |= SOCKGATE_F_UID;
+	if (bits->cgroup)
+		fields |= SOCKGATE_F_CGROUP;
+	if (bits->netns)
+		fields |= SOCKGATE_F_NETNS;
+	if (bits->exe_ino)
+		fields |= SOCKGATE_F_EXE;
+	if (bits->pid)
+		fields |= SOCKGATE_F_PROCESS;
+	return fields;
+}
+
+static u8 prefix_of(const struct in6_addr *bits)
+{
+	const u64 *half = (const u64 *)bits;
+
+	return hweight64(half[0]) + hweight64(half[1]);
+}
+
+/* @key within the mask. */
+static void tell_key(struct sockgate_cached *to, const struct sg_key *key)
+{
+	to->exe.ino = key->exe_ino;
+	to->exe.ctime_ns = key->exe_ctime;
+	to->exe.instance = key->exe_instance;
+	to->exe.dev = key->exe_dev;
+	to->exe.generation = key->exe_generation;
+	to->process.start_ns = key->start_ns;
+	to->process.exec_id = key->exec_id;
+	to->process.pid = key->pid;
+	to->cgroup = key->cgroup;
+	to->netns = key->netns;
+	memcpy(to->laddr, &key->laddr, sizeof(to->laddr));
+	memcpy(to->raddr, &key->raddr, sizeof(to->raddr));
+	to->lport = key->lport;
+	to->rport = key->rport;
+	to->uid = key->uid;
+	to->event = key->event;
+	to->family = key->family;
+	to->protocol = key->protocol;
+}
+
+static void tell(struct sockgate_cached *to, const struct entry *e)
+{
+	const u64 *bits = words(&e->mask->bits), *k = words(&e->key);
+	long left = e->expires - jiffies;
+	struct sg_key key;
+	unsigned int i;
+
+	for (i = 0; i < SG_KEY_WORDS; i++)
+		((u64 *)&key)[i] = k[i] & bits[i];
+	memset(to, 0, sizeof(*to));
+	tell_key(to, &key);
+	to->hits = READ_ONCE(e->hits);
+	to->fields = fields_of(&e->mask->bits);
+	to->lprefix = prefix_of(&e->mask->bits.laddr);
+	to->rprefix = prefix_of(&e->mask->bits.raddr);
+	to->left_ms = jiffies_to_msecs(max(left, 0L));
+	to->generation = e->generation;
+	to->tag = e->verdict.tag;
+	to->error = e->verdict.error;
+	to->action = e->verdict.action;
+	memcpy(to->program, e->program, sizeof(to->program));
+}
+
+/* Those of the bucket that were not listed before. */
+static int list_bucket(struct sg_cache_place *at, sg_cache_take_fn take,
+		       void *arg)
+{
+	struct sockgate_cached told;
+	const struct entry *e;
+	int err = 0;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(e, &buckets[at->bucket], bucket) {
+		if ((at->below && e->serial >= at->below) || !good(e))
+			continue;
+		tell(&told, e);
+		err = take(&told, arg);
+		if (err)
+			break;
+		at->below = e->serial;
+	}
+	rcu_read_unlock();
+	return err;
+}
+
+/**
+ * sg_cache_list() - tell of the verdicts that are good
+ * @at:   where to begin; all zero at first.  It is moved on.
+ * @take: gets one of them; under RCU.  An error ends the list before it.
+ * @arg:  for @take
+ *
+ * Called again from where it ended, it tells of none twice, and leaves out none that
+ * has been there all the time.
+ *
+ * Return: 0 at the end, or the error of @take.
+ */
+int sg_cache_list(struct sg_cache_place *at, sg_cache_take_fn take, void *arg)
+{
+	int err;
+
+	for (; at->bucket < 1U << BUCKET_BITS; at->bucket++, at->below = 0) {
+		err = list_bucket(at, take, arg);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
 }
 
 int __init sg_cache_init(void)

@@ -507,7 +507,7 @@ bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
 		goto late;
 	/* First, so that whoever no longer finds the request finds this. */
 	if (verdict->action != SOCKGATE_ACTION_FAIL)
-		sg_cache_add(&req->key, fields, verdict, lifetime_ms,
+		sg_cache_add(&req->key, req->exe, fields, verdict, lifetime_ms,
 			     generation);
 	spin_lock_bh(&pending_lock);
 	won = !taken(req);

@@ -36,7 +36,8 @@ static struct genl_family family;
 static DEFINE_MUTEX(config_lock);
 
 static_assert(sizeof(struct sockgate_ask) == 152 &&
-	      sizeof(struct sockgate_answer) == 32,
+	      sizeof(struct sockgate_answer) == 32 &&
+	      sizeof(struct sockgate_cached) == 184,
 	      "a hole would tell what was in memory");
 
 static const struct nla_policy policy[SOCKGATE_A_MAX + 1] = {
@@ -468,6 +469,7 @@ static int put_state(struct sk_buff *skb)
 	if (nla_put_u32(skb, SOCKGATE_A_GENERATION, sg_cache_generation()) ||
 	    nla_put_u32(skb, SOCKGATE_A_PENDING, sg_hold_pending()) ||
 	    nla_put_u32(skb, SOCKGATE_A_CACHED, sg_cache_size()) ||
+	    nla_put_u32(skb, SOCKGATE_A_MASKS, sg_cache_masks()) ||
 	    nla_put_u32(skb, SOCKGATE_A_SOCKETS, sg_sock_count()) ||
 	    nla_put_u32(skb, SOCKGATE_A_PARKED, sg_park_count()) ||
 	    nla_put_string(skb, SOCKGATE_A_VERSION_STR, SOCKGATE_VERSION))
@@ -499,6 +501,50 @@ static int do_get_status(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
+struct list {
+	struct sk_buff *skb;
+	struct netlink_callback *cb;
+};
+
+static int put_cached(const struct sockgate_cached *cached, void *arg)
+{
+	const struct list *list = arg;
+	void *head;
+
+	head = genlmsg_put(list->skb, NETLINK_CB(list->cb->skb).portid,
+			   list->cb->nlh->nlmsg_seq, &family, NLM_F_MULTI,
+			   SOCKGATE_CMD_GET_CACHE);
+	if (!head)
+		return -EMSGSIZE;
+	genl_dump_check_consistent(list->cb, head);
+	if (nla_put(list->skb, SOCKGATE_A_ENTRY, sizeof(*cached), cached)) {
+		genlmsg_cancel(list->skb, head);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(list->skb, head);
+	return 0;
+}
+
+/*
+ * As many as the message has room for.  Of two policies' verdicts together nobody
+ * could make sense.
+ */
+static int dump_cache(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct sg_cache_place at = { cb->args[0], cb->args[1] };
+	struct list list = { skb, cb };
+	int err;
+
+	/* Never 0, which is for what cannot change. */
+	cb->seq = sg_cache_generation() << 1 | 1;
+	err = sg_cache_list(&at, put_cached, &list);
+	if (err && !skb->len)
+		return err;
+	cb->args[0] = at.bucket;
+	cb->args[1] = at.below;
+	return skb->len;
+}
+
 #define OP(name, fn) \
 	{ .cmd = SOCKGATE_CMD_##name, .doit = fn, .flags = GENL_ADMIN_PERM, \
 	  .policy = policy, .maxattr = SOCKGATE_A_MAX }
@@ -514,6 +560,13 @@ static const struct genl_ops ops[] = {
 	OP(SET_GENERATION, do_set_generation),
 	OP(SET_CONFIG, do_set_config),
 	OP(GET_STATUS, do_get_status),
+	{
+		.cmd = SOCKGATE_CMD_GET_CACHE,
+		.dumpit = dump_cache,
+		.flags = GENL_ADMIN_PERM,
+		.policy = policy,
+		.maxattr = SOCKGATE_A_MAX,
+	},
 };
 
 /* Neither policy nor maxattr, which ANSWER would inherit. */

@@ -34,6 +34,7 @@ struct genl {
 	unsigned int n_early;
 	_Atomic uint32_t next_seq;	/* last used */
 	uint32_t seq;		/* the one that transact() waits for */
+	bool torn;		/* ... and what came for it does not fit together */
 	uint16_t family;
 	char buf[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
@@ -70,6 +71,8 @@ static const struct {
 	[SOCKGATE_A_COUNTERS] = { SHAPE_ARRAY, sizeof(uint64_t) },
 	[SOCKGATE_A_HOOKS] = { SHAPE_ARRAY, sizeof(uint64_t) },
 	[SOCKGATE_A_VERSION_STR] = { SHAPE_STRING, VERSION_SIZE },
+	[SOCKGATE_A_MASKS] = { SHAPE_EXACT, 4 },
+	[SOCKGATE_A_ENTRY] = { SHAPE_EXACT, sizeof(struct sockgate_cached) },
 };
 
 static bool fits(const struct nlattr *a, unsigned int type)
@@ -203,12 +206,24 @@ static int open_socket(struct genl *g)
 	return 0;
 }
 
+/* Of a request: the kernel's errno; of a dump the same, if it did not come to its end. */
+static int read_end(const struct genl *g, const struct nlmsghdr *nlh)
+{
+	/* What both begin with. */
+	const struct nlmsgerr *end = mnl_nlmsg_get_payload(nlh);
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(end->error)) {
+		errno = EBADMSG;
+		return -1;
+	}
+	errno = end->error ? -end->error : g->torn ? EINTR : 0;
+	return errno ? -1 : 0;
+}
+
 static int read_answer(struct genl *g, const struct nlmsghdr *nlh,
 		       int (*cb)(const struct nlmsghdr *nlh, void *arg), void *arg,
 		       bool *done)
 {
-	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
-
 	if (nlh->nlmsg_seq != g->seq || nlh->nlmsg_pid != mnl_socket_get_portid(g->nl)) {
 		if (nlh->nlmsg_type == g->family && !keep_early(g, nlh)) {
 			errno = ENOBUFS;
@@ -216,15 +231,11 @@ static int read_answer(struct genl *g, const struct nlmsghdr *nlh,
 		}
 		return 0;
 	}
-	if (nlh->nlmsg_type != NLMSG_ERROR)
+	g->torn |= nlh->nlmsg_flags & NLM_F_DUMP_INTR && nlh->nlmsg_flags & NLM_F_MULTI;
+	if (nlh->nlmsg_type != NLMSG_ERROR && nlh->nlmsg_type != NLMSG_DONE)
 		return cb ? cb(nlh, arg) : 0;
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(err->error)) {
-		errno = EBADMSG;
-		return -1;
-	}
 	*done = true;
-	errno = -err->error;
-	return err->error ? -1 : 0;
+	return read_end(g, nlh);
 }
 
 static int wait_readable(int fd)
@@ -240,7 +251,7 @@ static int wait_readable(int fd)
 	return n > 0 ? 0 : -1;
 }
 
-/* Sends, and reads until the kernel has acknowledged. */
+/* Sends, and reads until the kernel has acknowledged, or a dump is over. */
 static int transact(struct genl *g, struct nlmsghdr *nlh,
 		    int (*cb)(const struct nlmsghdr *nlh, void *arg), void *arg)
 {
@@ -250,6 +261,7 @@ static int transact(struct genl *g, struct nlmsghdr *nlh,
 
 	nlh->nlmsg_flags |= NLM_F_ACK;
 	g->seq = nlh->nlmsg_seq;
+	g->torn = false;
 	if (genl_send(g, nlh))
 		return -1;
 	while (!done) {

@@ -39,6 +39,9 @@ int genl_send(struct genl *g, const struct nlmsghdr *nlh);
  * acknowledgement is kept for genl_receive().  Returns 0, or -1 with errno as the kernel gave it, or
  * ETIMEDOUT, EBADMSG, ENOBUFS.
  *
+ * With NLM_F_DUMP among its flags it is a dump, which ends by itself: EINTR if what
+ * came does not fit together, and should be asked for again.
+ *
  * Attributes handed to a callback have the size that the contract says, strings
  * end with their only NUL, and none comes twice.  Arrays are packed structures
  * at 4-byte alignment: memcpy() elements out of them.

@@ -106,6 +106,7 @@ static int take_status(const struct nlattr *const attr[], void *arg)
 	s->agent_pid = u32_of(attr[SOCKGATE_A_AGENT_PID]);
 	s->pending = u32_of(attr[SOCKGATE_A_PENDING]);
 	s->cached = u32_of(attr[SOCKGATE_A_CACHED]);
+	s->masks = u32_of(attr[SOCKGATE_A_MASKS]);
 	s->sockets = u32_of(attr[SOCKGATE_A_SOCKETS]);
 	s->parked = u32_of(attr[SOCKGATE_A_PARKED]);
 	copy(s->n, sizeof(s->n), attr[SOCKGATE_A_COUNTERS]);

@@ -18,7 +18,7 @@ struct gate {
 
 struct gate_status {
 	uint32_t deadline, max_pending, max_cached, mark_mask, events;
-	uint32_t generation, agent_pid, pending, cached, sockets, parked;
+	uint32_t generation, agent_pid, pending, cached, masks, sockets, parked;
 	uint64_t n[SOCKGATE_N_MAX];
 	uint64_t hook[__SOCKGATE_HOOK_MAX];
 	struct sockgate_failure row[__SOCKGATE_REASON_MAX];

@@ -67,7 +67,7 @@ TEST_F(netlink, unknown_command)
 
 	for (cmd = 0; cmd < 256; cmd++) {
 		if (cmd >= SOCKGATE_CMD_REGISTER && cmd <= SOCKGATE_CMD_MAX &&
-		    cmd != SOCKGATE_CMD_ASK)
+		    cmd != SOCKGATE_CMD_ASK && cmd != SOCKGATE_CMD_GET_CACHE)
 			continue;
 		EXPECT_EQ(EOPNOTSUPP, call(self, begin(self, (uint8_t)cmd)));
 	}
@@ -424,7 +424,8 @@ static int all_commands(struct genl *genl)
 	for (cmd = SOCKGATE_CMD_REGISTER; cmd <= SOCKGATE_CMD_MAX; cmd++) {
 		if (cmd == SOCKGATE_CMD_ASK)
 			continue;
-		nlh = genl_begin(genl, buf, (uint8_t)cmd, 0);
+		nlh = genl_begin(genl, buf, (uint8_t)cmd,
+				 cmd == SOCKGATE_CMD_GET_CACHE ? NLM_F_DUMP : 0);
 		mnl_attr_put_u64(nlh, SOCKGATE_A_ID, 1);
 		mnl_attr_put_u32(nlh, SOCKGATE_A_GENERATION, 9);
 		mnl_attr_put_u32(nlh, SOCKGATE_A_DEADLINE, 1);

@@ -54,6 +54,14 @@
  *     HOOKS:       array of u64, calls seen by each hook, index
  *                  enum sockgate_hook
  *     VERSION_STR: string
+ *     MASKS:       u32    distinct masks of the verdicts cached now
+ *
+ * SOCKGATE_CMD_GET_CACHE       anyone with CAP_NET_ADMIN, a dump: for each verdict
+ *                              that is good a message with
+ *     ENTRY:       struct sockgate_cached
+ *                         One that is cached from the first message to the last is
+ *                         told once.  If the generation changes meanwhile the
+ *                         messages have NLM_F_DUMP_INTR.
  */
 #ifndef _UAPI_LINUX_SOCKGATE_H
 #define _UAPI_LINUX_SOCKGATE_H
@@ -75,6 +83,7 @@ enum sockgate_cmd {
 	SOCKGATE_CMD_SET_GENERATION,
 	SOCKGATE_CMD_SET_CONFIG,
 	SOCKGATE_CMD_GET_STATUS,
+	SOCKGATE_CMD_GET_CACHE,
 	__SOCKGATE_CMD_MAX,
 	SOCKGATE_CMD_MAX = __SOCKGATE_CMD_MAX - 1,
 };
@@ -101,6 +110,8 @@ enum sockgate_attr {
 	SOCKGATE_A_SOCKETS,
 	SOCKGATE_A_PARKED,
 	SOCKGATE_A_EVENTS,
+	SOCKGATE_A_MASKS,
+	SOCKGATE_A_ENTRY,
 	SOCKGATE_A_PAD,
 	__SOCKGATE_A_MAX,
 	SOCKGATE_A_MAX = __SOCKGATE_A_MAX - 1,
@@ -255,6 +266,40 @@ struct sockgate_answer {
 	__u8	reason;		/* for FAIL: the row of the table to apply */
 	__u8	lprefix;	/* bits of laddr looked at (with F_LADDR) */
 	__u8	rprefix;	/* bits of raddr looked at (with F_RADDR) */
+};
+
+/*
+ * A verdict that is remembered, for every event that agrees in these fields.  What
+ * is not in them is zero.
+ */
+#define SOCKGATE_PROGRAM_SIZE	32
+
+struct sockgate_cached {
+	struct sockgate_file exe;	/* but for its size */
+	struct sockgate_process process;	/* but for its tid */
+	__u64	cgroup;
+	__u64	netns;
+	__u64	hits;		/* events it has answered, about */
+	__u8	laddr[16];	/* LPREFIX bits of it */
+	__u8	raddr[16];	/* RPREFIX bits of it */
+	__u32	fields;		/* SOCKGATE_F_* */
+	__u32	left_ms;	/* of its lifetime */
+	__u32	generation;
+	__u32	tag;		/* for ALLOW */
+	__u32	uid;
+	__be16	lport;
+	__be16	rport;
+	__u16	error;		/* for DENY */
+	__u8	action;		/* ALLOW or DENY */
+	__u8	event;
+	__u8	family;
+	__u8	protocol;
+	__u8	lprefix;
+	__u8	rprefix;
+	char	program[SOCKGATE_PROGRAM_SIZE];	/* with EXE or PROCESS the name of
+						 * the file, as much as fits; for
+						 * display only
+						 */
 };
 
 /* One row of the failure table. */
