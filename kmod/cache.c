@@ -63,7 +63,6 @@ struct entry {
 	u64 serial;
 	u64 hits;			/* some are lost where CPUs meet */
 	u64 hits_seen;			/* when eviction last looked */
-	u32 generation;
 	char program[SOCKGATE_PROGRAM_SIZE];
 	struct rcu_head rcu;
 };
@@ -125,7 +124,7 @@ static struct entry *find(const struct sg_key *key, const struct mask *mask)
 
 static bool good(const struct entry *e)
 {
-	return e->generation == READ_ONCE(generation) &&
+	return e->verdict.generation == READ_ONCE(generation) &&
 	       time_before(jiffies, e->expires);
 }
 
@@ -380,13 +379,12 @@ static void name_program(struct entry *e, struct file *exe,
  * @fields:      what the decision looked at
  * @verdict:     ALLOW or DENY
  * @lifetime_ms: for how long; 0 is not at all, LIFETIME_MAX the most
- * @from:        generation of the policy it comes from
  *
  * Best effort: without memory the question is asked again next time.
  */
 void sg_cache_add(const struct sg_key *key, struct file *exe,
 		  const struct sg_fields *fields,
-		  const struct sg_verdict *verdict, u32 lifetime_ms, u32 from)
+		  const struct sg_verdict *verdict, u32 lifetime_ms)
 {
 	struct sg_key bits;
 	struct entry *e;
@@ -400,11 +398,10 @@ void sg_cache_add(const struct sg_key *key, struct file *exe,
 	mask_bits(&bits, fields);
 	name_program(e, exe, &bits);
 	e->verdict = *verdict;
-	e->generation = from;
 	e->expires = jiffies + msecs_to_jiffies(min(lifetime_ms, LIFETIME_MAX));
 
 	spin_lock(&cache_lock);
-	added = from == generation && add(e, key, &bits);
+	added = verdict->generation == generation && add(e, key, &bits);
 	spin_unlock(&cache_lock);
 	if (!added) {
 		sg_count(SOCKGATE_N_STALE);
@@ -570,7 +567,7 @@ static void tell(struct sockgate_cached *to, const struct entry *e)
 	to->lprefix = prefix_of(&e->mask->bits.laddr);
 	to->rprefix = prefix_of(&e->mask->bits.raddr);
 	to->left_ms = jiffies_to_msecs(max(left, 0L));
-	to->generation = e->generation;
+	to->generation = e->verdict.generation;
 	to->tag = e->verdict.tag;
 	to->error = e->verdict.error;
 	to->action = e->verdict.action;

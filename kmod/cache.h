@@ -17,8 +17,7 @@ void sg_cache_exit(void);
 bool sg_cache_lookup(const struct sg_key *key, struct sg_verdict *verdict);
 void sg_cache_add(const struct sg_key *key, struct file *exe,
 		  const struct sg_fields *fields,
-		  const struct sg_verdict *verdict, u32 lifetime_ms,
-		  u32 generation);
+		  const struct sg_verdict *verdict, u32 lifetime_ms);
 void sg_cache_set_generation(u32 generation);
 u32 sg_cache_generation(void);
 

@@ -601,6 +601,25 @@ static void key_peer(struct sg_key *key, const struct sock *sk)
 }
 
 /**
+ * sg_event_peer() - the key of a connection that the socket's owner has opened
+ * @key: has the owner and where the socket was bound when it was judged; filled in as
+ *       sg_event_packet() does it for what leaves it
+ * @sk:  the connection; if it is made another meanwhile the address may be any
+ */
+void sg_event_peer(struct sg_key *key, const struct sock *sk)
+{
+	const u8 family = key->family;
+
+	key->event = SOCKGATE_EVENT_CONNECT;
+	key->protocol = judged_protocol(sk);
+	key->rport = port_of(key, inet_sk(sk)->inet_dport);
+	memset(&key->raddr, 0, sizeof(key->raddr));
+	key_peer(key, sk);
+	if (key->family != family)
+		memset(&key->laddr, 0, sizeof(key->laddr));
+}
+
+/**
  * sg_event_use() - the key of using a socket that somebody else connected
  * @key:  filled in: as if the caller had connected it itself
  * @sk:   the socket
@@ -836,6 +855,47 @@ struct file *sg_event_exe(const struct sg_key *key)
 		return exe;
 	fput(exe);
 	return NULL;
+}
+
+/**
+ * sg_event_renew() - the executable in a key as it is now
+ * @key: of a process, maybe of long ago
+ *
+ * A file has another key once it was unlinked, as by an upgrade, while whoever runs it
+ * still runs what it ran.
+ *
+ * Return: what the process runs, a reference, and it is in the key; or NULL, and
+ * nothing has changed: the process is gone, or runs another file.
+ */
+struct file *sg_event_renew(struct sg_key *key)
+{
+	struct file *exe = NULL;
+	struct task_struct *task;
+	struct sg_key now;
+
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(key->pid, &init_pid_ns), PIDTYPE_TGID);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	if (!task)
+		return NULL;
+	now = *key;
+	task_lock(task);
+	if (task->group_leader->start_boottime == key->start_ns &&
+	    task->self_exec_id == key->exec_id)
+		exe = key_exe(&now, task);
+	task_unlock(task);
+	put_task_struct(task);
+	if (!exe)
+		return NULL;
+	if (now.exe_ino != key->exe_ino || now.exe_dev != key->exe_dev ||
+	    now.exe_generation != key->exe_generation) {
+		fput(exe);
+		return NULL;
+	}
+	*key = now;
+	return exe;
 }
 
 /**

@@ -100,6 +100,7 @@ static inline bool sg_event_is_datagrams(const struct sock *sk)
 }
 
 bool sg_event_has_packets(const struct sock *sk);
+void sg_event_peer(struct sg_key *key, const struct sock *sk);
 bool sg_event_use(struct sg_key *key, struct sock *sk, const struct sock *wire);
 bool sg_event_own(struct sg_key *key, struct sock *sk,
 		  struct task_struct *task, struct file **exe);
@@ -117,6 +118,7 @@ void sg_event_state(struct sg_key *key, const struct sock *sk,
 bool sg_event_by_current(const struct sg_key *key);
 struct file *sg_event_exe_of(struct task_struct *task);
 struct file *sg_event_exe(const struct sg_key *key);
+struct file *sg_event_renew(struct sg_key *key);
 bool sg_event_same_exe(const struct sg_key *key);
 bool sg_event_runs(const struct sg_key *key, const struct file *exe);
 bool sg_event_same_file(const struct sg_key *a, const struct sg_key *b);

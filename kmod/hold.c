@@ -487,13 +487,11 @@ bool sg_hold_packet(const struct sg_key *key, struct file *exe,
  * @verdict:     ALLOW, DENY or FAIL
  * @fields:      what it looked at
  * @lifetime_ms: how long it may be remembered, 0: not
- * @generation:  policy it comes from
  *
  * Return: false if no such request is pending.
  */
 bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
-		    const struct sg_fields *fields, u32 lifetime_ms,
-		    u32 generation)
+		    const struct sg_fields *fields, u32 lifetime_ms)
 {
 	struct sg_request *req;
 	bool won = false;
@@ -507,8 +505,7 @@ bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
 		goto late;
 	/* First, so that whoever no longer finds the request finds this. */
 	if (verdict->action != SOCKGATE_ACTION_FAIL)
-		sg_cache_add(&req->key, req->exe, fields, verdict, lifetime_ms,
-			     generation);
+		sg_cache_add(&req->key, req->exe, fields, verdict, lifetime_ms);
 	spin_lock_bh(&pending_lock);
 	won = !taken(req);
 	if (won)

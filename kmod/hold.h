@@ -30,8 +30,7 @@ bool sg_hold_packet(const struct sg_key *key, struct file *exe,
 		    struct sg_parked *packet, struct sg_verdict *verdict);
 
 bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
-		    const struct sg_fields *fields, u32 lifetime_ms,
-		    u32 generation);
+		    const struct sg_fields *fields, u32 lifetime_ms);
 void sg_hold_fail_asked(u32 portid, enum sockgate_reason reason);
 struct file *sg_hold_exe(u64 id);
 

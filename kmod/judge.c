@@ -42,16 +42,17 @@ static void leave_listener(struct sg_sock *rec, const struct sg_key *key)
 }
 
 static void permit(struct sock *sk, struct sg_sock *rec,
-		   const struct sg_key *key, u32 tag, enum sg_grant how)
+		   const struct sg_key *key, u32 tag, enum sg_grant how,
+		   u32 generation)
 {
 	if (!opens_way(key, rec))
 		return;
 	if (rec) {
 		leave_listener(rec, key);
-		sg_sock_grant(rec, key, tag, how);
+		sg_sock_grant(rec, key, tag, how, generation);
 	}
 	if (is_of_peer(key, rec))
-		WRITE_ONCE(rec->standing, how);
+		sg_sock_stand(rec, how, generation);
 	if (!sg_event_opens_past(key))
 		sg_mark_set(sk, tag);
 }
@@ -74,7 +75,8 @@ bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
 	if (sg_cache_lookup(key, &verdict)) {
 		if (verdict.action != SOCKGATE_ACTION_ALLOW)
 			return false;
-		permit(sk, rec, key, verdict.tag, SG_GRANT_VERDICT);
+		permit(sk, rec, key, verdict.tag, SG_GRANT_VERDICT,
+		       verdict.generation);
 	} else if ((key->event != SOCKGATE_EVENT_CONNECT &&
 		    key->event != SOCKGATE_EVENT_SEND) ||
 		   sg_sock_granted(rec, key) != SG_GRANT_VERDICT) {
@@ -103,7 +105,8 @@ static int fail(struct sock *sk, struct sg_sock *rec, const struct sg_key *key,
 
 	/* What an earlier verdict said of the socket is past. */
 	if (!err)
-		permit(sk, rec, key, 0, grant_of_failure(reason));
+		permit(sk, rec, key, 0, grant_of_failure(reason),
+		       sg_cache_generation());
 	return err;
 }
 
@@ -125,7 +128,8 @@ int sg_settle(struct sock *sk, const struct sg_key *key,
 
 	switch (verdict->action) {
 	case SOCKGATE_ACTION_ALLOW:
-		permit(sk, rec, key, verdict->tag, SG_GRANT_VERDICT);
+		permit(sk, rec, key, verdict->tag, SG_GRANT_VERDICT,
+		       verdict->generation);
 		break;
 	case SOCKGATE_ACTION_DENY:
 		err = -verdict->error;

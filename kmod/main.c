@@ -12,6 +12,7 @@
  * hook.c -> arrival.c (peers), report.c (states) -> sock.c (whose it is; scan.c finds
  * the older ones) -> park.c (packets that wait; reader.c: who reads) -> cut.c (telling
  * the application).
+ * When the policy changes, review.c has what is open judged again.
  *
  * scope.c says which of these the policy wants to be asked about.
  */
@@ -26,6 +27,7 @@
 #include "hold.h"
 #include "hook.h"
 #include "report.h"
+#include "review.h"
 #include "scan.h"
 #include "sock.h"
 #include "upcall.h"
@@ -47,6 +49,9 @@ static int __init sockgate_init(void)
 	err = sg_cut_init();
 	if (err)
 		goto no_cut;
+	err = sg_review_init();
+	if (err)
+		goto no_review;
 	sg_hold_init();
 	err = sg_agent_init();
 	if (err)
@@ -69,10 +74,12 @@ static int __init sockgate_init(void)
 	return 0;
 
 no_chain:
+	sg_review_close();
 	sg_report_close();
 	sg_hold_close();
 	sg_report_exit();
 no_report:
+	sg_review_close();
 	sg_hook_close();
 	sg_hold_close();
 	sg_hook_exit();
@@ -83,6 +90,8 @@ no_upcall:
 no_agent:
 	sg_hold_close();
 	sg_hold_exit();
+	sg_review_exit();
+no_review:
 	sg_cut_exit();
 no_cut:
 	sg_sock_exit();
@@ -95,6 +104,8 @@ no_cache:
 
 static void __exit sockgate_exit(void)
 {
+	/* As long as records end with their sockets. */
+	sg_review_close();
 	sg_hook_close();
 	sg_chain_close();
 	sg_report_close();
@@ -106,6 +117,7 @@ static void __exit sockgate_exit(void)
 	sg_hook_exit();
 	sg_agent_exit();
 	sg_hold_exit();
+	sg_review_exit();
 	sg_cut_exit();
 	sg_sock_exit();
 	sg_cache_exit();

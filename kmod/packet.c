@@ -50,6 +50,7 @@ struct leaving {
 	const struct nf_hook_state *state;
 	struct sock *sk;	/* a full socket; for a SYN-ACK its listener */
 	struct sg_sock *rec;
+	u32 generation;		/* in force before anything was looked up */
 	u8 family;
 	bool stream;
 	bool opening;		/* a segment that opens a connection, or an INIT */
@@ -103,6 +104,7 @@ static bool describe(struct leaving *l, struct sk_buff *skb,
 	l->skb = skb;
 	l->state = state;
 	l->sk = sk;
+	l->generation = sg_cache_generation();
 	l->rec = sg_sock_find(sk);
 	l->family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
 	l->stream = sg_event_is_stream(sk);
@@ -129,10 +131,18 @@ static unsigned int tagged(const struct leaving *l)
 	return err ? NF_DROP_ERR(err) : NF_ACCEPT;
 }
 
+/* What a listener takes stands by its listener: by which policy, is of interest. */
+static bool stands(const struct leaving *l, enum sg_grant how)
+{
+	return READ_ONCE(l->rec->standing) == how &&
+	       (l->sk->sk_state != TCP_LISTEN ||
+		READ_ONCE(l->rec->stands_by) == l->generation);
+}
+
 static unsigned int pass(const struct leaving *l, enum sg_grant how)
 {
-	if (l->stream && READ_ONCE(l->rec->standing) != how)
-		WRITE_ONCE(l->rec->standing, how);
+	if (l->stream && !stands(l, how))
+		sg_sock_stand(l->rec, how, l->generation);
 	return tagged(l);
 }
 
@@ -165,7 +175,8 @@ static enum sg_grant granted_to_leader(const struct leaving *l,
 				     SG_GRANT_NONE;
 
 	if (how)
-		sg_sock_grant(l->rec, key, READ_ONCE(leader->tag), how);
+		sg_sock_grant(l->rec, key, READ_ONCE(leader->tag), how,
+			      l->generation);
 	return how;
 }
 
@@ -227,6 +238,17 @@ static unsigned int park(const struct leaving *l, const struct sg_key *key,
 		return NF_STOLEN;
 	sg_unpark(packet);
 	return settle(l, key, &verdict);
+}
+
+/*
+ * What ends a connection tells its peer that it is over, and nothing else: so does
+ * what cuts one that may not go on (cut.c).
+ */
+static bool resets(const struct leaving *l)
+{
+	return l->open && skb_transport_header_was_set(l->skb) &&
+	       tcp_hdr(l->skb)->rst &&
+	       goes_to_peer(l->skb, l->sk, l->state->pf);
 }
 
 /* A socket that the agent made before it registered. */
@@ -336,8 +358,8 @@ static noinline unsigned int leave(struct sk_buff *skb,
 		this_cpu_write(sg_passing, NULL);
 		return released(&l);
 	}
-	if (l.open && sg_sock_good(sg_sock_standing(l.rec)) &&
-	    goes_to_peer(skb, l.sk, state->pf))
+	if (resets(&l) || (l.open && sg_sock_good(sg_sock_standing(l.rec)) &&
+			   goes_to_peer(skb, l.sk, state->pf)))
 		return tagged(&l);
 	key_where(&l, &key);
 	how = granted(&l, &key);

@@ -35,6 +35,7 @@
 #include "judge.h"
 #include "park.h"
 #include "reader.h"
+#include "review.h"
 #include "sock.h"
 
 static atomic_t parked = ATOMIC_INIT(0);
@@ -42,6 +43,7 @@ static atomic_t reports = ATOMIC_INIT(0);
 static atomic_t readers = ATOMIC_INIT(0);
 static atomic_t arriving = ATOMIC_INIT(0);
 static atomic_long_t arriving_bytes = ATOMIC_LONG_INIT(0);
+static atomic_t reviews = ATOMIC_INIT(0);
 static atomic_t parked_of[SG_USER_SLOTS];
 DEFINE_PER_CPU(const struct sk_buff *, sg_passing);
 
@@ -179,6 +181,17 @@ struct sg_parked *sg_park_reader(struct sock *sk)
 }
 
 /**
+ * sg_park_review() - a connection that may have to end under a new policy
+ * @sk: the connection
+ *
+ * Return: what waits for a verdict, or NULL: no memory, or too many already.
+ */
+struct sg_parked *sg_park_review(struct sock *sk)
+{
+	return place(SG_REVIEW, sk, &reviews, SG_REVIEWS_MAX);
+}
+
+/**
  * sg_unpark() - the packet is the caller's again
  * @packet: from sg_park()
  */
@@ -275,6 +288,9 @@ static void settle(struct sg_parked *packet, const struct sg_key *key,
 		break;
 	case SG_READING:
 		sg_reader_settle(packet->sk, key, verdict);
+		break;
+	case SG_REVIEW:
+		sg_review_settle(packet->sk, key, verdict);
 		break;
 	}
 }

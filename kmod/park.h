@@ -17,6 +17,7 @@
 #define SG_ARRIVING_BYTES (32L << 20)	/* of memory, for all of them */
 #define SG_REPORTS_MAX	256	/* of all sockets together */
 #define SG_READERS_MAX	4096	/* likewise; one of each */
+#define SG_REVIEWS_MAX	64	/* likewise */
 
 struct nf_hook_state;
 struct sg_sock;
@@ -28,6 +29,7 @@ enum sg_direction {
 	SG_ARRIVING,
 	SG_REPORT,		/* no packet: the state of a connection */
 	SG_READING,		/* neither: who reads it is to be woken */
+	SG_REVIEW,		/* nor this: whether a connection may go on */
 };
 
 /* Owned by the request that it waits on. */
@@ -59,6 +61,7 @@ struct sg_parked *sg_park_arrival(struct sk_buff *skb, struct sock *sk,
 				  struct sg_sock *rec, u8 family);
 struct sg_parked *sg_park_report(struct sock *sk);
 struct sg_parked *sg_park_reader(struct sock *sk);
+struct sg_parked *sg_park_review(struct sock *sk);
 void sg_unpark(struct sg_parked *packet);
 void sg_park_release(struct list_head *packets, const struct sg_key *key,
 		     const struct sg_verdict *verdict);

@@ -17,7 +17,8 @@
  *
  * Locking: lookups run under RCU.  The table locks its buckets itself.  A
  * record's lock covers its owner and executable; it nests inside nothing, and
- * is taken with bottom halves off, since packets leave in softirqs.  Owners are
+ * is taken with bottom halves off, since packets leave in softirqs.  It also keeps
+ * a socket from being freed, for whoever has the record and wants to hold the socket.  Owners are
  * only changed by the owner's own calls.
  */
 #include <linux/bits.h>
@@ -43,6 +44,7 @@
 #include "sock.h"
 
 #define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
+#define WALK_BATCH	64	/* records looked at in one go */
 #define HOW		7ULL		/* enum sg_grant in the word of a grant */
 #define HINT_BITS	12
 
@@ -153,6 +155,10 @@ static void remove(struct sg_sock *rec)
 {
 	struct sg_sock __rcu **hint = hint_of(rec->sk);
 
+	/* Who has found the record holds its socket by now, or never will. */
+	spin_lock_bh(&rec->lock);
+	rec->gone = true;
+	spin_unlock_bh(&rec->lock);
 	if (rhashtable_remove_fast(&records, &rec->node, params))
 		return;
 	if (rcu_access_pointer(*hint) == rec)
@@ -317,6 +323,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	if (!rec)
 		return;
 	rec->exe = sg_sock_owner(from, &rec->owner);
+	rec->stands_by = READ_ONCE(from->stands_by);
 	/* Where peers are judged, this one's verdict is still to be seen. */
 	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT))
 		rec->standing = READ_ONCE(from->standing);
@@ -327,6 +334,10 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	rec->exempt = READ_ONCE(from->exempt);
 	rec->accepted = taken && parent->sk_state == TCP_LISTEN;
 	insert(rec);
+	/* Either a review of a new policy finds it, or that policy is seen here. */
+	smp_mb();
+	if (rec->stands_by != sg_cache_generation())
+		WRITE_ONCE(rec->standing, SG_GRANT_NONE);
 }
 
 /**
@@ -376,6 +387,68 @@ struct sock *sg_sock_of_segment(struct net *net, const struct sk_buff *skb,
 u32 sg_sock_count(void)
 {
 	return atomic_read(&records.nelems);
+}
+
+/* Not one that is being freed. */
+static struct sock *hold_sock(struct sg_sock *rec)
+{
+	struct sock *sk = (struct sock *)rec->sk;
+
+	spin_lock_bh(&rec->lock);
+	if (rec->gone || !refcount_inc_not_zero(&sk->sk_refcnt))
+		sk = NULL;
+	spin_unlock_bh(&rec->lock);
+	return sk;
+}
+
+/**
+ * sg_sock_walk_begin() - begin to look at all records
+ * @iter: keeps the place; ended by sg_sock_walk_end()
+ */
+void sg_sock_walk_begin(struct rhashtable_iter *iter)
+{
+	rhashtable_walk_enter(&records, iter);
+}
+
+/**
+ * sg_sock_walk_next() - the next socket that was not judged again
+ * @iter:       where to go on
+ * @generation: under which policy
+ *
+ * What comes meanwhile may be missing, and while the table grows some may come twice.
+ *
+ * Return: the socket, held, or NULL at the end.
+ */
+struct sock *sg_sock_walk_next(struct rhashtable_iter *iter, u32 generation)
+{
+	struct sock *sk = NULL;
+	struct sg_sock *rec;
+	unsigned int n = 0;
+
+	rhashtable_walk_start(iter);
+	while (!sk && (rec = rhashtable_walk_next(iter))) {
+		/* The table has another size: from its beginning. */
+		if (IS_ERR(rec))
+			continue;
+		if (READ_ONCE(rec->reviewed) != generation)
+			sk = hold_sock(rec);
+		if (++n % WALK_BATCH)
+			continue;
+		rhashtable_walk_stop(iter);
+		cond_resched();
+		rhashtable_walk_start(iter);
+	}
+	rhashtable_walk_stop(iter);
+	return sk;
+}
+
+/**
+ * sg_sock_walk_end() - it is enough
+ * @iter: from sg_sock_walk_begin()
+ */
+void sg_sock_walk_end(struct rhashtable_iter *iter)
+{
+	rhashtable_walk_exit(iter);
 }
 
 /* An executable that could not be named is nobody's. */
@@ -485,12 +558,12 @@ static u64 mix(u64 a, u64 b)
 }
 
 /* Where to, or where at. */
-static u64 grant_of(const struct sg_key *key)
+static u64 grant_of(const struct sg_key *key, u32 generation)
 {
 	bool listens = key->event == SOCKGATE_EVENT_LISTEN;
 	const u64 *addr = (const u64 *)(listens ? &key->laddr : &key->raddr);
 	__be16 port = listens ? key->lport : key->rport;
-	u64 rest = (u64)sg_cache_generation() << 32 |
+	u64 rest = (u64)generation << 32 |
 		   (u32)(__force u16)port << 16 | key->protocol << 8 |
 		   key->family << 1 | listens;
 	u64 where = mix(addr[0] ^ grant_key[0], addr[1] ^ grant_key[1]);
@@ -504,17 +577,19 @@ static u64 grant_of(const struct sg_key *key)
  * @key: of the event that was allowed
  * @tag: of the verdict
  * @how: how good that is
+ * @generation: of the policy that allowed it; of another than the one in force it
+ *              is none
  *
  * Safe in the ftrace callback.  It replaces the grant before.
  */
 void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
-		   enum sg_grant how)
+		   enum sg_grant how, u32 generation)
 {
 	if (how == SG_GRANT_FAILURE)
 		WRITE_ONCE(rec->lapses, jiffies +
 			   msecs_to_jiffies(sg_hold_deadline()));
 	WRITE_ONCE(rec->tag, tag);
-	WRITE_ONCE(rec->granted, grant_of(key) | how);
+	WRITE_ONCE(rec->granted, grant_of(key, generation) | how);
 }
 
 /* What the failure table granted is asked for again: it may not last. */
@@ -549,7 +624,7 @@ enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 {
 	u64 granted = READ_ONCE(rec->granted);
 
-	if (!granted || (granted & ~HOW) != grant_of(key))
+	if (!granted || (granted & ~HOW) != grant_of(key, sg_cache_generation()))
 		return SG_GRANT_NONE;
 	return unless_lapsed(rec, granted & HOW);
 }
@@ -567,6 +642,18 @@ bool sg_sock_good(enum sg_grant how)
 	return how == SG_GRANT_VERDICT || how == SG_GRANT_FAILURE ||
 	       how == SG_GRANT_FAILSAFE ||
 	       (how == SG_GRANT_NO_AGENT && !sg_agent_present());
+}
+
+/**
+ * sg_sock_stand() - an open connection may go on, or a listener take some
+ * @rec: its record
+ * @how: how good that is
+ * @generation: the policy in force before that was found
+ */
+void sg_sock_stand(struct sg_sock *rec, enum sg_grant how, u32 generation)
+{
+	WRITE_ONCE(rec->standing, how);
+	WRITE_ONCE(rec->stands_by, generation);
 }
 
 /**

@@ -26,9 +26,10 @@ enum sg_grant {
 };
 
 /*
- * @sk is compared, never followed.  @granted, @standing, @tag, @lapses, @exempt,
- * @accepted, @reading and @refused are read and written without a lock, each for
- * itself.  @lock covers the rest.
+ * @sk is compared, and followed under @lock as long as @gone is not set.  @granted,
+ * @standing, @stands_by, @tag, @lapses, @exempt, @accepted, @reading, @refused and
+ * @reviewed are read and written without a lock, each for itself.  @lock covers the
+ * rest.
  */
 struct sg_sock {
 	struct rhash_head node;
@@ -43,6 +44,9 @@ struct sg_sock {
 	bool reading;		/* a reader will be woken by the verdict */
 	u16 refused;		/* errno: what its peer sent is not to be read */
 	bool early;		/* older than the end of the call that made sk */
+	bool gone;		/* sk is being freed */
+	u32 stands_by;		/* the generation that standing is of */
+	u32 reviewed;		/* the generation that sk was judged again under */
 	unsigned long lapses;	/* jiffies, of SG_GRANT_FAILURE */
 	atomic_t arrivals;	/* packets for it that wait */
 	refcount_t refs;	/* the table's, and one of each that follows */
@@ -70,17 +74,22 @@ struct sock *sg_sock_of_segment(struct net *net, const struct sk_buff *skb,
 				u8 family);
 u32 sg_sock_count(void);
 
+void sg_sock_walk_begin(struct rhashtable_iter *iter);
+struct sock *sg_sock_walk_next(struct rhashtable_iter *iter, u32 generation);
+void sg_sock_walk_end(struct rhashtable_iter *iter);
+
 bool sg_sock_owned_by(const struct sg_sock *rec, const struct sg_key *key);
 void sg_sock_own(struct sg_sock *rec, const struct sg_key *key);
 bool sg_sock_adopt(struct sg_sock *rec, const struct sg_key *key);
 struct file *sg_sock_owner(struct sg_sock *rec, struct sg_key *key);
 
 void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
-		   enum sg_grant how);
+		   enum sg_grant how, u32 generation);
 enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 			      const struct sg_key *key);
 enum sg_grant sg_sock_standing(const struct sg_sock *rec);
 bool sg_sock_good(enum sg_grant how);
+void sg_sock_stand(struct sg_sock *rec, enum sg_grant how, u32 generation);
 void sg_sock_opens(struct sg_sock *rec);
 void sg_sock_revoke(struct sg_sock *rec);
 

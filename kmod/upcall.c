@@ -28,6 +28,7 @@
 #include "mark.h"
 #include "park.h"
 #include "request.h"
+#include "review.h"
 #include "scope.h"
 #include "sock.h"
 #include "upcall.h"
@@ -220,6 +221,7 @@ static int do_answer(struct sk_buff *skb, struct genl_info *info)
 		.reason = a.reason,
 		.error = a.error,
 		.tag = a.tag,
+		.generation = a.generation,
 	};
 	fields = (struct sg_fields){
 		.fields = a.fields,
@@ -230,8 +232,7 @@ static int do_answer(struct sk_buff *skb, struct genl_info *info)
 		verdict = sg_verdict_fail(SOCKGATE_REASON_BAD_ANSWER);
 		err = -EINVAL;
 	}
-	if (!sg_hold_answer(a.id, &verdict, &fields, a.lifetime_ms,
-			    a.generation))
+	if (!sg_hold_answer(a.id, &verdict, &fields, a.lifetime_ms))
 		return -ENOENT;
 	return err;
 }
@@ -301,6 +302,7 @@ static int do_set_generation(struct sk_buff *skb, struct genl_info *info)
 	if (!sg_agent_is_current())
 		return -EPERM;
 	sg_cache_set_generation(get_u32(info, SOCKGATE_A_GENERATION));
+	sg_review();
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct sg_verdict {
 	u8 reason;	/* enum sockgate_reason, for FAIL */
 	u16 error;	/* errno, for DENY */
 	u32 tag;	/* for ALLOW */
+	u32 generation;	/* of the policy it comes from, but for FAIL */
 };
 
 /* What a verdict depends on. */

@@ -82,6 +82,7 @@ static const char *const counters[] = {
 	[SOCKGATE_N_REPORTED] = "reported",
 	[SOCKGATE_N_REPORT_LOST] = "report_lost",
 	[SOCKGATE_N_IMPOSTOR] = "impostor",
+	[SOCKGATE_N_REVIEWED] = "reviewed",
 	[SOCKGATE_N_ASKED] = "asked",
 	[SOCKGATE_N_JOINED] = "joined",
 	[SOCKGATE_N_ANSWERED] = "answered",

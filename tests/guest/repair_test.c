@@ -173,7 +173,7 @@ TEST_F(repair, listens_where_it_was_accepted)
 	const struct answer once = {
 		.action = SOCKGATE_ACTION_ALLOW, .lifetime = FAR_MS,
 		.fields = SOCKGATE_F_ALL,
-	};
+	}, anew = { .action = SOCKGATE_ACTION_ALLOW, .generation = 1 };
 	struct scene *s = &self->s;
 	int fd = socket_for(&self->to, SOCK_STREAM);
 	struct call call = scene_connect(s, V4);
@@ -195,7 +195,7 @@ TEST_F(repair, listens_where_it_was_accepted)
 	/* Not by us: what answers the agent is not asked about. */
 	call.to.in.sin_port = at.in.sin_port;
 	ASSERT_EQ(0, scene_hold(s, &s->worker, &call));
-	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
+	ASSERT_EQ(0, agent_answer(s->agent, s->ask.id, &anew));
 	/* Its answer to that is asked about anew. */
 	ASSERT_EQ(1, agent_next(s->agent, &s->ask, CHILD_MS));
 	EXPECT_EQ(SOCKGATE_EVENT_LISTEN, s->ask.event);

@@ -29,7 +29,8 @@
  *                         calling process, of the very file the caller runs
  *
  * SOCKGATE_CMD_SET_GENERATION  agent -> kernel
- *     GENERATION:  u32    verdicts cached under any other are void at once
+ *     GENERATION:  u32    verdicts cached under any other are void at once, and
+ *                         connections that are open are asked about again
  *
  * SOCKGATE_CMD_SET_CONFIG      agent or administrator -> kernel, each
  *                              attribute optional, all or nothing
@@ -352,6 +353,7 @@ enum sockgate_counter {
 	SOCKGATE_N_REPORTED,		/* reports asked about */
 	SOCKGATE_N_REPORT_LOST,		/* ... not, for want of room */
 	SOCKGATE_N_IMPOSTOR,		/* attempts to pose as another program */
+	SOCKGATE_N_REVIEWED,		/* open connections judged by a new policy */
 
 	SOCKGATE_N_ASKED,		/* questions sent */
 	SOCKGATE_N_JOINED,		/* callers that waited on another's */
