@@ -620,8 +620,14 @@ int sg_cache_list(struct sg_cache_place *at, sg_cache_take_fn take, void *arg)
 	return 0;
 }
 
+/* The exact mask is that of a decision that has looked at everything. */
 int __init sg_cache_init(void)
 {
+	static const struct sg_fields everything __initconst = {
+		.fields = SOCKGATE_F_ALL,
+		.lprefix = 128,
+		.rprefix = 128,
+	};
 	struct mask *exact = kzalloc(sizeof(*exact), GFP_KERNEL);
 	struct sg_key all;
 
@@ -634,7 +640,7 @@ int __init sg_cache_init(void)
 		return -ENOMEM;
 	}
 	get_random_bytes(secret, sizeof(secret));
-	memset(&all, 0xff, sizeof(all));
+	mask_bits(&all, &everything);
 	mask_set(exact, &all);
 	RCU_INIT_POINTER(masks[SLOT_EXACT], exact);
 	return 0;

@@ -9,6 +9,7 @@
 
 #define TO "127.0.0.1"
 #define LONG_MS 600000U
+#define PLACES 16	/* for masks, as in kmod/cache.c */
 /*
  * On a file system of its own: overlayfs would show other inode numbers.  Not
  * tmpfs, where each process is another program.
@@ -180,6 +181,24 @@ TEST_F(cache, more_masks_than_places)
 	EXPECT_EQ(1, scene_judge(&self->s, &self->call, &agent_allow));
 	self->call.to = net_addr("127.255.0.1", 8);
 	EXPECT_EQ(0, scene_judge(&self->s, &self->call, &agent_allow));
+}
+
+/* One that looks at everything has the place that is there for it. */
+TEST_F(cache, as_many_masks_as_places)
+{
+	struct gate_status st;
+	unsigned int prefix;
+
+	self->answer.lprefix = self->answer.rprefix = 128;
+	EXPECT_EQ(1, scene_judge(&self->s, &self->call, &self->answer));
+	self->answer.fields = SOCKGATE_F_RADDR | SOCKGATE_F_RPORT;
+	for (prefix = 1; prefix < PLACES; prefix++) {
+		self->answer.rprefix = (uint8_t)prefix;
+		self->call.to = net_addr(TO, (uint16_t)prefix);
+		EXPECT_EQ(1, scene_judge(&self->s, &self->call, &self->answer));
+	}
+	ASSERT_EQ(0, gate_status(&self->s.gate, &st));
+	EXPECT_EQ(PLACES, st.masks);
 }
 
 /* ---- one field at a time -------------------------------------------------------- */
