@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # make            all programs
-# make modules    sockgate.ko for KERNEL (6.1, 6.12, a Debian version, or
-#                 "running"; default 6.1)
+# make modules    sockgate.ko for KERNEL (6.1, 6.12, 5.10, 6.1-rt, sid, a Debian
+#                 version, or "running"; default 6.1)
 # make demo       the main job on three virtual machines, told as a story
 # make check      every test, unit and guest; ends with "N passed, N failed"
-# make bench      what a connection costs, by instruction count, and signatures
+# make check-kernels  the guest tests on every kernel that there is a claim about
+# make bench      what a connection costs, by instruction count, policies, signatures
 # make lint       checkpatch, sparse, clang-tidy, cppcheck, shellcheck
 # make install        programs, units and manuals, below DESTDIR (docs/INSTALL.md)
 # make dkms-install   put the module under DKMS on this machine
@@ -65,7 +66,7 @@ TEST_BINS := $(patsubst %.c,$(O)/test/%,$(TESTS))
 
 GEN := $(O)/gen/sockgate.pb-c.h
 
-.PHONY: all modules unit-tests tools demo check bench lint install dkms-install \
+.PHONY: all modules unit-tests tools demo check check-kernels bench lint install dkms-install \
 	print-cflags clean
 .SECONDARY:
 
@@ -149,6 +150,9 @@ demo: all
 # it ends by a signal, and by this one it ends without a word (status 141).
 check:
 	@tests/check || kill -PIPE $$PPID
+
+check-kernels:
+	@tests/check-kernels $(KERNELS) || kill -PIPE $$PPID
 
 bench:
 	@bench/run
