@@ -221,6 +221,94 @@ TEST_F(peer, without_an_agent)
 	EXPECT_EQ(ETIMEDOUT, WEXITSTATUS(status));
 }
 
+/* ---- a proxy --------------------------------------------------------------------- */
+
+#define ELSEWHERE "203.0.113.5"	/* where it stands in for whoever is there */
+#define ELSEWHERE_PORT 4742
+#define PROXY_PORT 4741
+
+static const char take_over[] =
+	"ip route replace " ELSEWHERE " dev lo src 127.0.0.1 && "
+	"ip rule add fwmark 1 lookup 100 && "
+	"ip route replace local 0.0.0.0/0 dev lo table 100 && "
+	"nft add table ip proxy '{ chain out { type route hook output priority mangle; "
+	"ip daddr " ELSEWHERE " meta mark set 1; }; "
+	"chain in { type filter hook prerouting priority mangle; "
+	"ip daddr " ELSEWHERE " meta l4proto tcp tproxy to :4741 accept; }; }'";
+static const char give_back[] =
+	"nft delete table ip proxy; ip route flush table 100; "
+	"ip rule del fwmark 1; ip route del " ELSEWHERE " dev lo";
+
+static int server_proxy(int says)
+{
+	const struct addr at = net_addr("0.0.0.0", PROXY_PORT);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+	if (setsockopt(fd, SOL_IP, IP_TRANSPARENT, &on, sizeof(on)) ||
+	    bind(fd, &at.sa, at.len) || listen(fd, 8) ||
+	    server_say(says, ELSEWHERE_PORT))
+		return CHILD_LOST;
+	return server_accept(fd, says);
+}
+
+FIXTURE(proxy) {
+	struct scene s;
+	struct script script;
+	struct server server;
+};
+
+FIXTURE_SETUP(proxy)
+{
+	ASSERT_EQ(0, scene_set_patient(&self->s));
+	self->script = script_allowing();
+	ASSERT_EQ(0, system(take_over));
+	ASSERT_EQ(0, server_start(&self->s, &self->script, server_proxy,
+				  &self->server, ELSEWHERE));
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS, EVENT(ACCEPT)));
+}
+
+FIXTURE_TEARDOWN(proxy)
+{
+	server_end(&self->server);
+	EXPECT_EQ(0, system(give_back));
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+/*
+ * It is bound to nothing of what its peers ask for.  A verdict that is not remembered
+ * serves no second segment: the one that waited has to get there.
+ */
+TEST_F(proxy, gets_what_waited)
+{
+	const struct ask *ask = &self->script.last[SOCKGATE_EVENT_ACCEPT];
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid;
+
+	script->answer[SOCKGATE_EVENT_ACCEPT] = &agent_allow;
+	pid = child_start(greet, &self->server.at);
+	EXPECT_EQ('x', server_heard(s, script, &self->server, AT_ONCE_MS));
+	EXPECT_EQ(0, script_end(s, script, pid));
+	EXPECT_EQ(self->server.pid, (pid_t)ask->process.pid);
+	EXPECT_EQ(ELSEWHERE_PORT, ask->lport);
+	/* And once more by the first packet, or the first read, or both. */
+	EXPECT_LE(2, script->asked[SOCKGATE_EVENT_ACCEPT]);
+	EXPECT_GE(3, script->asked[SOCKGATE_EVENT_ACCEPT]);
+}
+
+TEST_F(proxy, gets_nothing_that_is_refused)
+{
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	pid_t pid;
+
+	patience_ms = SOON_MS;
+	script->answer[SOCKGATE_EVENT_ACCEPT] = &script_refuse;
+	pid = child_start(greet, &self->server.at);
+	EXPECT_EQ(ETIMEDOUT, script_end(s, script, pid));
+	EXPECT_EQ(-1, server_heard(s, script, &self->server, SOON_MS));
+}
+
 /* ---- accept() by io_uring -------------------------------------------------------- */
 
 #define COMPLETED 'a'

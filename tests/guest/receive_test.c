@@ -3,6 +3,7 @@
 #include "kselftest_harness.h"
 #include "server.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <net/if.h>
 
@@ -345,6 +346,73 @@ TEST_F(chosen, by_a_filter)
 	EXPECT_EQ(1, script->asked[SOCKGATE_EVENT_RECEIVE]);
 	EXPECT_EQ(server[1].pid,
 		  (pid_t)script->last[SOCKGATE_EVENT_RECEIVE].process.pid);
+}
+
+/* ---- a peer that was chosen before there was a verdict --------------------------- */
+
+#define PEER_PORT 4733
+
+static int of_peer(int says)
+{
+	const struct addr at = net_addr("127.0.0.1", PORT);
+	const struct addr peer = net_addr("127.0.0.1", PEER_PORT);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	if (bind(fd, &at.sa, at.len) || connect(fd, &peer.sa, peer.len) ||
+	    fcntl(fd, F_SETFL, 0))
+		return CHILD_LOST;
+	return say_all(fd, says, 0);
+}
+
+static int tell_as_peer(const struct addr *to)
+{
+	const struct addr from = net_addr("127.0.0.1", PEER_PORT);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (bind(fd, &from.sa, from.len))
+		return CHILD_LOST;
+	return sendto(fd, "xxxxxxxx", SIZE, 0, &to->sa, to->len) == SIZE ? 0 : errno;
+}
+
+FIXTURE(deferred) {
+	struct scene s;
+	struct script script;
+	struct server server;
+};
+
+FIXTURE_SETUP(deferred)
+{
+	ASSERT_EQ(0, scene_set_patient(&self->s));
+	self->script = script_allowing();
+	/* Nothing is sent there, and so nothing asked. */
+	ASSERT_EQ(0, server_start(&self->s, &self->script, of_peer, &self->server,
+				  "127.0.0.1"));
+	ASSERT_EQ(0, self->script.asked[SOCKGATE_EVENT_CONNECT]);
+	ASSERT_EQ(0, gate_set_u32(&self->s.gate, SOCKGATE_A_EVENTS, EVENT(RECEIVE)));
+}
+
+FIXTURE_TEARDOWN(deferred)
+{
+	server_end(&self->server);
+	EXPECT_EQ(0, scene_strike(&self->s));
+}
+
+TEST_F(deferred, allowed)
+{
+	ASSERT_EQ(0, script_run(&self->s, &self->script, tell_as_peer,
+				&self->server.at));
+	EXPECT_EQ('x', server_heard(&self->s, &self->script, &self->server,
+				    AT_ONCE_MS));
+	EXPECT_EQ(1, self->script.asked[SOCKGATE_EVENT_RECEIVE]);
+}
+
+TEST_F(deferred, refused)
+{
+	self->script.answer[SOCKGATE_EVENT_RECEIVE] = &script_refuse;
+	ASSERT_EQ(0, script_run(&self->s, &self->script, tell_as_peer,
+				&self->server.at));
+	EXPECT_EQ(-1, server_heard(&self->s, &self->script, &self->server, SOON_MS));
+	EXPECT_EQ(1, self->script.asked[SOCKGATE_EVENT_RECEIVE]);
 }
 
 TEST_HARNESS_MAIN

@@ -431,8 +431,14 @@ static int judge_race_of_answering(struct scene *s, const struct addr *to,
 	    connect(fd, &at.sa, at.len) || send(fd, "x", 1, 0) != 1 ||
 	    recv(fd, &byte, 1, 0) != 1)
 		return CHILD_LOST;
-	if (agent_next(s->agent, &s->ask, CHILD_MS) == 1)
-		agent_answer(s->agent, s->ask.id, answer);
+	/* What is open is asked about too, since the policy is a new one. */
+	while (agent_next(s->agent, &s->ask, CHILD_MS) == 1) {
+		bool elsewhere = asked_for_elsewhere(s);
+
+		agent_answer(s->agent, s->ask.id, elsewhere ? answer : &agent_allow);
+		if (elsewhere)
+			break;
+	}
 	rc = child_end(pid);
 	close(fd);
 	close(listening_at[0]);
