@@ -136,14 +136,6 @@ static __be16 local_port(const struct arriving *a)
 	return htons(inet_sk(a->sk)->inet_num);
 }
 
-static struct file *key_of(const struct arriving *a, struct sg_key *key)
-{
-	struct file *exe = sg_sock_owner(a->rec, key);
-
-	sg_event_arrival(key, a->skb, a->family, a->event, local_port(a));
-	return exe;
-}
-
 /* In UDP and SCTP it is what comes first. */
 static __be16 source_port(const struct arriving *a)
 {
@@ -152,18 +144,28 @@ static __be16 source_port(const struct arriving *a)
 	return udp_hdr(a->skb)->source;
 }
 
+/* @to: what it could be a reply to */
+static struct file *key_of(const struct arriving *a, struct sg_key *key,
+			   struct sg_key *to)
+{
+	struct file *exe = sg_sock_owner(a->rec, key);
+
+	*to = *key;
+	sg_event_arrival(key, a->skb, a->family, a->event, local_port(a));
+	sg_event_reply(to, key, source_port(a), a->sk->sk_state == TCP_ESTABLISHED);
+	return exe;
+}
+
 /* It comes from where this socket may send to. */
-static bool is_reply(const struct arriving *a, const struct sg_key *key)
+static bool is_reply(const struct arriving *a, const struct sg_key *to)
 {
 	struct sg_verdict verdict;
-	struct sg_key to = *key;
 
 	if (a->event != SOCKGATE_EVENT_RECEIVE)
 		return false;
-	sg_event_reply(&to, source_port(a));
-	if (sg_sock_good(sg_sock_granted(a->rec, &to)))
+	if (sg_sock_good(sg_sock_granted(a->rec, to)))
 		return true;
-	return sg_cache_lookup(&to, &verdict) &&
+	return sg_cache_lookup(to, &verdict) &&
 	       verdict.action == SOCKGATE_ACTION_ALLOW;
 }
 
@@ -246,14 +248,14 @@ int sg_arrival_judge(struct sock *sk, struct sk_buff *skb,
 		.family = ip_hdr(skb)->version == 4 ? AF_INET : AF_INET6,
 	};
 	struct sg_verdict verdict;
-	struct sg_key key;
+	struct sg_key key, to;
 	struct file *exe;
 	int err;
 
 	if (!a.rec)
 		return 0;
-	exe = key_of(&a, &key);
-	if (is_reply(&a, &key))
+	exe = key_of(&a, &key, &to);
+	if (is_reply(&a, &to))
 		err = 0;
 	else if (sg_cache_lookup(&key, &verdict))
 		err = settle(&a, &key, &verdict);

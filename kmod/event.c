@@ -693,12 +693,19 @@ void sg_event_arrival(struct sg_key *key, const struct sk_buff *skb, u8 family,
 
 /**
  * sg_event_reply() - the key of what a datagram from a peer could be a reply to
- * @key:   from sg_event_arrival()
- * @rport: the port it comes from
+ * @key:       has the owner and where the socket was bound when it was judged
+ * @arrival:   from sg_event_arrival()
+ * @rport:     the port it comes from
+ * @connected: whether the socket is
  */
-void sg_event_reply(struct sg_key *key, __be16 rport)
+void sg_event_reply(struct sg_key *key, const struct sg_key *arrival,
+		    __be16 rport, bool connected)
 {
-	key->event = SOCKGATE_EVENT_SEND;
+	if (key->family != arrival->family)
+		memset(&key->laddr, 0, sizeof(key->laddr));
+	key->event = connected ? SOCKGATE_EVENT_CONNECT : SOCKGATE_EVENT_SEND;
+	key->family = arrival->family;
+	key->raddr = arrival->raddr;
 	key->rport = rport;
 }
 

@@ -111,7 +111,8 @@ void sg_event_from(struct sg_key *key, const struct sk_buff *skb, u8 family);
 void sg_event_accepted(struct sg_key *key, const struct sock *sk);
 void sg_event_arrival(struct sg_key *key, const struct sk_buff *skb, u8 family,
 		      enum sockgate_event event, __be16 lport);
-void sg_event_reply(struct sg_key *key, __be16 rport);
+void sg_event_reply(struct sg_key *key, const struct sg_key *arrival,
+		    __be16 rport, bool connected);
 void sg_event_state(struct sg_key *key, const struct sock *sk,
 		    enum sockgate_event event);
 

@@ -429,8 +429,9 @@ int sg_hold(const struct sg_key *key, const struct sock *sk,
 
 static bool add_packet(struct sg_request *req, struct sg_parked *packet)
 {
-	/* Who reads keeps no packet, and has a bound of his own. */
-	bool is_packet = packet->direction != SG_READING;
+	/* Others have bounds of their own, and must not take a packet's place. */
+	bool is_packet = packet->direction == SG_LEAVING ||
+			 packet->direction == SG_ARRIVING;
 
 	lockdep_assert_held(&pending_lock);
 	if (is_packet && req->n_packets >= SG_PACKETS_MAX)

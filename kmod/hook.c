@@ -185,8 +185,8 @@ static bool may_wait_to_connect(const struct socket *sock)
 
 /*
  * The program's socket.  Where SMC falls back to TCP, the descriptor leads to a socket
- * of the kernel's, and that one to the program's.  Others of the kernel's have
- * something else there, which is nobody's record.
+ * of the kernel's, and that one to the program's, which the descriptor holds.  Others of
+ * the kernel's have something else there, which is nobody's record.
  */
 static notrace struct sock *front(struct sock *sk)
 {
@@ -495,6 +495,9 @@ static noinline int judged_bindx(struct sock *sk, int option,
 static noinline void noted_clone(const struct sock *sk, struct sock *newsk)
 {
 	enter();
+	/* Whoever walks through the records must not hold it before it is whole. */
+	if (sg_event_gated(sk->sk_family))
+		refcount_set(&newsk->sk_refcnt, 0);
 	sg_sock_inherit(sk, newsk, true);
 	sg_original_clone(sk, newsk);
 	leave();
@@ -933,9 +936,10 @@ int sg_hook_scope(u32 events)
 		err = stand_wanted(events);
 	if (!err)
 		wanted = events;
-	mutex_unlock(&optional_lock);
+	/* Not after it was cancelled. */
 	if (err != -ESHUTDOWN)
 		schedule_delayed_work(&fall_work, FALL_DELAY);
+	mutex_unlock(&optional_lock);
 	return err;
 }
 

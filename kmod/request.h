@@ -33,7 +33,7 @@ struct sg_request {
 	char comm[TASK_COMM_LEN];
 	struct completion done;
 	struct list_head packets;	/* struct sg_parked, until it is taken */
-	unsigned int n_packets;	/* of them, but for readers */
+	unsigned int n_packets;	/* of them that are packets */
 	unsigned int n_callers;	/* that wait now */
 	struct sg_verdict verdict;
 };

@@ -12,9 +12,10 @@
  * all.  A record says under which policy its socket was judged again; a connection
  * that begins later is judged by its packets.
  *
- * Where no verdict can be had the connection stands no more: its next packet is
- * judged, and the failure table says what becomes of that.  While there is no agent
- * nothing is asked: the next one says its policy, and that begins it again.
+ * Where no verdict can be had, or there is no room for a question in a second, the
+ * connection stands no more: its next packet is judged, and the failure table says what
+ * becomes of that.  While there is no agent nothing is asked: the next one says its
+ * policy, and that begins it again.
  *
  * What has no peer (a listener, a socket that sends to many), or was closed by the
  * program, is judged by its next packet.
@@ -44,6 +45,7 @@
 #include "sock.h"
 
 #define PAUSE_MS	10	/* before looking for room again */
+#define PATIENCE	100	/* pauses, for one socket */
 
 static struct workqueue_struct *worker;
 static bool closing;
@@ -188,6 +190,7 @@ static bool is_over(void)
 static bool review(struct sock *sk, u32 generation)
 {
 	struct sg_sock *rec = sg_sock_find(sk);
+	int tries;
 
 	if (!rec || READ_ONCE(rec->exempt) || !has_peer(sk))
 		return false;
@@ -198,13 +201,16 @@ static bool review(struct sock *sk, u32 generation)
 		doubt(rec);
 		return false;
 	}
-	while (!is_over()) {
+	for (tries = 0; tries < PATIENCE && !is_over(); tries++) {
 		if (judge(sk, rec)) {
 			sg_count(SOCKGATE_N_REVIEWED);
 			return true;
 		}
 		msleep(PAUSE_MS);
 	}
+	/* Others are not to wait for a user who has filled his share. */
+	if (!is_over())
+		doubt(rec);
 	return false;
 }
 

@@ -99,13 +99,17 @@ static struct sg_sock __rcu **hint_of(const struct sock *sk)
 struct sg_sock *sg_sock_find(const struct sock *sk)
 {
 	struct sg_sock __rcu **hint = hint_of(sk);
-	struct sg_sock *rec = rcu_dereference_check(*hint, true);
+	struct sg_sock *rec;
 
-	if (rec && rec->sk == sk)
-		return rec;
-	rec = rhashtable_lookup_fast(&records, &sk, params);
-	if (rec)
-		rcu_assign_pointer(*hint, rec);
+	/* Mostly it is another socket's, which may be going. */
+	rcu_read_lock();
+	rec = rcu_dereference(*hint);
+	if (!rec || rec->sk != sk) {
+		rec = rhashtable_lookup(&records, &sk, params);
+		if (rec)
+			rcu_assign_pointer(*hint, rec);
+	}
+	rcu_read_unlock();
 	return rec;
 }
 
@@ -147,6 +151,8 @@ static struct sg_sock *record_new(const struct sock *sk, gfp_t gfp)
 		return NULL;
 	memset(rec, 0, offsetof(struct sg_sock, lock));
 	rec->sk = sk;
+	/* What begins now is judged by its packets; see review.c. */
+	rec->reviewed = sg_cache_generation();
 	refcount_set(&rec->refs, 1);
 	return rec;
 }

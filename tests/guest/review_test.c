@@ -473,6 +473,56 @@ TEST_F(review, one_question_for_all_that_ask_the_same)
 	close(ears.says);
 }
 
+static int go[2];		/* a pipe to it */
+
+/* As many as the others, and then one more that does not wait. */
+static int connect_one_more(const struct addr *to)
+{
+	struct pollfd p = { .events = POLLOUT };
+	unsigned int i;
+	char byte;
+
+	for (i = 0; i < SAME; i++)
+		if (connect(socket(AF_INET, SOCK_STREAM, 0), &to->sa, to->len))
+			return CHILD_LOST;
+	if (server_say(says_fd, 1) || read(go[0], &byte, 1) != 1)
+		return CHILD_LOST;
+	p.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (!connect(p.fd, &to->sa, to->len) || errno != EINPROGRESS)
+		return CHILD_LOST;
+	if (server_say(says_fd, 2) || poll(&p, 1, AT_ONCE_MS) != 1)
+		return CHILD_LOST;
+	return net_error(p.fd);
+}
+
+/* What is open takes no packet's place: a new connection waits beside it. */
+TEST_F(review, leaves_room_for_packets)
+{
+	struct addr to = net_addr(V4, self->s.tcp_port);
+	struct script *script = &self->script;
+	struct scene *s = &self->s;
+	struct server ears;
+	int looks;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(go));
+	pid = start(_metadata, self, connect_one_more, &to, &ears);
+	set_policy(_metadata, self, 1, NULL);
+	for (looks = 0; looks < AT_ONCE_MS && gate_parked(&s->gate) < AT_A_TIME; looks++)
+		script_serve(s, script, 1);
+	ASSERT_EQ(AT_A_TIME, gate_parked(&s->gate));
+	ASSERT_EQ(1, write(go[1], "", 1));
+	ASSERT_EQ(2, server_heard(s, script, &ears, AT_ONCE_MS));
+	EXPECT_EQ(AT_A_TIME + 1, gate_parked(&s->gate));
+	script->answer[SOCKGATE_EVENT_CONNECT] = &self->allow;
+	ASSERT_EQ(0, agent_answer(s->agent, script->last[SOCKGATE_EVENT_CONNECT].id,
+				  &self->allow));
+	EXPECT_EQ(0, script_end(s, script, pid));
+	close(ears.says);
+	close(go[0]);
+	close(go[1]);
+}
+
 /* So many at a time, and each once. */
 TEST_F(review, a_few_questions_at_a_time)
 {
