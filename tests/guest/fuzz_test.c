@@ -235,19 +235,28 @@ static bool take_message(struct sender *s, const struct nlmsghdr *nlh)
 	return s->who >= WHO_ADMIN;
 }
 
-static bool take(struct sender *s, const struct nlmsghdr *nlh, size_t size)
+static bool take(struct sender *s, const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 	uint32_t i = nlh->nlmsg_seq - s->first;
+	bool listed = nlh->nlmsg_type == NLMSG_DONE;
 
-	if (!mnl_nlmsg_ok(nlh, (int)size))
-		return false;
-	if (nlh->nlmsg_type != NLMSG_ERROR)
+	if (nlh->nlmsg_type != NLMSG_ERROR && !listed)
 		return take_message(s, nlh);
 	if (i >= s->n)
 		return false;
-	note_error(s, &s->sent[i], -e->error);
+	note_error(s, &s->sent[i], listed ? 0 : -e->error);
 	return true;
+}
+
+/* A listing has several in one. */
+static bool take_all(struct sender *s, const struct nlmsghdr *nlh, int size)
+{
+	bool all = mnl_nlmsg_ok(nlh, size);
+
+	for (; mnl_nlmsg_ok(nlh, size); nlh = mnl_nlmsg_next(nlh, &size))
+		all &= take(s, nlh);
+	return all;
 }
 
 static char replies[BATCH][REPLY_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -267,8 +276,8 @@ static int collect(struct sender *s)
 	}
 	while ((n = recvmmsg(s->fd, got, BATCH, MSG_DONTWAIT, NULL)) > 0)
 		for (i = 0; i < n; i++)
-			if (!take(s, (struct nlmsghdr *)replies[i],
-				  got[i].msg_len))
+			if (!take_all(s, (struct nlmsghdr *)replies[i],
+				      (int)got[i].msg_len))
 				s->report->lost++;
 	return errno == EAGAIN ? 0 : errno;
 }
