@@ -193,6 +193,8 @@ static bool take_policy(Sockgate__Message *answer, void *arg)
 	size_t size = strlen(part->text);
 	char *more = realloc(t->text, t->size + size + 1);
 
+	if (more)
+		t->text = more;
 	if (!t->file)
 		t->file = strdup(part->file);
 	t->generation = part->generation;
@@ -201,7 +203,6 @@ static bool take_policy(Sockgate__Message *answer, void *arg)
 		return false;
 	}
 	memcpy(more + t->size, part->text, size + 1);
-	t->text = more;
 	t->size += size;
 	return part->more;
 }

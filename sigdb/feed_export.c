@@ -111,6 +111,21 @@ static int sync_dir(const char *dir)
 	return ret;
 }
 
+/* Whoever else may write to that directory leads it nowhere. */
+static FILE *create(const char *path)
+{
+	int fd;
+	FILE *out;
+
+	if (unlink(path) && errno != ENOENT)
+		return NULL;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!out && fd >= 0)
+		close(fd);
+	return out;
+}
+
 /* Under another name first, so that nobody finds half of it. */
 static int write_file(struct export *ex)
 {
@@ -119,7 +134,7 @@ static int write_file(struct export *ex)
 	int ret;
 
 	snprintf(fresh, sizeof(fresh), "%s.new", ex->report->path);
-	out = fopen(fresh, "we");
+	out = create(fresh);
 	if (!out)
 		return failed_to(ex, "writing", fresh);
 	ret = write_content(ex, out);

@@ -63,11 +63,14 @@ static void text_of(Header head, rpmTagVal tag, char *out, size_t size)
 	free(text);
 }
 
+/*
+ * Of the header, in which the digests of files are: the older kind, over all of the
+ * package, is not looked at where only the header is read.
+ */
 static bool is_signed(Header head)
 {
 	return headerIsEntry(head, RPMTAG_RSAHEADER) ||
-	       headerIsEntry(head, RPMTAG_DSAHEADER) ||
-	       headerIsEntry(head, RPMTAG_SIGPGP) || headerIsEntry(head, RPMTAG_SIGGPG);
+	       headerIsEntry(head, RPMTAG_DSAHEADER);
 }
 
 /* The address behind a name, as packagers write it, is no part of a vendor. */
