@@ -242,12 +242,12 @@ static unsigned int park(const struct leaving *l, const struct sg_key *key,
 
 /*
  * What ends a connection tells its peer that it is over, and nothing else: so does
- * what cuts one that may not go on (cut.c).
+ * what cuts one that may not go on (cut.c).  One that never might has no peer.
  */
 static bool resets(const struct leaving *l)
 {
-	return l->open && skb_transport_header_was_set(l->skb) &&
-	       tcp_hdr(l->skb)->rst &&
+	return l->open && READ_ONCE(l->rec->stood) &&
+	       skb_transport_header_was_set(l->skb) && tcp_hdr(l->skb)->rst &&
 	       goes_to_peer(l->skb, l->sk, l->state->pf);
 }
 

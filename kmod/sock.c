@@ -333,6 +333,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	/* Where peers are judged, this one's verdict is still to be seen. */
 	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT))
 		rec->standing = READ_ONCE(from->standing);
+	rec->stood = rec->standing != SG_GRANT_NONE;
 	rec->lapses = READ_ONCE(from->lapses);
 	if (!sg_event_gated(parent->sk_family))
 		rec->granted = READ_ONCE(from->granted);
@@ -660,6 +661,7 @@ void sg_sock_stand(struct sg_sock *rec, enum sg_grant how, u32 generation)
 {
 	WRITE_ONCE(rec->standing, how);
 	WRITE_ONCE(rec->stands_by, generation);
+	WRITE_ONCE(rec->stood, true);
 }
 
 /**
@@ -672,6 +674,7 @@ void sg_sock_stand(struct sg_sock *rec, enum sg_grant how, u32 generation)
 void sg_sock_opens(struct sg_sock *rec)
 {
 	WRITE_ONCE(rec->standing, SG_GRANT_NONE);
+	WRITE_ONCE(rec->stood, false);
 	WRITE_ONCE(rec->accepted, false);
 	WRITE_ONCE(rec->refused, 0);
 	if (!sg_agent_is_current())

@@ -27,8 +27,8 @@ enum sg_grant {
 
 /*
  * @sk is compared, and followed under @lock as long as @gone is not set.  @granted,
- * @standing, @stands_by, @tag, @lapses, @exempt, @accepted, @reading, @refused and
- * @reviewed are read and written without a lock, each for itself.  @lock covers the
+ * @standing, @stood, @stands_by, @tag, @lapses, @exempt, @accepted, @reading, @refused
+ * and @reviewed are read and written without a lock, each for itself.  @lock covers the
  * rest.
  */
 struct sg_sock {
@@ -43,6 +43,7 @@ struct sg_sock {
 	bool accepted;		/* made by a listener, which was judged */
 	bool reading;		/* a reader will be woken by the verdict */
 	u16 refused;		/* errno: what its peer sent is not to be read */
+	bool stood;		/* the connection was let go on, by whichever policy */
 	bool early;		/* older than the end of the call that made sk */
 	bool gone;		/* sk is being freed */
 	u32 stands_by;		/* the generation that standing is of */
