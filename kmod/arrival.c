@@ -37,7 +37,6 @@
 #include <net/tcp.h>
 #include <net/tcp_states.h>
 
-#include "agent.h"
 #include "arrival.h"
 #include "cache.h"
 #include "compat/sctp.h"
@@ -257,10 +256,8 @@ int sg_arrival_judge(struct sock *sk, struct sk_buff *skb,
 	exe = key_of(&a, &key, &to);
 	if (is_reply(&a, &to))
 		err = 0;
-	else if (sg_cache_lookup(&key, &verdict))
+	else if (sg_judge_known(&key, &verdict))
 		err = settle(&a, &key, &verdict);
-	else if (!sg_agent_present())
-		err = fail(&a, &key, SOCKGATE_REASON_NO_AGENT);
 	else
 		err = hold(&a, &key, exe);
 	if (exe)

@@ -274,12 +274,13 @@ static notrace bool awaits(const struct sg_sock *rec)
 /*
  * A socket that another process made: inherited or received.  Whoever runs
  * another program than its owner needs a verdict of his own.
+ * @wire: what its packets leave by, mostly itself; see front()
  *
  * Returns the record, and what is to be asked; NULL: nothing is.
  */
-static struct sg_sock *used(const struct socket *sock, struct sg_key *key)
+static struct sg_sock *used(struct sock *sk, const struct sock *wire,
+			    struct sg_key *key)
 {
-	struct sock *sk = front(sock->sk);
 	struct sg_sock *rec = sg_sock_find(sk);
 
 	if (!rec) {
@@ -294,7 +295,7 @@ static struct sg_sock *used(const struct socket *sock, struct sg_key *key)
 		sg_event_accepted(key, sk);
 		return rec;
 	}
-	if (sg_event_use(key, sk, sock->sk))
+	if (sg_event_use(key, sk, wire))
 		return rec;
 	sg_sock_own(rec, key);
 	return NULL;
@@ -302,15 +303,16 @@ static struct sg_sock *used(const struct socket *sock, struct sg_key *key)
 
 static int use_to_send(struct socket *sock)
 {
+	struct sock *sk = front(sock->sk);
 	struct sg_sock *rec;
 	struct sg_key key;
 
 	if (!sg_event_gated(sock->sk->sk_family))
 		return sg_opener_use(sock);
-	rec = used(sock, &key);
+	rec = used(sk, sock->sk, &key);
 	if (!rec)
 		return 0;
-	return sg_judge(&key, front(sock->sk), may_wait(sock) || !awaits(rec));
+	return sg_judge(&key, sk, may_wait(sock) || !awaits(rec));
 }
 
 /*
@@ -319,16 +321,17 @@ static int use_to_send(struct socket *sock)
  */
 static int use_to_read(struct socket *sock, bool waits)
 {
+	struct sock *sk = front(sock->sk);
 	struct sg_sock *rec;
 	struct sg_key key;
 
 	if (!sg_event_gated(sock->sk->sk_family))
 		return sg_opener_read(sock);
-	rec = used(sock, &key);
+	rec = used(sk, sock->sk, &key);
 	if (!rec)
 		return 0;
 	if (!awaits(rec) || !sg_sock_owned_by(rec, &key))
-		return sg_judge(&key, front(sock->sk), true);
+		return sg_judge(&key, sk, true);
 	return sg_judge_reader(&key, sock->sk, rec, waits);
 }
 

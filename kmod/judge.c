@@ -271,8 +271,16 @@ static int interrupted(const struct sg_key *key, struct sock *sk, int err)
 	return 0;
 }
 
-/* What nobody has to be asked for. */
-static bool found(const struct sg_key *key, struct sg_verdict *verdict)
+/**
+ * sg_judge_known() - the verdict on an event, if nobody has to be asked for it
+ * @key:     of the event
+ * @verdict: filled in
+ *
+ * In softirqs too.
+ *
+ * Return: false if the agent is to be asked.
+ */
+bool sg_judge_known(const struct sg_key *key, struct sg_verdict *verdict)
 {
 	if (sg_cache_lookup(key, verdict))
 		return true;
@@ -296,7 +304,7 @@ int sg_judge(const struct sg_key *key, struct sock *sk, bool may_wait)
 	struct sg_verdict verdict;
 	int err;
 
-	if (found(key, &verdict))
+	if (sg_judge_known(key, &verdict))
 		return apply(&verdict, key, sk, false);
 	if (!may_wait && sg_event_has_packets(sk)) {
 		defer(key, sk);
@@ -331,7 +339,8 @@ int sg_judge_reader(const struct sg_key *key, struct sock *sk,
 	err = sock_error(sk);
 	if (err)
 		return err;
-	if (found(key, &verdict) || !sg_reader_ask(key, sk, rec, &verdict))
+	if (sg_judge_known(key, &verdict) ||
+	    !sg_reader_ask(key, sk, rec, &verdict))
 		return apply(&verdict, key, sk, false);
 	sg_count(SOCKGATE_N_READ_DEFERRED);
 	return -EAGAIN;

@@ -11,6 +11,7 @@ struct sock;
 
 bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
 		      struct sg_sock *rec);
+bool sg_judge_known(const struct sg_key *key, struct sg_verdict *verdict);
 int sg_judge(const struct sg_key *key, struct sock *sk, bool may_wait);
 int sg_judge_reader(const struct sg_key *key, struct sock *sk,
 		    struct sg_sock *rec, bool may_wait);

@@ -297,10 +297,8 @@ static unsigned int judge(const struct leaving *l)
 
 	if (agents_own(l, &key) || answers_agent(l))
 		result = NF_ACCEPT;
-	else if (sg_cache_lookup(&key, &verdict))
+	else if (sg_judge_known(&key, &verdict))
 		result = settle(l, &key, &verdict);
-	else if (!sg_agent_present())
-		result = fail(l, &key, SOCKGATE_REASON_NO_AGENT);
 	else
 		result = park(l, &key, exe);
 	if (exe)
