@@ -16,9 +16,8 @@
 #include <unistd.h>
 #include <event2/event.h>
 
-#include "channel.h"
-#include "control.h"
 #include "ctl/commands.h"
+#include "ctl/standin.h"
 #include "sigdb/sigdb.h"
 
 #define WARNED "default = \"allow\";\nrules = (\n" \
@@ -29,10 +28,9 @@
 #define PART (512U << 10)	/* of a policy in one message */
 #define LAST_PART 100
 
-static char dir[64], socket_path[96], file[96], output[4096];
+static struct standin standin;
 static char option[160];
 static const char *in_force = WARNED;
-static pid_t server;
 
 /* ---- secsrv ---- */
 
@@ -89,64 +87,26 @@ static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
 	channel_send(ch, &msg);
 }
 
-static void up(struct channel *ch, const struct tls_peer *peer, void *arg)
-{
-	(void)ch, (void)peer, (void)arg;
-}
-
-static struct event_base *base;
-
-static void down(struct channel *ch, const char *why, void *arg)
-{
-	(void)ch, (void)why, (void)arg;
-	/* The next one may come. */
-	event_base_loopbreak(base);
-}
-
 static void start_server(bool refuses)
 {
-	static const struct channel_ops ops = { .up = up, .message = answer, .down = down };
-	char why[256];
-	int listener = control_listen(socket_path, why, sizeof(why));
-	struct pollfd p = { .fd = listener, .events = POLLIN };
+	static const struct channel_ops ops = {
+		.up = standin_up, .message = answer, .down = standin_down,
+	};
 
-	if (listener < 0)
-		fail_msg("%s", why);
-	server = fork();
-	assert_true(server >= 0);
-	if (server) {
-		close(listener);
-		return;
-	}
-	base = event_base_new();
-	while (base && poll(&p, 1, -1) == 1 &&
-	       channel_local(base, control_accept(listener), &ops, &refuses))
-		event_base_dispatch(base);
-	_exit(1);
+	standin_start(&standin, &ops, &refuses);
 }
 
 /* ---- sockgate ---- */
 
-static void write_policy(const char *text)
+static void child(const char *verb, bool json)
 {
-	FILE *f = fopen(file, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
-static void child(const char *verb, bool json, int out)
-{
-	char *args[] = { (char *)"sockgate policy", (char *)verb, file, option,
+	char *args[] = { (char *)"sockgate policy", (char *)verb, standin.file, option,
 			 NULL };
 	struct options o;
 
-	if (dup2(out, STDOUT_FILENO) < 0 || !freopen("/dev/null", "w", stderr))
-		_exit(9);
 	options_init(&o);
 	o.command = &command_policy;
-	o.server_socket = socket_path;
+	o.server_socket = standin.socket;
 	o.json = json;
 	optind = 0;
 	/* These take no file. */
@@ -157,39 +117,25 @@ static void child(const char *verb, bool json, int out)
 	exit(command_policy.run(&o, *option ? 4 : 3, args));
 }
 
-/* Runs it on @text; its standard output is in output.  Returns its status. */
+/* Runs it on @text; its standard output is in standin.output.  Returns its status. */
 static int run(const char *verb, bool json, const char *text)
 {
-	size_t used = 0;
-	ssize_t n = 1;
-	int pipes[2], status;
 	pid_t pid;
+	int from;
 
-	write_policy(text);
-	assert_int_equal(pipe(pipes), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid)
-		child(verb, json, pipes[1]);
-	close(pipes[1]);
-	while (n > 0 && used < sizeof(output) - 1) {
-		n = read(pipes[0], output + used, sizeof(output) - 1 - used);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	output[used] = '\0';
-	close(pipes[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	standin_write(&standin, text);
+	if (standin_begin(&from, &pid))
+		child(verb, json);
+	return standin_end(&standin, from, pid);
 }
 
 static json_t *parsed(void)
 {
 	json_error_t error;
-	json_t *json = json_loads(output, 0, &error);
+	json_t *json = json_loads(standin.output, 0, &error);
 
 	if (!json)
-		fail_msg("`%s': %s", output, error.text);
+		fail_msg("`%s': %s", standin.output, error.text);
 	return json;
 }
 
@@ -216,15 +162,15 @@ static void load_prints_the_warnings_of_check(void **state)
 
 	(void)state;
 	assert_int_equal(run("check", false, WARNED), RESULT_OK);
-	line = strdup(output);
+	line = strdup(standin.output);
 	assert_non_null(line);
 	assert_non_null(strchr(line, '\n'));
 	*strchr(line, '\n') = '\0';
 	assert_non_null(strstr(line, ":3: warning: rule \"a\""));
 	start_server(false);
 	assert_int_equal(run("load", false, WARNED), RESULT_OK);
-	assert_non_null(strstr(output, line));
-	assert_non_null(strstr(output, "policy generation 17 is in force: 1 rule\n"));
+	assert_non_null(strstr(standin.output, line));
+	assert_non_null(strstr(standin.output, "policy generation 17 is in force: 1 rule\n"));
 	free(line);
 }
 
@@ -255,7 +201,7 @@ static void what_is_included_is_named(void **state)
 	FILE *f;
 
 	(void)state;
-	snprintf(inner, sizeof(inner), "%s/inner.conf", dir);
+	snprintf(inner, sizeof(inner), "%s/inner.conf", standin.dir);
 	f = fopen(inner, "w");
 	assert_non_null(f);
 	fputs("\n{ name = \"a\"; version = \">=7\"; action = \"deny\"; },\n", f);
@@ -264,12 +210,12 @@ static void what_is_included_is_named(void **state)
 	assert_int_equal(run("check", false, "default = \"allow\";\nrules = (\n"
 			     "@include \"inner.conf\"\n{ name = \"b\"; port = 1; "
 			     "action = \"deny\"; } );"), RESULT_OK);
-	assert_non_null(strstr(output, want));
+	assert_non_null(strstr(standin.output, want));
 	/* An error behind it is that of the outer file. */
 	assert_int_equal(run("check", true, "default = \"allow\";\nrules = (\n"
 			     "@include \"inner.conf\"\n{ name = \"b\"; } );"), RESULT_NO);
-	assert_non_null(strstr(output, "\"line\": 4"));
-	assert_non_null(strstr(output, file));
+	assert_non_null(strstr(standin.output, "\"line\": 4"));
+	assert_non_null(strstr(standin.output, standin.file));
 	unlink(inner);
 }
 
@@ -309,16 +255,16 @@ static void what_no_signature_is_about_is_told(void **state)
 		"{ name = \"d\"; vendor = \"Ex*\"; action = \"deny\"; } );";
 
 	(void)state;
-	snprintf(database, sizeof(database), "%s/signatures.db", dir);
+	snprintf(database, sizeof(database), "%s/signatures.db", standin.dir);
 	make_signatures(database);
 	snprintf(option, sizeof(option), "--signatures=%s", database);
 	assert_int_equal(run("check", false, text), RESULT_OK);
-	assert_null(strstr(output, "\"a\""));
-	assert_non_null(strstr(output, ":4: warning: rule \"b\": no signature has the "
+	assert_null(strstr(standin.output, "\"a\""));
+	assert_non_null(strstr(standin.output, ":4: warning: rule \"b\": no signature has the "
 			       "application \"crul\""));
-	assert_non_null(strstr(output, ":5: warning: rule \"c\" can never match: no signature "
+	assert_non_null(strstr(standin.output, ":5: warning: rule \"c\" can never match: no signature "
 			       "has the category \"P2P*\""));
-	assert_null(strstr(output, "\"d\""));
+	assert_null(strstr(standin.output, "\"d\""));
 	remove_database(database);
 	assert_int_equal(run("check", true, text), RESULT_NO);
 	check_refusal(0, "cannot be opened");
@@ -330,7 +276,7 @@ static void the_policy_before_is_loaded_again(void **state)
 	(void)state;
 	start_server(false);
 	assert_int_equal(run("rollback", false, ""), RESULT_OK);
-	assert_non_null(strstr(output, "is in force: 4 rules\n"));
+	assert_non_null(strstr(standin.output, "is in force: 4 rules\n"));
 }
 
 static void policies_of_before_are_shown(void **state)
@@ -339,10 +285,10 @@ static void policies_of_before_are_shown(void **state)
 	start_server(false);
 	snprintf(option, sizeof(option), "--back=1");
 	assert_int_equal(run("show", false, ""), RESULT_OK);
-	assert_string_equal(output, BEFORE);
+	assert_string_equal(standin.output, BEFORE);
 	snprintf(option, sizeof(option), "--back=2");
 	assert_int_equal(run("rollback", false, ""), RESULT_NO);
-	assert_string_equal(output, "");
+	assert_string_equal(standin.output, "");
 	option[0] = '\0';
 }
 
@@ -361,7 +307,7 @@ static void rules_that_differ_are_told(void **state)
 	in_force = OLD_RULES;
 	start_server(false);
 	assert_int_equal(run("diff", false, OLD_RULES), RESULT_OK);
-	assert_string_equal(output, "");
+	assert_string_equal(standin.output, "");
 	/* d is gone, f is new, b is another, e is before all, and the group is smaller. */
 	assert_int_equal(run("diff", false, "default = \"deny\"; groups = { g = 1; };"
 			     "rules = ("
@@ -371,7 +317,7 @@ static void rules_that_differ_are_told(void **state)
 			     "{ name = \"b\"; port = 3; action = \"deny\"; },"
 			     "{ name = \"c\"; port = \"@g\"; action = \"deny\"; } );"),
 			 RESULT_NO);
-	assert_string_equal(output,
+	assert_string_equal(standin.output,
 		"- { name = \"d\"; port = 4; action = \"deny\"; }\n"
 		"~ { name = \"e\"; port = 5; action = \"deny\"; }  # stands elsewhere\n"
 		"+ { name = \"f\"; port = 6; action = \"deny\"; }\n"
@@ -401,7 +347,7 @@ static void a_long_policy_is_sent_in_parts(void **state)
 	memcpy(text + size - strlen(end), end, strlen(end) + 1);
 	start_server(false);
 	assert_int_equal(run("load", false, text), RESULT_OK);
-	assert_non_null(strstr(output, "is in force: 3 rules\n"));
+	assert_non_null(strstr(standin.output, "is in force: 3 rules\n"));
 	free(text);
 }
 
@@ -423,29 +369,13 @@ static void refusals_are_json(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	server = 0;
-	snprintf(dir, sizeof(dir), "/tmp/sockgate-policy.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(socket_path, sizeof(socket_path), "%s/s.sock", dir);
-	snprintf(file, sizeof(file), "%s/p.conf", dir);
-	return 0;
+	return standin_set_up(&standin);
 }
 
 static int tear_down(void **state)
 {
-	char lock[120];
-
 	(void)state;
-	if (server > 0) {
-		kill(server, SIGKILL);
-		waitpid(server, NULL, 0);
-	}
-	snprintf(lock, sizeof(lock), "%s.lock", socket_path);
-	unlink(lock);
-	unlink(socket_path);
-	unlink(file);
-	return rmdir(dir);
+	return standin_tear_down(&standin);
 }
 
 int main(void)

@@ -15,12 +15,10 @@
 #include <unistd.h>
 #include <event2/event.h>
 
-#include "channel.h"
-#include "control.h"
 #include "ctl/commands.h"
+#include "ctl/standin.h"
 
-static char dir[64], socket_path[96], file[96], output[8192];
-static pid_t server;
+static struct standin standin;
 
 /* ---- what was recorded ---- */
 
@@ -112,92 +110,45 @@ static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
 	channel_send(ch, &msg);
 }
 
-static void up(struct channel *ch, const struct tls_peer *peer, void *arg)
-{
-	(void)ch, (void)peer, (void)arg;
-}
-
-static struct event_base *base;
-
-static void down(struct channel *ch, const char *why, void *arg)
-{
-	(void)ch, (void)why, (void)arg;
-	/* The next one may come. */
-	event_base_loopbreak(base);
-}
-
 static void start_server(void)
 {
-	static const struct channel_ops ops = { .up = up, .message = answer, .down = down };
-	char why[256];
-	int listener = control_listen(socket_path, why, sizeof(why));
-	struct pollfd p = { .fd = listener, .events = POLLIN };
+	static const struct channel_ops ops = {
+		.up = standin_up, .message = answer, .down = standin_down,
+	};
 
-	if (listener < 0)
-		fail_msg("%s", why);
-	server = fork();
-	assert_true(server >= 0);
-	if (server) {
-		close(listener);
-		return;
-	}
-	base = event_base_new();
-	while (base && poll(&p, 1, -1) == 1 &&
-	       channel_local(base, control_accept(listener), &ops, NULL))
-		event_base_dispatch(base);
-	_exit(1);
+	standin_start(&standin, &ops, NULL);
 }
 
 /* ---- sockgate ---- */
 
-static void child(const char *verb, const char *operand, bool json, int out)
+static void child(const char *verb, const char *operand, bool json)
 {
 	char *args[] = { (char *)"sockgate policy", (char *)verb, (char *)operand, NULL };
 	struct options o;
 
-	if (dup2(out, STDOUT_FILENO) < 0 || !freopen("/dev/null", "w", stderr))
-		_exit(9);
 	options_init(&o);
 	o.command = &command_policy;
-	o.server_socket = o.agent_socket = socket_path;
+	o.server_socket = o.agent_socket = standin.socket;
 	o.json = json;
 	optind = 0;
 	exit(command_policy.run(&o, operand ? 3 : 2, args));
 }
 
-/* Its standard output is in output.  Returns its status. */
+/* Its standard output is in standin.output.  Returns its status. */
 static int run(const char *verb, const char *operand, bool json)
 {
-	size_t used = 0;
-	ssize_t n = 1;
-	int pipes[2], status;
 	pid_t pid;
+	int from;
 
-	assert_int_equal(pipe(pipes), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid)
-		child(verb, operand, json, pipes[1]);
-	close(pipes[1]);
-	while (n > 0 && used < sizeof(output) - 1) {
-		n = read(pipes[0], output + used, sizeof(output) - 1 - used);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	output[used] = '\0';
-	close(pipes[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	if (standin_begin(&from, &pid))
+		child(verb, operand, json);
+	return standin_end(&standin, from, pid);
 }
 
 static int try_policy(const char *policy, bool json)
 {
-	FILE *f = fopen(file, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(policy, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-	return run("test", file, json);
+	standin_write(&standin, policy);
+	return run("test", standin.file, json);
 }
 
 /* ---- the tests ---- */
@@ -213,7 +164,7 @@ static void nothing_changes(void **state)
 	start_server();
 	assert_int_equal(try_policy(SAME "{ name = \"tls\"; application = \"curl\"; "
 				       "action = \"allow\"; } );", false), 0);
-	assert_string_equal(output, "0 of 8 recorded events would be decided otherwise; "
+	assert_string_equal(standin.output, "0 of 8 recorded events would be decided otherwise; "
 				    "1 that no policy decided are left out\n");
 }
 
@@ -223,11 +174,11 @@ static void each_change_is_told(void **state)
 	start_server();
 	assert_int_equal(try_policy(SAME "{ name = \"one\"; application = \"curl\"; "
 				       "port = 8443; action = \"allow\"; } );", false), 1);
-	assert_non_null(strstr(output, "allow -> deny: curl on web1, user alice: tcp SYN_SENT "
+	assert_non_null(strstr(standin.output, "allow -> deny: curl on web1, user alice: tcp SYN_SENT "
 				       "192.0.2.1:443\n    3 times; rule was old, would be "
 				       "default ("));
-	assert_null(strstr(output, "dig"));
-	assert_non_null(strstr(output, "\n3 of 8 recorded events"));
+	assert_null(strstr(standin.output, "dig"));
+	assert_non_null(strstr(standin.output, "\n3 of 8 recorded events"));
 }
 
 static void changes_are_json(void **state)
@@ -241,7 +192,7 @@ static void changes_are_json(void **state)
 	assert_int_equal(try_policy("default = { action = \"deny\"; error = \"EPERM\"; };\n"
 				  "rules = (\n{ name = \"all\"; known = true;\n"
 				  "action = \"allow\"; } );", true), 1);
-	json = json_loads(output, 0, NULL);
+	json = json_loads(standin.output, 0, NULL);
 	assert_non_null(json);
 	assert_int_equal(json_unpack(json, "{s:b, s:i, s:i}", "ok", &ok, "events", &all,
 				     "changed", &changed), 0);
@@ -271,7 +222,7 @@ static void a_policy_is_proposed(void **state)
 	(void)state;
 	start_server();
 	assert_int_equal(run("suggest", NULL, true), 0);
-	json = json_loads(output, 0, NULL);
+	json = json_loads(standin.output, 0, NULL);
 	assert_non_null(json);
 	assert_int_equal(json_unpack(json, "{s:i, s:i, s:s}", "rules", &rules, "not_allowed",
 				     &misfits, "text", &text), 0);
@@ -292,35 +243,19 @@ static void without_a_server_it_says_so(void **state)
 {
 	(void)state;
 	assert_int_equal(try_policy(SAME ");", false), 1);
-	assert_string_equal(output, "");
+	assert_string_equal(standin.output, "");
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	server = 0;
-	snprintf(dir, sizeof(dir), "/tmp/sockgate-replay.XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(socket_path, sizeof(socket_path), "%s/s.sock", dir);
-	snprintf(file, sizeof(file), "%s/p.conf", dir);
-	return 0;
+	return standin_set_up(&standin);
 }
 
 static int tear_down(void **state)
 {
-	char lock[120];
-
 	(void)state;
-	if (server > 0) {
-		kill(server, SIGKILL);
-		waitpid(server, NULL, 0);
-	}
-	snprintf(lock, sizeof(lock), "%s.lock", socket_path);
-	unlink(lock);
-	unlink(socket_path);
-	unlink(file);
-	return rmdir(dir);
+	return standin_tear_down(&standin);
 }
 
 int main(void)
