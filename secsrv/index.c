@@ -150,22 +150,6 @@ static void key_users(struct build *b, struct branch *br, const struct user_list
 	key_patterns(b, br, &list->names, ref, first);
 }
 
-/* What has few values is walked through, and has no keys. */
-static bool has_keys(enum condition c)
-{
-	switch (c) {
-	case COND_TIME:
-	case COND_KNOWN:
-	case COND_TRUST:
-	case COND_THREAT:
-	case COND_EVENT:
-	case COND_PROTOCOL:
-		return false;
-	default:
-		return true;
-	}
-}
-
 /* What may be missing is walked through as well: then any value may be meant. */
 static bool has_children(enum condition c)
 {
@@ -340,12 +324,12 @@ static void build_branch(struct build *b, struct branch *br, struct item *item,
 		if (new->first < br->min)
 			br->min = new->first;
 		new->ref = build_ref(b, item + i, end - i, c + 1);
-		if (has_keys(c))
+		if (!condition_is_walked(c))
 			add_keys(b, br, v, new->ref, new->first);
 	}
 	if (c == COND_REMOTE)
 		note_lengths(b, br, item, n);
-	if (has_keys(c))
+	if (!condition_is_walked(c))
 		fill_buckets(b, br, keys);
 	if (has_children(c) && !b->failed)
 		keep_children(b, br, child, children);

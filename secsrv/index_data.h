@@ -219,6 +219,22 @@ static inline struct pattern_key key_pattern(const struct pattern *p,
 	return k;
 }
 
+/* What has few values is walked through, and has no keys. */
+static inline bool condition_is_walked(enum condition c)
+{
+	switch (c) {
+	case COND_TIME:
+	case COND_KNOWN:
+	case COND_TRUST:
+	case COND_THREAT:
+	case COND_EVENT:
+	case COND_PROTOCOL:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The number of bits that the blocks of a range of ports have at most. */
 #define PORT_BITS 16U
 

@@ -501,16 +501,12 @@ static void sample_rule(const struct search *q, enum condition c, struct sample 
 
 	if (!rule_has(q->later, c))
 		return;
+	if (condition_is_walked(c)) {
+		out->kind = SAMPLE_WALK;
+		return;
+	}
 	v = rule_value(q->later, c);
 	switch (c) {
-	case COND_TIME:
-	case COND_KNOWN:
-	case COND_TRUST:
-	case COND_THREAT:
-	case COND_EVENT:
-	case COND_PROTOCOL:
-		out->kind = SAMPLE_WALK;
-		break;
 	case COND_HASH:
 		out->kind = SAMPLE_HASH;
 		out->bytes = v->hashes.elem[0];

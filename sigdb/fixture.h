@@ -67,6 +67,17 @@ static inline enum sigdb_result ask(struct sigdb *db, const uint8_t *sha256,
 	return sigdb_lookup(db, &q, answer);
 }
 
+/* What is known of an executable by its hash in hexadecimal. */
+static inline struct sigdb_answer fixture_look(const struct fixture *f, const char *hex)
+{
+	uint8_t hash[SHA256_SIZE];
+	struct sigdb_answer a;
+
+	assert_int_equal(hex_decode(hex, hash, sizeof(hash)), 0);
+	assert_int_not_equal(ask(f->db, hash, NULL, &a), SIGDB_ERROR);
+	return a;
+}
+
 /* Make DIR/path with its folders; returns a static copy of the full path. */
 static inline const char *fixture_write(const struct fixture *f, const char *path,
 					mode_t mode, const char *content)

@@ -30,16 +30,6 @@ static struct hash_list_report good(struct fixture *f, const char *text)
 	return report;
 }
 
-static struct sigdb_answer look(struct fixture *f, const char *hex)
-{
-	uint8_t hash[SHA256_SIZE];
-	struct sigdb_answer a;
-
-	assert_int_equal(hex_decode(hex, hash, sizeof(hash)), 0);
-	assert_int_not_equal(ask(f->db, hash, NULL, &a), SIGDB_ERROR);
-	return a;
-}
-
 static void a_line_with_a_sha256_is_unsafe(void **state)
 {
 	struct hash_list_report r;
@@ -47,7 +37,7 @@ static void a_line_with_a_sha256_is_unsafe(void **state)
 
 	r = good(*state, "# a comment\n\n" H1 ":4096:Unix.Trojan.Agent-1:73\r\n");
 	assert_int_equal(r.rows, 1);
-	a = look(*state, H1);
+	a = fixture_look(*state, H1);
 	assert_int_equal(a.source, SIGDB_HASH);
 	assert_true(a.unsafe);
 	assert_int_equal(a.trust, 0);
@@ -61,7 +51,7 @@ static void what_is_unwanted_is_not_pronounced_unsafe(void **state)
 	struct sigdb_answer a;
 
 	good(*state, H1 ":*:PUA.Unix.Coinminer-1\n");
-	a = look(*state, H1);
+	a = fixture_look(*state, H1);
 	assert_false(a.unsafe);
 	assert_int_equal(a.threat, 2);
 	assert_string_equal(a.category, "Unwanted");
@@ -78,7 +68,7 @@ static void other_hashes_are_left_out_and_counted(void **state)
 	assert_int_equal(r.rows, 2);
 	assert_int_equal(r.again, 1);
 	assert_int_equal(r.counts.added, 1);
-	assert_string_equal(look(f, H1).name, "C");
+	assert_string_equal(fixture_look(f, H1).name, "C");
 }
 
 static void a_list_without_a_sha256_is_refused(void **state)
@@ -89,7 +79,7 @@ static void a_list_without_a_sha256_is_refused(void **state)
 	good(f, H1 ":1:A\n");
 	assert_int_equal(import(f, MD5 ":1:A\n", &r), -1);
 	assert_non_null(strstr(f->why, "no SHA-256 in it (1 MD5, 0 SHA-1)"));
-	assert_string_equal(look(f, H1).name, "A");
+	assert_string_equal(fixture_look(f, H1).name, "A");
 }
 
 static void the_next_edition_replaces_the_last(void **state)
@@ -100,7 +90,7 @@ static void the_next_edition_replaces_the_last(void **state)
 	r = good(*state, H2 ":1:B\n");
 	assert_int_equal(r.counts.added, 1);
 	assert_int_equal(r.counts.removed, 1);
-	assert_int_equal(look(*state, H1).source, SIGDB_NONE);
+	assert_int_equal(fixture_look(*state, H1).source, SIGDB_NONE);
 }
 
 static void a_list_outranks_a_package_but_not_the_administrator(void **state)
@@ -118,12 +108,12 @@ static void a_list_outranks_a_package_but_not_the_administrator(void **state)
 	assert_int_equal(store_hash(st, hash, &sig), 0);
 	assert_int_equal(store_commit(st, &counts), 0);
 	good(f, H1 ":1:A\n");
-	assert_true(look(f, H1).unsafe);
+	assert_true(fixture_look(f, H1).unsafe);
 	st = store_begin(f->db, "csv", STORE_RANK_CSV);
 	sig = (struct store_signature){ .verdict = STORE_SAFE, .trust = 5 };
 	assert_int_equal(store_hash(st, hash, &sig), 0);
 	assert_int_equal(store_commit(st, &counts), 0);
-	assert_false(look(f, H1).unsafe);
+	assert_false(fixture_look(f, H1).unsafe);
 }
 
 static void a_broken_line_is_named_and_nothing_changes(void **state)
@@ -146,7 +136,7 @@ static void a_broken_line_is_named_and_nothing_changes(void **state)
 		assert_int_equal(import(f, cases[i].text, &r), -1);
 		if (!strstr(f->why, cases[i].words))
 			fail_msg("\"%s\" does not say \"%s\"", f->why, cases[i].words);
-		assert_int_equal(look(f, H1).source, SIGDB_NONE);
+		assert_int_equal(fixture_look(f, H1).source, SIGDB_NONE);
 	}
 }
 

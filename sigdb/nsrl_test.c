@@ -77,22 +77,12 @@ static struct nsrl_report good(struct fixture *f, const struct nsrl_import *job)
 	return report;
 }
 
-static struct sigdb_answer look(struct fixture *f, const char *hex)
-{
-	uint8_t hash[SHA256_SIZE];
-	struct sigdb_answer a;
-
-	assert_int_equal(hex_decode(hex, hash, sizeof(hash)), 0);
-	assert_int_not_equal(ask(f->db, hash, NULL, &a), SIGDB_ERROR);
-	return a;
-}
-
 static void files_get_the_identity_of_their_product(void **state)
 {
 	struct fixture *f = *state;
 	struct nsrl_import job = job_for(f);
 	struct nsrl_report r = good(f, &job);
-	struct sigdb_answer a = look(f, H64("a"));
+	struct sigdb_answer a = fixture_look(f, H64("a"));
 
 	assert_int_equal(r.products, 3);
 	assert_int_equal(r.rows, 5);
@@ -104,7 +94,7 @@ static void files_get_the_identity_of_their_product(void **state)
 	assert_string_equal(a.category, "Browser");
 	assert_int_equal(a.trust, 3);
 	assert_int_equal(a.threat, 1);
-	assert_string_equal(look(f, H64("c")).name, "Nobody's");
+	assert_string_equal(fixture_look(f, H64("c")).name, "Nobody's");
 }
 
 /* Each filter with a pattern that lets only one product through. */
@@ -132,8 +122,8 @@ static void filters_choose(void **state)
 			cases[i].pattern;
 		r = good(f, &job);
 		assert_int_equal(r.products, cases[i].products);
-		assert_string_equal(look(f, H64("a")).name, cases[i].name);
-		assert_string_equal(look(f, H64("b")).name, "");
+		assert_string_equal(fixture_look(f, H64("a")).name, cases[i].name);
+		assert_string_equal(fixture_look(f, H64("b")).name, "");
 	}
 }
 
@@ -147,7 +137,7 @@ static void one_of_each_filter_must_fit(void **state)
 	job.pattern[NSRL_PRODUCT][job.patterns[NSRL_PRODUCT]++] = "f*";
 	job.pattern[NSRL_SYSTEM][job.patterns[NSRL_SYSTEM]++] = "Linux";
 	assert_int_equal(good(f, &job).products, 1);
-	assert_string_equal(look(f, H64("b")).name, "");
+	assert_string_equal(fixture_look(f, H64("b")).name, "");
 }
 
 static void another_import_replaces_that_of_its_label(void **state)
@@ -161,11 +151,11 @@ static void another_import_replaces_that_of_its_label(void **state)
 	job.label = "nsrl:tools";
 	job.threat = 3;
 	good(f, &job);
-	assert_string_equal(look(f, H64("c")).name, "Nobody's");
+	assert_string_equal(fixture_look(f, H64("c")).name, "Nobody's");
 	job.label = "nsrl";
 	r = good(f, &job);
 	assert_int_equal(r.counts.removed, 1);
-	assert_string_equal(look(f, H64("c")).name, "");
+	assert_string_equal(fixture_look(f, H64("c")).name, "");
 }
 
 static void what_is_no_set_is_refused(void **state)
@@ -192,7 +182,7 @@ static void filters_that_nothing_fits_change_nothing(void **state)
 	job.pattern[NSRL_TYPE][job.patterns[NSRL_TYPE]++] = "Game";
 	assert_int_equal(nsrl_import(f->db, &job, &r, f->why, sizeof(f->why)), -1);
 	assert_non_null(strstr(f->why, "no product fits"));
-	assert_string_equal(look(f, H64("a")).name, "Firefox");
+	assert_string_equal(fixture_look(f, H64("a")).name, "Firefox");
 }
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)

@@ -186,18 +186,22 @@ TEST_F(idle, connected_datagrams)
 	close(ears.says);
 }
 
-/* Says the error that its first connection ended with. */
-static int idle_server(int says)
+/* Says the error that the first connection of a listener ended with. */
+static int say_how_it_ends(int fd, int says)
 {
-	int fd = server_listen(says, SOCK_STREAM), peer;
+	int peer = accept(fd, NULL, NULL);
 
-	if (fd < 0)
-		return CHILD_LOST;
-	peer = accept(fd, NULL, NULL);
 	if (peer < 0 || server_say(says, 0))
 		return CHILD_LOST;
 	server_say(says, wait_for_end(peer));
 	return 0;
+}
+
+static int idle_server(int says)
+{
+	int fd = server_listen(says, SOCK_STREAM);
+
+	return fd < 0 ? CHILD_LOST : say_how_it_ends(fd, says);
 }
 
 /* Whoever answers must not wait for what is asked. */
@@ -557,16 +561,12 @@ TEST_F(review, a_few_questions_at_a_time)
 static int mptcp_server(int says)
 {
 	struct addr at = net_addr("0.0.0.0", MPTCP_PORT);
-	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP), peer;
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
 
 	if (fd < 0 || bind(fd, &at.sa, at.len) || listen(fd, 8) ||
 	    server_say(says, MPTCP_PORT))
 		return CHILD_LOST;
-	peer = accept(fd, NULL, NULL);
-	if (peer < 0 || server_say(says, 0))
-		return CHILD_LOST;
-	server_say(says, wait_for_end(peer));
-	return 0;
+	return say_how_it_ends(fd, says);
 }
 
 static int idle_mptcp(const struct addr *to)
