@@ -41,6 +41,7 @@
 
 #include "cache.h"
 #include "count.h"
+#include "facts.h"
 #include "hold.h"
 #include "park.h"
 #include "request.h"
@@ -79,6 +80,7 @@ static void request_put(struct sg_request *req)
 		return;
 	if (req->exe)
 		fput(req->exe);
+	kfree(req->arguments);
 	kfree(req);
 }
 
@@ -103,6 +105,7 @@ static struct sg_request *request_of_caller(const struct sg_key *key)
 	if (!req)
 		return NULL;
 	req->exe = sg_event_exe(key);
+	req->arguments = sg_facts_arguments();
 	req->tid = task_pid_nr(current);
 	get_task_comm(req->comm, current);
 	return req;
@@ -494,14 +497,9 @@ bool sg_hold_packet(const struct sg_key *key, struct file *exe,
 bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
 		    const struct sg_fields *fields, u32 lifetime_ms)
 {
-	struct sg_request *req;
+	struct sg_request *req = sg_hold_get(id);
 	bool won = false;
 
-	spin_lock_bh(&pending_lock);
-	req = find_id(id);
-	if (req)
-		refcount_inc(&req->refs);
-	spin_unlock_bh(&pending_lock);
 	if (!req)
 		goto late;
 	/* First, so that whoever no longer finds the request finds this. */
@@ -566,22 +564,30 @@ void sg_hold_fail_asked(u32 portid, enum sockgate_reason reason)
 }
 
 /**
- * sg_hold_exe() - the file that a pending request's caller runs
+ * sg_hold_get() - a request that is pending
  * @id: of the request
  *
- * Return: a reference, or NULL if there is no such request or file.
+ * Return: a reference for sg_hold_put(), or NULL if there is no such request.
  */
-struct file *sg_hold_exe(u64 id)
+struct sg_request *sg_hold_get(u64 id)
 {
 	struct sg_request *req;
-	struct file *exe = NULL;
 
 	spin_lock_bh(&pending_lock);
 	req = find_id(id);
-	if (req && req->exe)
-		exe = get_file(req->exe);
+	if (req)
+		refcount_inc(&req->refs);
 	spin_unlock_bh(&pending_lock);
-	return exe;
+	return req;
+}
+
+/**
+ * sg_hold_put() - end of what sg_hold_get() began
+ * @req: the request, which may be over by now
+ */
+void sg_hold_put(struct sg_request *req)
+{
+	request_put(req);
 }
 
 /**

@@ -17,6 +17,7 @@
 
 struct file;
 struct sg_parked;
+struct sg_request;
 struct sock;
 
 void sg_hold_init(void);
@@ -32,7 +33,8 @@ bool sg_hold_packet(const struct sg_key *key, struct file *exe,
 bool sg_hold_answer(u64 id, const struct sg_verdict *verdict,
 		    const struct sg_fields *fields, u32 lifetime_ms);
 void sg_hold_fail_asked(u32 portid, enum sockgate_reason reason);
-struct file *sg_hold_exe(u64 id);
+struct sg_request *sg_hold_get(u64 id);
+void sg_hold_put(struct sg_request *req);
 
 void sg_hold_set_deadline(u32 ms);
 u32 sg_hold_deadline(void);

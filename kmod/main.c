@@ -5,8 +5,8 @@
  *
  * The life of an event by file: hook.c (control) -> event.c (key) -> judge.c ->
  * cache.c (known verdicts) -> hold.c (waiting) -> upcall.c (asking agent.c's
- * process) -> failure.c (no verdict to be had).  opener.c has the sockets whose
- * packets nobody sees.
+ * process; facts.c: what it is told of who asks) -> failure.c (no verdict to be had).
+ * opener.c has the sockets whose packets nobody sees.
  *
  * What no caller could be held for: chain.c (control) -> packet.c (what leaves),
  * hook.c -> arrival.c (peers), report.c (states) -> sock.c (whose it is; scan.c finds

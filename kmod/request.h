@@ -12,9 +12,10 @@
 #include "verdict.h"
 
 struct file;
+struct sg_arguments;
 
 /*
- * @key, @exe, @tid and @comm do not change once the request is published, @id
+ * @key, @exe, @arguments, @tid and @comm do not change once the request is published, @id
  * and @deadline are set by publishing it.  @verdict is written by whoever took
  * the request out of the tables, before @done.
  */
@@ -29,6 +30,7 @@ struct sg_request {
 	unsigned long deadline;	/* jiffies */
 	struct sg_key key;
 	struct file *exe;	/* may be NULL */
+	struct sg_arguments *arguments;	/* likewise */
 	pid_t tid;
 	char comm[TASK_COMM_LEN];
 	struct completion done;

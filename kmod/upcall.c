@@ -22,6 +22,7 @@
 #include "compat/file.h"
 #include "compat/netlink.h"
 #include "count.h"
+#include "facts.h"
 #include "failure.h"
 #include "hold.h"
 #include "hook.h"
@@ -237,16 +238,18 @@ static int do_answer(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static int reply_fd(struct genl_info *info, int fd)
+static int reply_exe(struct genl_info *info, int fd,
+		     const struct sg_facts *facts)
 {
-	struct sk_buff *skb = genlmsg_new(nla_total_size(sizeof(s32)),
-					  GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(nla_total_size(sizeof(s32)) +
+					  sg_facts_size(facts), GFP_KERNEL);
 	void *head;
 
 	if (!skb)
 		return -ENOMEM;
 	head = genlmsg_put_reply(skb, info, &family, 0, SOCKGATE_CMD_OPEN_EXE);
-	if (!head || nla_put_s32(skb, SOCKGATE_A_FD, fd)) {
+	if (!head || nla_put_s32(skb, SOCKGATE_A_FD, fd) ||
+	    sg_facts_put(skb, facts)) {
 		nlmsg_free(skb);
 		return -EMSGSIZE;
 	}
@@ -258,40 +261,45 @@ static int reply_fd(struct genl_info *info, int fd)
  * Hands over the very open file that exec made: nothing is opened again, so no
  * file system is waited for while generic netlink is busy with us.
  */
-static int give_exe(struct genl_info *info, struct file *exe)
+static int give_exe(struct genl_info *info, const struct sg_request *req)
 {
+	struct sg_facts facts;
 	int fd, err;
 
+	if (!req->exe)
+		return -ENOENT;
 	/* Reading what is on FUSE could take for ever, too, at its server's will. */
-	if (!sg_event_verifiable(exe))
+	if (!sg_event_verifiable(req->exe))
 		return -EOPNOTSUPP;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	err = reply_fd(info, fd);
+	sg_facts_learn(&facts, &req->key, req->exe, req->arguments);
+	err = reply_exe(info, fd, &facts);
+	sg_facts_free(&facts);
 	if (err) {
 		put_unused_fd(fd);
 		return err;
 	}
-	fd_install(fd, get_file(exe));
+	fd_install(fd, get_file(req->exe));
 	return 0;
 }
 
 /* Runs in the context of the sender, whose descriptor table it fills. */
 static int do_open_exe(struct sk_buff *skb, struct genl_info *info)
 {
-	struct file *exe;
+	struct sg_request *req;
 	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, SOCKGATE_A_ID))
 		return -EINVAL;
 	if (!sg_agent_is_current())
 		return -EPERM;
-	exe = sg_hold_exe(nla_get_u64(info->attrs[SOCKGATE_A_ID]));
-	if (!exe)
+	req = sg_hold_get(nla_get_u64(info->attrs[SOCKGATE_A_ID]));
+	if (!req)
 		return -ENOENT;
-	err = give_exe(info, exe);
-	fput(exe);
+	err = give_exe(info, req);
+	sg_hold_put(req);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * genl_call() waits in poll(2), for a time; replies to a request are queued by
- * the kernel before send(2) returns, so that waiting is short.  genl_receive()
+ * Replies to a request are queued by the kernel before send(2) returns, so that
+ * genl_call() finds them there; if not, it waits in poll(2), for a time.  genl_receive()
  * waits in recv(2): a question that has to come through epoll(7) first costs a
  * seventh more.
  */
@@ -35,6 +35,7 @@ struct genl {
 	_Atomic uint32_t next_seq;	/* last used */
 	uint32_t seq;		/* the one that transact() waits for */
 	bool torn;		/* ... and what came for it does not fit together */
+	bool one;		/* a reply is its end: no acknowledgement comes */
 	uint16_t family;
 	char buf[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
@@ -44,6 +45,7 @@ enum shape {
 	SHAPE_EXACT,		/* exactly size bytes */
 	SHAPE_ARRAY,		/* any number of size bytes */
 	SHAPE_STRING,		/* at most size bytes, NUL included and only once */
+	SHAPE_BYTES,		/* at most size bytes, whatever they are */
 };
 
 #define VERSION_SIZE 128
@@ -73,6 +75,13 @@ static const struct {
 	[SOCKGATE_A_VERSION_STR] = { SHAPE_STRING, VERSION_SIZE },
 	[SOCKGATE_A_MASKS] = { SHAPE_EXACT, 4 },
 	[SOCKGATE_A_ENTRY] = { SHAPE_EXACT, sizeof(struct sockgate_cached) },
+	[SOCKGATE_A_PATH] = { SHAPE_STRING, SOCKGATE_PATH_SIZE },
+	[SOCKGATE_A_MOUNTED] = { SHAPE_EXACT, 0 },
+	[SOCKGATE_A_FS] = { SHAPE_STRING, SOCKGATE_TYPE_SIZE },
+	[SOCKGATE_A_LAYER] = { SHAPE_STRING, SOCKGATE_TYPE_SIZE },
+	[SOCKGATE_A_PARENT_PID] = { SHAPE_EXACT, 4 },
+	[SOCKGATE_A_PARENT_PATH] = { SHAPE_STRING, SOCKGATE_PATH_SIZE },
+	[SOCKGATE_A_ARGUMENTS] = { SHAPE_BYTES, SOCKGATE_ARGUMENTS_SIZE },
 };
 
 static bool fits(const struct nlattr *a, unsigned int type)
@@ -90,6 +99,8 @@ static bool fits(const struct nlattr *a, unsigned int type)
 	case SHAPE_STRING:
 		return len > 0 && len <= size && memchr(data, '\0', len) ==
 						 data + len - 1;
+	case SHAPE_BYTES:
+		return len <= size;
 	}
 	return false;
 }
@@ -232,8 +243,10 @@ static int read_answer(struct genl *g, const struct nlmsghdr *nlh,
 		return 0;
 	}
 	g->torn |= nlh->nlmsg_flags & NLM_F_DUMP_INTR && nlh->nlmsg_flags & NLM_F_MULTI;
-	if (nlh->nlmsg_type != NLMSG_ERROR && nlh->nlmsg_type != NLMSG_DONE)
+	if (nlh->nlmsg_type != NLMSG_ERROR && nlh->nlmsg_type != NLMSG_DONE) {
+		*done = g->one;
 		return cb ? cb(nlh, arg) : 0;
+	}
 	*done = true;
 	return read_end(g, nlh);
 }
@@ -251,7 +264,7 @@ static int wait_readable(int fd)
 	return n > 0 ? 0 : -1;
 }
 
-/* Sends, and reads until the kernel has acknowledged, or a dump is over. */
+/* Sends, and reads until it is over: acknowledged, answered, or a dump at its end. */
 static int transact(struct genl *g, struct nlmsghdr *nlh,
 		    int (*cb)(const struct nlmsghdr *nlh, void *arg), void *arg)
 {
@@ -259,19 +272,17 @@ static int transact(struct genl *g, struct nlmsghdr *nlh,
 	ssize_t n;
 	int rest;
 
-	nlh->nlmsg_flags |= NLM_F_ACK;
+	g->one = !(nlh->nlmsg_flags & (NLM_F_ACK | NLM_F_DUMP));
 	g->seq = nlh->nlmsg_seq;
 	g->torn = false;
 	if (genl_send(g, nlh))
 		return -1;
 	while (!done) {
-		if (wait_readable(genl_fd(g)))
-			return -1;
 		n = receive(g, MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
-			continue;
-		if (n < 0)
+		if (n < 0 && (errno != EAGAIN || wait_readable(genl_fd(g))))
 			return -1;
+		if (n < 0)
+			continue;
 		rest = (int)n;
 		nlh = (struct nlmsghdr *)g->buf;
 		for (; mnl_nlmsg_ok(nlh, rest) && !done; nlh = mnl_nlmsg_next(nlh, &rest))
@@ -300,7 +311,7 @@ static int find_family(struct genl *g)
 	uint16_t family = 0;
 
 	g->family = GENL_ID_CTRL;
-	nlh = genl_begin(g, buf, CTRL_CMD_GETFAMILY, 0);
+	nlh = genl_begin(g, buf, CTRL_CMD_GETFAMILY, NLM_F_ACK);
 	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, SOCKGATE_GENL_NAME);
 	if (transact(g, nlh, take_family, &family))
 		return -1;
@@ -398,6 +409,14 @@ static int hand_reply(const struct nlmsghdr *nlh, void *arg)
 }
 
 int genl_call(struct genl *g, struct nlmsghdr *nlh, genl_reply_fn cb, void *arg)
+{
+	struct reply reply = { cb, arg };
+
+	nlh->nlmsg_flags |= NLM_F_ACK;
+	return transact(g, nlh, hand_reply, &reply);
+}
+
+int genl_get(struct genl *g, struct nlmsghdr *nlh, genl_reply_fn cb, void *arg)
 {
 	struct reply reply = { cb, arg };
 

@@ -50,6 +50,13 @@ typedef int (*genl_reply_fn)(const struct nlattr *const attr[], void *arg);
 int genl_call(struct genl *g, struct nlmsghdr *nlh, genl_reply_fn cb, void *arg);
 
 /*
+ * genl_get - send, and wait for the one reply
+ * For what the kernel answers by one message, or an error: no acknowledgement has to
+ * be made, sent and read after it.  For the rest as genl_call().
+ */
+int genl_get(struct genl *g, struct nlmsghdr *nlh, genl_reply_fn cb, void *arg);
+
+/*
  * genl_receive - wait for something to come, and hand out each message
  * @cb:  gets the command and the attributes; a malformed message is counted by
  *       the caller through a return of -1 from here with errno EBADMSG

@@ -71,8 +71,15 @@ static void wrong_sizes(void **state)
 		{ sizeof(struct sockgate_failure) * 3, SOCKGATE_A_FAILURES, 0 },
 		{ sizeof(struct sockgate_failure) * 3 - 1, SOCKGATE_A_FAILURES, -1 },
 		{ 0, SOCKGATE_A_VERSION_STR, -1 },
+		{ 0, SOCKGATE_A_PATH, -1 }, { 1, SOCKGATE_A_PATH, 0 },
+		{ 2, SOCKGATE_A_PARENT_PATH, -1 },
+		{ 0, SOCKGATE_A_MOUNTED, 0 }, { 1, SOCKGATE_A_MOUNTED, -1 },
+		{ 8, SOCKGATE_A_PARENT_PID, -1 },
+		{ 0, SOCKGATE_A_ARGUMENTS, 0 },
+		{ SOCKGATE_ARGUMENTS_SIZE, SOCKGATE_A_ARGUMENTS, 0 },
+		{ SOCKGATE_ARGUMENTS_SIZE + 1, SOCKGATE_A_ARGUMENTS, -1 },
 	};
-	static const char zeros[256];
+	static const char zeros[SOCKGATE_ARGUMENTS_SIZE + 1];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -17,6 +17,7 @@
 
 #include "arguments.h"
 #include "cgroup.h"
+#include "cgroups.h"
 #include "console.h"
 #include "context.h"
 #include "counts.h"
@@ -27,7 +28,6 @@
 #include "limit.h"
 #include "log.h"
 #include "moment.h"
-#include "mounts.h"
 #include "names.h"
 #include "pool.h"
 #include "probe.h"
@@ -61,7 +61,7 @@ struct agent {
 	struct arguments *arguments;
 	struct hash_cache *hashes;
 	struct identity_conf identity;
-	struct mounts *mounts;
+	struct cgroups *cgroups;
 	struct user_conf user_conf;
 	struct users *users;
 	struct spool *spool;
@@ -201,9 +201,14 @@ static void port_identify(uint64_t number, const struct ask *ask, void *arg)
 {
 	struct agent *a = arg;
 
-	if (!arguments_get(a->arguments, number, &ask->process))
-		desk_arguments(a->desk, number, NULL, moment_now());
 	identity_learn(&a->identity, number, ask);
+}
+
+static bool port_arguments(uint64_t number, const struct ask *ask, void *arg)
+{
+	struct agent *a = arg;
+
+	return arguments_get(a->arguments, number, &ask->process);
 }
 
 static void port_forget(uint64_t number, const struct ask *ask, void *arg)
@@ -325,6 +330,7 @@ static uint64_t port_now_us(void *arg)
 static const struct desk_ports ports = {
 	.answer = port_answer,
 	.identify = port_identify,
+	.arguments = port_arguments,
 	.forget = port_forget,
 	.resolve = port_resolve,
 	.ask = port_ask,
@@ -445,11 +451,11 @@ static void on_record(const Sockgate__Record *record, void *arg)
 	console_record(a->console, record);
 }
 
-static int open_exe(uint64_t ask_id, void *arg)
+static int open_exe(uint64_t ask_id, struct process_exe *exe, void *arg)
 {
 	struct agent *a = arg;
 
-	return kernel_open_exe(a->kernel, ask_id);
+	return kernel_open_exe(a->kernel, ask_id, exe);
 }
 
 /*
@@ -590,6 +596,16 @@ static int start_threads(struct agent *a)
 	       a->argument_pool && a->spool_pool ? 0 : -1;
 }
 
+static struct cgroups *open_cgroups(void)
+{
+	int root = cgroup_open_hierarchy("/proc/self/mountinfo");
+
+	if (root >= 0)
+		return cgroups_new(root);
+	log_warn("no version 2 cgroup hierarchy: units and containers will not be known");
+	return NULL;
+}
+
 static int start_identity(struct agent *a)
 {
 	struct settings *s = a->settings;
@@ -610,21 +626,16 @@ static int start_identity(struct agent *a)
 	};
 
 	a->hashes = hash_cache_new(a->hashers, &hashes);
-	a->mounts = mounts_open("/proc/self");
-	if (!a->mounts)
-		log_warn("/proc/self/mountinfo");
+	a->cgroups = open_cgroups();
 	a->identity = (struct identity_conf){
 		.readers = a->readers,
 		.hashes = a->hashes,
 		.open_exe = open_exe,
 		.learned = identified,
 		.arg = a,
-		.cgroup_root = cgroup_open_hierarchy("/proc/self/mountinfo"),
-		.mounts = a->mounts,
+		.cgroups = a->cgroups,
 		.unverifiable = s->unverifiable,
 	};
-	if (a->identity.cgroup_root < 0)
-		log_warn("no version 2 cgroup hierarchy: units and containers will not be known");
 	a->user_conf = (struct user_conf){
 		.passwd = "/etc/passwd",
 		.host_domain = s->domain,
@@ -636,7 +647,7 @@ static int start_identity(struct agent *a)
 		log_warnx("sssd is configured here but directory_domains is not: the domain of its users will not be known");
 	a->users = users_new(a->resolver_pool, &a->user_conf);
 	a->arguments = arguments_new(a->argument_pool, &arguments);
-	return a->hashes && a->users && a->arguments && a->mounts ? 0 : -1;
+	return a->hashes && a->users && a->arguments ? 0 : -1;
 }
 
 static int start_records(struct agent *a, char *why, size_t why_size)
@@ -785,7 +796,6 @@ struct agent *agent_start(struct settings *settings, char *why,
 		return NULL;
 	}
 	a->settings = settings;
-	a->identity.cgroup_root = -1;
 	a->hits_fd = -1;
 	a->started_us = moment_now().us;
 	if (!start(a, why, why_size))
@@ -835,7 +845,7 @@ void agent_stop(struct agent *a)
 		arguments_free(a->arguments);
 		users_free(a->users);
 		hash_cache_free(a->hashes);
-		mounts_close(a->mounts);
+		cgroups_free(a->cgroups);
 	}
 	pool_free(a->spool_pool);
 	records_free(a->records);
@@ -850,8 +860,6 @@ void agent_stop(struct agent *a)
 	free_event(a->term);
 	free_event(a->interrupt);
 	console_close(a->console);
-	if (a->identity.cgroup_root >= 0)
-		close(a->identity.cgroup_root);
 	if (hung)
 		return;
 	kernel_close(a->kernel);

@@ -244,11 +244,15 @@ void kernel_answer(struct kernel *k, const struct answer *answer)
 	event_base_loopbreak(k->base);
 }
 
-int kernel_open_exe(struct kernel *k, uint64_t ask_id)
+int kernel_open_exe(struct kernel *k, uint64_t ask_id, struct process_exe *exe)
 {
 	(void)k;
 	(void)ask_id;
-	return open(CALLER, O_RDONLY | O_CLOEXEC);
+	*exe = (struct process_exe){
+		.fd = open(CALLER, O_RDONLY | O_CLOEXEC), .mounted = true,
+		.fs = "ext4", .facts.path = strdup(CALLER),
+	};
+	return exe->fd < 0 ? -1 : 0;
 }
 
 int kernel_set_generation(struct kernel *k, uint32_t generation)

@@ -34,7 +34,6 @@ struct question {
 	enum question_state state;
 	unsigned int tries;
 	struct identity *identity;	/* NULL: not learned yet */
-	char *arguments;		/* until there is an identity */
 	bool arguments_done;
 	bool user_done;
 	struct user user;
@@ -67,7 +66,6 @@ static void drop(struct desk *desk, struct question *q)
 	if (!learned(q))
 		desk->ports.forget(q->number, &q->ask, desk->arg);
 	identity_free(q->identity);
-	free(q->arguments);
 	free(q);
 }
 
@@ -399,8 +397,8 @@ bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		return false;
 	}
 	q->identity = id;
-	id->facts.command_line = q->arguments;
-	q->arguments = NULL;
+	q->arguments_done = id->facts.command_line ||
+			    !desk->ports.arguments(number, &q->ask, desk->arg);
 	if (!id->hashed)
 		return true;
 	advance(desk, q, now.us);
@@ -424,16 +422,13 @@ void desk_arguments(struct desk *desk, uint64_t number, char *text,
 {
 	struct question *q = find(desk, number);
 
-	if (!q || q->arguments_done) {
+	if (!q || !q->identity || q->arguments_done) {
 		free(text);
 		return;
 	}
 	q->arguments_done = true;
 	/* Too late for the server it is still for the record. */
-	if (q->identity)
-		q->identity->facts.command_line = text;
-	else
-		q->arguments = text;
+	q->identity->facts.command_line = text;
 	advance(desk, q, now.us);
 }
 

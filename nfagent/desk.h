@@ -43,11 +43,13 @@ struct ending {
  * What the desk needs of the world.  identify and resolve lead to exactly one
  * desk_identified() and desk_resolved() with the same number, at once or later;
  * none of them may call another function of the desk.  An identity that is not
- * hashed yet is followed by desk_hashed(), unless the question is forgotten.  So
- * does identify lead to one desk_arguments(), later or never.
+ * hashed yet is followed by desk_hashed(), unless the question is forgotten.  To
+ * arguments desk_arguments() follows, later or never.
  *
  * answer:     tell the kernel
  * identify:   learn who asks
+ * arguments:  have the command line read, which the identity lacks; returns false if
+ *             nobody will
  * forget:     nobody waits for what identify was asked for any more
  * resolve:    learn who the user is
  * ask:        send to the server; returns 0, or -1 if it cannot be sent now
@@ -59,6 +61,7 @@ struct ending {
 struct desk_ports {
 	void (*answer)(const struct answer *answer, void *arg);
 	void (*identify)(uint64_t number, const struct ask *ask, void *arg);
+	bool (*arguments)(uint64_t number, const struct ask *ask, void *arg);
 	void (*forget)(uint64_t number, const struct ask *ask, void *arg);
 	void (*resolve)(uint64_t number, uint32_t uid, void *arg);
 	int (*ask)(uint64_t number, Sockgate__Question *question, void *arg);
@@ -84,7 +87,10 @@ struct desk_conf {
 /* The kernel gives up at its deadline; the answer has to be there before. */
 #define DESK_MARGIN_MS 50
 
-/* For a command line, which no policy looks at: records want it. */
+/*
+ * From the question, for a command line that the kernel did not have.  No policy looks
+ * at it: records want it.
+ */
 #define DESK_ARGUMENTS_MS 100
 
 /* What is left to the server of a deadline when learning took long. */

@@ -20,6 +20,8 @@ static struct world {
 	uint64_t number;	/* of the last question to be learned about */
 	uint64_t asked_number;
 	unsigned int answers, asked, records, generations, forgotten;
+	unsigned int arguments;	/* how often they were wanted */
+	bool refuse_arguments;
 	char path[32];		/* in the last record */
 	char command_line[32];
 	uint32_t generation;	/* that the kernel was told */
@@ -48,6 +50,15 @@ static void on_identify(uint64_t number, const struct ask *ask, void *arg)
 	(void)ask;
 	(void)arg;
 	w.number = number;
+}
+
+static bool on_arguments(uint64_t number, const struct ask *ask, void *arg)
+{
+	(void)number;
+	(void)ask;
+	(void)arg;
+	w.arguments++;
+	return !w.refuse_arguments;
 }
 
 static void on_forget(uint64_t number, const struct ask *ask, void *arg)
@@ -113,7 +124,7 @@ static uint64_t on_now_us(void *arg)
 }
 
 static const struct desk_ports ports = {
-	on_answer, on_identify, on_forget, on_resolve, on_ask, on_events,
+	on_answer, on_identify, on_arguments, on_forget, on_resolve, on_ask, on_events,
 	on_generation, on_record, on_now_us,
 };
 
@@ -148,13 +159,6 @@ static int stop(void **state)
 	return 0;
 }
 
-/* With a command line that is there at once. */
-static void ask_desk(const struct ask *ask, struct moment now)
-{
-	desk_ask(w.desk, ask, now);
-	desk_arguments(w.desk, w.number, strdup("curl -v"), now);
-}
-
 static struct ask an_ask(uint64_t id)
 {
 	return (struct ask){
@@ -174,10 +178,21 @@ static struct identity *an_identity(void)
 
 	assert_non_null(id);
 	id->facts.path = strdup("/usr/bin/curl");
+	id->facts.command_line = strdup("curl -v");
 	assert_non_null(id->facts.path);
 	id->hashed = true;
 	id->hash.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	memset(id->hash.sha256, 0xab, HASH_SIZE);
+	return id;
+}
+
+/* The kernel could not tell them. */
+static struct identity *without_arguments(void)
+{
+	struct identity *id = an_identity();
+
+	free(id->facts.command_line);
+	id->facts.command_line = NULL;
 	return id;
 }
 
@@ -188,7 +203,7 @@ static void ask_and_learn(uint64_t id, uint64_t ms)
 {
 	struct ask ask = an_ask(id);
 
-	ask_desk(&ask, at(ms));
+	desk_ask(w.desk, &ask, at(ms));
 	desk_resolved(w.desk, w.number, &alice, at(ms));
 	desk_identified(w.desk, w.number, an_identity(), at(ms));
 }
@@ -263,7 +278,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	desk_decided(w.desk, w.asked_number, &d, at(3));
 	assert_int_equal(w.latency_us, 3000);
 	w.now_us = 1003007;
-	ask_desk(&ask, at(1003));
+	desk_ask(w.desk, &ask, at(1003));
 	assert_int_equal(w.asked, 1);
 	assert_int_equal(w.answers, 2);
 	assert_int_equal(w.answer.id, 2);
@@ -277,7 +292,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	/* Another policy: what was cached is void. */
 	desk_policy(w.desk, GENERATION + 1, 0, false);
 	assert_int_equal(w.generations, 2);
-	ask_desk(&ask, at(1004));
+	desk_ask(w.desk, &ask, at(1004));
 	assert_int_equal(w.answers, 2);
 }
 
@@ -289,14 +304,14 @@ static void test_foreign_path_is_told(void **state)
 
 	(void)state;
 	id->facts.foreign = true;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, id, at(0));
 	assert_true(w.asked_foreign);
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_true(w.foreign);
 	w.foreign = false;
-	ask_desk(&ask, at(2));
+	desk_ask(w.desk, &ask, at(2));
 	desk_flush(w.desk);
 	assert_int_equal(w.records, 2);
 	assert_true(w.foreign);
@@ -312,7 +327,7 @@ static void test_failed_decision_is_not_remembered(void **state)
 	ask_and_learn(1, 0);
 	desk_decided(w.desk, w.asked_number, &d, at(3));
 	assert_int_equal(w.answer.lifetime_ms, 0);
-	ask_desk(&ask, at(4));
+	desk_ask(w.desk, &ask, at(4));
 	assert_int_equal(w.answers, 1);
 }
 
@@ -381,7 +396,7 @@ static void test_kernels_deadline_is_kept(void **state)
 
 	(void)state;
 	ask.remaining_ms = 1000;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, an_identity(), at(0));
 	desk_tick(w.desk, at(1000 - DESK_MARGIN_MS));
@@ -450,7 +465,7 @@ static void test_slow_directory_is_not_waited_for(void **state)
 	struct ask ask = an_ask(1);
 
 	(void)state;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_identified(w.desk, w.number, an_identity(), at(0));
 	desk_tick(w.desk, at(199));
 	assert_int_equal(w.asked, 0);
@@ -467,9 +482,8 @@ static void test_slow_directory_and_late_identity(void **state)
 	(void)state;
 	desk_ask(w.desk, &ask, at(0));
 	assert_int_equal(desk_tick(w.desk, at(25)), 75000);
-	desk_arguments(w.desk, w.number, NULL, at(30));
-	assert_int_equal(desk_tick(w.desk, at(30)), 170000);
-	desk_identified(w.desk, w.number, an_identity(), at(60));
+	assert_int_equal(desk_tick(w.desk, at(100)), 100000);
+	desk_identified(w.desk, w.number, an_identity(), at(160));
 	assert_int_equal(w.asked, 0);
 	desk_tick(w.desk, at(200));
 	assert_int_equal(w.asked, 1);
@@ -480,7 +494,7 @@ static void test_nothing_learned_is_unverifiable(void **state)
 	struct ask ask = an_ask(1);
 
 	(void)state;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, NULL, at(0));
 	assert_int_equal(w.asked, 0);
@@ -503,7 +517,7 @@ static void test_without_content_is_unverifiable(void **state)
 		id = an_identity();
 		id->hash.evidence = none[i];
 		ask = an_ask(i + 1);
-		ask_desk(&ask, at(0));
+		desk_ask(w.desk, &ask, at(0));
 		/* The user's name is not waited for. */
 		desk_identified(w.desk, w.number, id, at(0));
 		assert_int_equal(w.answers, i + 1);
@@ -522,7 +536,7 @@ static void test_questions_are_bounded(void **state)
 	(void)state;
 	for (uint64_t id = 1; id <= 3; id++) {
 		ask = an_ask(id);
-		ask_desk(&ask, at(0));
+		desk_ask(w.desk, &ask, at(0));
 	}
 	assert_int_equal(w.answers, 1);
 	assert_int_equal(w.answer.id, 3);
@@ -601,7 +615,7 @@ static void test_decision_on_unknown_user_is_not_remembered(void **state)
 
 	(void)state;
 	d.fields = SOCKGATE__FIELD__FIELD_USER;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_identified(w.desk, w.number, an_identity(), at(0));
 	desk_tick(w.desk, at(200));
 	desk_decided(w.desk, w.asked_number, &d, at(201));
@@ -619,7 +633,7 @@ static void test_decision_on_a_fresh_file_is_not_remembered(void **state)
 
 	(void)state;
 	id->hash.unsettled = true;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, id, at(0));
 	desk_decided(w.desk, w.asked_number, &d, at(1));
@@ -666,7 +680,8 @@ static void test_arguments_that_hang(void **state)
 	(void)state;
 	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
-	desk_identified(w.desk, w.number, an_identity(), at(0));
+	desk_identified(w.desk, w.number, without_arguments(), at(0));
+	assert_int_equal(w.arguments, 1);
 	assert_int_equal(desk_tick(w.desk, at(DESK_ARGUMENTS_MS - 1)), 1000);
 	assert_int_equal(w.asked, 0);
 	desk_tick(w.desk, at(DESK_ARGUMENTS_MS));
@@ -680,13 +695,29 @@ static void test_arguments_that_hang(void **state)
 	desk_arguments(w.desk, w.number, strdup("too late"), at(300));
 }
 
-static void test_arguments_before_the_rest(void **state)
+static void test_arguments_that_nobody_reads(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	w.refuse_arguments = true;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, without_arguments(), at(0));
+	assert_int_equal(w.arguments, 1);
+	assert_int_equal(w.asked, 1);
+	/* They are not waited for, and so not taken. */
+	desk_arguments(w.desk, w.number, strdup("of somebody"), at(1));
+}
+
+static void test_arguments_with_the_identity(void **state)
 {
 	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
 
 	(void)state;
 	ask_and_learn(1, 0);
 	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.arguments, 0);
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_string_equal(w.command_line, "curl -v");
 }
@@ -710,7 +741,7 @@ static void ask_and_learn_path(uint64_t id)
 	struct ask ask = an_ask(id);
 
 	known->hashed = false;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	assert_true(desk_identified(w.desk, w.number, known, at(0)));
 	assert_int_equal(w.asked, 0);
@@ -791,7 +822,8 @@ int main(void)
 		desk_test(test_error_in_place_of_a_decision),
 		desk_test(test_waits_for_a_connection_being_made),
 		desk_test(test_arguments_that_hang),
-		desk_test(test_arguments_before_the_rest),
+		desk_test(test_arguments_that_nobody_reads),
+		desk_test(test_arguments_with_the_identity),
 		desk_test(test_deaf_server),
 		desk_test(test_slow_hash),
 		desk_test(test_hash_that_does_not_come),

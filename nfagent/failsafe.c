@@ -66,14 +66,10 @@ static bool key_is_hidden(int fd)
 /* As the kernel has it.  Returns 0, or -1. */
 static int device_of(int fd, uint32_t *dev)
 {
-	struct mounts *m = mounts_open("/proc/self");
 	uint64_t mount;
-	bool known;
 
-	known = m && !mounts_id(fd, &mount) &&
-		mounts_device_of_mount(m, mount, dev);
-	mounts_close(m);
-	return known ? 0 : -1;
+	return !mounts_id(fd, &mount) &&
+	       mounts_device("/proc/self/mountinfo", mount, dev) ? 0 : -1;
 }
 
 int failsafe_exe(const char *path, struct sockgate_file *file)

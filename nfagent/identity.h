@@ -22,13 +22,13 @@ struct identity {
 struct identity *identity_blank(void);
 void identity_free(struct identity *id);
 
-struct mounts;
+struct cgroups;
 
 /*
  * What it takes to learn.
  *
- * open_exe: called in threads; returns a descriptor of the very file the held
- *           caller runs, or -1 with errno
+ * open_exe: called in threads; gives the very file the held caller runs, and what
+ *           there is to know of both; returns 0, or -1 with errno
  * learned:  gets the identity, which is its own from then; NULL if out of
  *           memory or too busy.  Returns whether the hash is still wanted, if
  *           the identity is not hashed yet: then @hashes tells it later.
@@ -36,11 +36,10 @@ struct mounts;
 struct identity_conf {
 	struct pool *readers;
 	struct hash_cache *hashes;
-	int (*open_exe)(uint64_t ask_id, void *arg);
+	int (*open_exe)(uint64_t ask_id, struct process_exe *exe, void *arg);
 	bool (*learned)(uint64_t number, struct identity *id, void *arg);
 	void *arg;
-	int cgroup_root;	/* -1: none */
-	struct mounts *mounts;	/* our own */
+	struct cgroups *cgroups;	/* NULL: none */
 	/* patterns (fnmatch) of file systems whose content proves nothing */
 	const char *const *unverifiable;
 };

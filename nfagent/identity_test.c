@@ -7,55 +7,48 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <event2/event.h>
 
 #include "identity.h"
-#include "mounts.h"
 #include "sha256.h"
 #include "test_file.h"
 
 static const char exe[] = "/bin/ls";
 static const char *const nothing[] = { NULL };
 static const char *const everything[] = { "*", NULL };
-static const char *const temporary[] = { "tmp*", NULL };
+static const char *const network[] = { "nfs*", NULL };
 
 static struct event_base *base;
 static struct pool *pool, *hash_pool;
 static struct hash_cache *hashes;
-static struct mounts *mounts;
 static struct identity_conf conf;
 static struct identity *learned;
-static unsigned int told, hashed;
-static bool unwanted, open_pipe;
-static int given_fd = -1, own_fd = -1;
+static unsigned int learnings, hashed;
+static struct process_exe told;	/* by the kernel */
+static const char *path;
+static bool unwanted;
 static int open_error;
 
-static int open_self(uint64_t ask_id, void *arg)
+/* As the kernel would give it. */
+static int open_self(uint64_t ask_id, struct process_exe *given, void *arg)
 {
-	int ends[2];
-
 	(void)ask_id;
 	(void)arg;
 	if (open_error) {
 		errno = open_error;
 		return -1;
 	}
-	if (given_fd >= 0)
-		return dup(given_fd);
-	if (open_pipe) {
-		assert_int_equal(pipe(ends), 0);
-		close(ends[1]);
-		return ends[0];
-	}
-	return open(exe, O_RDONLY | O_CLOEXEC);
+	*given = told;
+	given->fd = open(exe, O_RDONLY | O_CLOEXEC);
+	given->facts.path = path ? strdup(path) : NULL;
+	given->facts.parent_pid = 7;
+	return given->fd < 0 ? -1 : 0;
 }
 
 static bool on_identity(uint64_t number, struct identity *id, void *arg)
@@ -64,7 +57,7 @@ static bool on_identity(uint64_t number, struct identity *id, void *arg)
 	(void)arg;
 	identity_free(learned);
 	learned = id;
-	told++;
+	learnings++;
 	return !unwanted;
 }
 
@@ -96,24 +89,22 @@ static int set_up(void **state)
 		.told = on_hash,
 	};
 
-	told = 0;
+	learnings = 0;
 	hashed = 0;
 	unwanted = false;
 	(void)state;
-	open_pipe = false;
 	open_error = 0;
 	base = event_base_new();
 	pool = pool_new(base, 0, 2);
 	hash_pool = pool_new(base, 0, 2);
 	hashes = hash_cache_new(hash_pool, &hash_conf);
-	mounts = mounts_open("/proc/self");
+	path = exe;
+	told = (struct process_exe){ .mounted = true, .fs = "ext4" };
 	conf = (struct identity_conf){
 		.readers = pool,
 		.hashes = hashes,
 		.open_exe = open_self,
 		.learned = on_identity,
-		.cgroup_root = -1,
-		.mounts = mounts,
 		.unverifiable = nothing,
 	};
 	return 0;
@@ -125,7 +116,6 @@ static int tear_down(void **state)
 	pool_free(pool);
 	pool_free(hash_pool);
 	hash_cache_free(hashes);
-	mounts_close(mounts);
 	event_base_free(base);
 	identity_free(learned);
 	learned = NULL;
@@ -149,13 +139,14 @@ static void test_content(void **state)
 	assert_int_equal(sha256_fd(fd, 1 << 30, want, NULL), 0);
 	close(fd);
 	learn(&ask);
-	assert_int_equal(told, 1);
+	assert_int_equal(learnings, 1);
 	assert_int_equal(hashed, 1);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
 	assert_memory_equal(learned->hash.sha256, want, SHA256_SIZE);
 	assert_non_null(strstr(learned->facts.path, "/ls"));
 	assert_false(learned->facts.foreign);
+	assert_int_equal(learned->facts.parent_pid, 7);
 }
 
 /* Who it is is told before the content is read, which may take long. */
@@ -166,7 +157,7 @@ static void test_path_first(void **state)
 	(void)state;
 	identity_learn(&conf, 1, &ask);
 	assert_true(pool_step(pool));
-	assert_int_equal(told, 1);
+	assert_int_equal(learnings, 1);
 	assert_int_equal(hashed, 0);
 	assert_non_null(strstr(learned->facts.path, "/ls"));
 	assert_false(learned->hashed);
@@ -189,7 +180,7 @@ static void test_over_before_the_hash(void **state)
 	(void)state;
 	unwanted = true;
 	learn(&ask);
-	assert_int_equal(told, 1);
+	assert_int_equal(learnings, 1);
 	assert_int_equal(hashed, 0);
 	assert_int_equal(hash_counts(hashes)->computed, 0);
 }
@@ -202,7 +193,7 @@ static void test_not_opened(void **state)
 	(void)state;
 	open_error = EOPNOTSUPP;
 	learn(&ask);
-	assert_int_equal(told, 1);
+	assert_int_equal(learnings, 1);
 	assert_true(learned->hashed);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
@@ -214,12 +205,32 @@ static void test_unverifiable_file_system(void **state)
 	struct ask ask = own_ask();
 
 	(void)state;
-	conf.unverifiable = everything;
+	conf.unverifiable = network;
+	strcpy(told.fs, "nfs4");
 	learn(&ask);
 	assert_true(learned->hashed);
+	assert_int_equal(hashed, 0);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
 	assert_non_null(strstr(learned->facts.path, "/ls"));
+}
+
+/* Nor if that is what is behind an overlay. */
+static void test_unverifiable_layer(void **state)
+{
+	struct ask ask = own_ask();
+
+	(void)state;
+	conf.unverifiable = network;
+	strcpy(told.fs, "overlay");
+	strcpy(told.layer, "ext4");
+	learn(&ask);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	strcpy(told.layer, "nfs");
+	learn(&ask);
+	assert_int_equal(learned->hash.evidence,
+			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
 }
 
 /* Another file system with the numbers of a file that is known. */
@@ -243,75 +254,46 @@ static void test_known_key_on_an_unverifiable_file_system(void **state)
 			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
 }
 
-/* Of no mount that anybody sees, and of no type that we know. */
+/* What the kernel does not say is not guessed. */
 static void test_unknown_file_system(void **state)
 {
 	struct ask ask = own_ask();
 
 	(void)state;
-	open_pipe = true;
+	told.fs[0] = '\0';
 	learn(&ask);
 	assert_true(learned->hashed);
 	assert_int_equal(hashed, 0);
 }
 
-static void *open_behind_the_scenes(void *arg)
-{
-	char command[192];
-	int fd = -1;
-
-	if (unshare(CLONE_NEWNS) ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", "/mnt", "tmpfs", 0, NULL))
-		return NULL;
-	own_fd = open(exe, O_RDONLY | O_CLOEXEC);
-	snprintf(command, sizeof(command), "cp %s /mnt/ls", exe);
-	if (!system(command))
-		fd = open("/mnt/ls", O_RDONLY | O_CLOEXEC);
-	*(int *)arg = fd;
-	return NULL;
-}
-
-/* A file of a mount that is gone from all tables: its type is asked of itself. */
-static void test_file_of_another_mount_namespace(void **state)
+/* Of another mount namespace: its path is worth nothing. */
+static void test_file_that_is_not_mounted_here(void **state)
 {
 	struct ask ask = own_ask();
-	pthread_t thread;
-	struct stat st;
 
 	(void)state;
-	given_fd = -1;
-	assert_int_equal(pthread_create(&thread, NULL, open_behind_the_scenes,
-					&given_fd), 0);
-	pthread_join(thread, NULL);
-	if (given_fd < 0)
-		skip();
-	assert_int_equal(fstat(given_fd, &st), 0);
-	ask.exe = test_file_key(&st);
+	told.mounted = false;
+	path = "/bin/sh";
 	learn(&ask);
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
-	/* Its path is worth nothing. */
 	assert_true(learned->facts.foreign);
-	conf.unverifiable = temporary;
+	path = NULL;
 	learn(&ask);
-	assert_int_equal(learned->hash.evidence,
-			 SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
-	close(given_fd);
-	given_fd = -1;
+	assert_true(learned->facts.foreign);
 }
 
 /* What is the same file here and there has the same path in both. */
 static void test_our_own_file_in_another_mount_namespace(void **state)
 {
 	struct ask ask = own_ask();
+	char real[PATH_MAX];
 
 	(void)state;
-	if (own_fd < 0)
-		skip();
-	given_fd = own_fd;
+	told.mounted = false;
+	path = realpath(exe, real);
+	assert_non_null(path);
 	learn(&ask);
-	given_fd = -1;
 	assert_int_equal(learned->hash.evidence,
 			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
 	assert_false(learned->facts.foreign);
@@ -336,11 +318,11 @@ static void test_too_busy(void **state)
 	(void)state;
 	for (unsigned int i = 1; i <= 3; i++)
 		identity_learn(&conf, i, &ask);
-	assert_int_equal(told, 1);	/* the third, at once */
+	assert_int_equal(learnings, 1);	/* the third, at once */
 	assert_null(learned);
 	while (pool_step(pool))
 		;
-	assert_int_equal(told, 3);
+	assert_int_equal(learnings, 3);
 	while (pool_step(hash_pool))
 		;
 	assert_int_equal(hashed, 2);
@@ -357,9 +339,10 @@ int main(void)
 		TEST(test_over_before_the_hash),
 		TEST(test_not_opened),
 		TEST(test_unverifiable_file_system),
+		TEST(test_unverifiable_layer),
 		TEST(test_known_key_on_an_unverifiable_file_system),
 		TEST(test_unknown_file_system),
-		TEST(test_file_of_another_mount_namespace),
+		TEST(test_file_that_is_not_mounted_here),
 		TEST(test_our_own_file_in_another_mount_namespace),
 		TEST(test_other_file),
 		TEST(test_too_busy),

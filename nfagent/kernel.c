@@ -327,15 +327,55 @@ int kernel_register(struct kernel *k, struct event_base *base,
 	return -1;
 }
 
-static int take_fd(const struct nlattr *const attr[], void *arg)
+static char *path_in(const struct nlattr *a, bool *deleted)
+{
+	return a ? process_told_path(mnl_attr_get_str(a), deleted) : NULL;
+}
+
+static void get_type(const struct nlattr *a, char type[SOCKGATE_TYPE_SIZE])
+{
+	if (a)
+		snprintf(type, SOCKGATE_TYPE_SIZE, "%s", mnl_attr_get_str(a));
+}
+
+static void get_facts(const struct nlattr *const attr[],
+		      struct process_facts *facts)
+{
+	const struct nlattr *arguments = attr[SOCKGATE_A_ARGUMENTS];
+	bool gone;
+
+	facts->path = path_in(attr[SOCKGATE_A_PATH], &facts->deleted);
+	facts->parent_path = path_in(attr[SOCKGATE_A_PARENT_PATH], &gone);
+	if (attr[SOCKGATE_A_PARENT_PID])
+		get_bytes(attr[SOCKGATE_A_PARENT_PID], &facts->parent_pid,
+			  sizeof(facts->parent_pid));
+	if (arguments)
+		facts->command_line = process_told_arguments(
+			mnl_attr_get_payload(arguments),
+			mnl_attr_get_payload_len(arguments));
+}
+
+int exe_parse(struct process_exe *exe, const struct nlattr *const attr[])
 {
 	int32_t fd;
 
-	if (attr[SOCKGATE_A_FD]) {
-		get_bytes(attr[SOCKGATE_A_FD], &fd, sizeof(fd));
-		*(int *)arg = fd;
-	}
+	memset(exe, 0, sizeof(*exe));
+	exe->fd = -1;
+	if (!attr[SOCKGATE_A_FD])
+		return -1;
+	get_bytes(attr[SOCKGATE_A_FD], &fd, sizeof(fd));
+	exe->fd = fd;
+	exe->mounted = attr[SOCKGATE_A_MOUNTED];
+	get_type(attr[SOCKGATE_A_FS], exe->fs);
+	get_type(attr[SOCKGATE_A_LAYER], exe->layer);
+	get_facts(attr, &exe->facts);
 	return 0;
+}
+
+static int take_exe(const struct nlattr *const attr[], void *arg)
+{
+	errno = EBADMSG;
+	return exe_parse(arg, attr);
 }
 
 static struct genl *take_opener(struct kernel *k)
@@ -361,12 +401,12 @@ static void give_opener_back(struct kernel *k, struct genl *g)
 	genl_close(g);
 }
 
-int kernel_open_exe(struct kernel *k, uint64_t ask_id)
+int kernel_open_exe(struct kernel *k, uint64_t ask_id, struct process_exe *exe)
 {
 	char buf[256] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
 	struct genl *g = take_opener(k);
 	struct nlmsghdr *nlh;
-	int fd = -1, rc, err;
+	int rc, err;
 
 	if (!g) {
 		errno = EMFILE;
@@ -374,15 +414,15 @@ int kernel_open_exe(struct kernel *k, uint64_t ask_id)
 	}
 	nlh = genl_begin(g, buf, SOCKGATE_CMD_OPEN_EXE, 0);
 	mnl_attr_put_u64(nlh, SOCKGATE_A_ID, ask_id);
-	rc = genl_call(g, nlh, take_fd, &fd);
-	err = rc ? errno : EBADMSG;
+	rc = genl_get(g, nlh, take_exe, exe);
+	err = errno;
 	/* After a timeout the reply of this call would be the next one's. */
 	if (rc && err == ETIMEDOUT)
 		genl_close(g);
 	else
 		give_opener_back(k, g);
 	errno = err;
-	return fd;
+	return rc;
 }
 
 int kernel_set_generation(struct kernel *k, uint32_t generation)

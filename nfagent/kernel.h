@@ -9,6 +9,7 @@
 
 #include "ask.h"
 #include "failure.h"
+#include "process.h"
 
 struct event_base;
 struct nlattr;
@@ -74,11 +75,12 @@ void kernel_stop(struct kernel *k);
 void kernel_answer(struct kernel *k, const struct answer *answer);
 
 /*
- * kernel_open_exe - the file that a held caller runs
- * May be called in any thread.  Returns a descriptor, or -1 with errno: ENOENT
- * (it no longer waits), EOPNOTSUPP (nothing an agent should read).
+ * kernel_open_exe - the file that a held caller runs, and what there is to know of both
+ * @exe: filled in; the descriptor and the strings are the caller's
+ * May be called in any thread.  Returns 0, or -1 with errno: ENOENT (it no longer
+ * waits), EOPNOTSUPP (nothing an agent should read).
  */
-int kernel_open_exe(struct kernel *k, uint64_t ask_id);
+int kernel_open_exe(struct kernel *k, uint64_t ask_id, struct process_exe *exe);
 
 /* These wait for the kernel's reply.  They return 0, or -1 with errno. */
 int kernel_set_generation(struct kernel *k, uint32_t generation);
@@ -93,5 +95,12 @@ const struct kernel_counts *kernel_counts(const struct kernel *k);
  * is none that it can have.
  */
 int ask_parse(struct ask *ask, const struct nlattr *const attr[]);
+
+/*
+ * exe_parse - what comes with an executable, out of the attributes of the reply to
+ *             SOCKGATE_CMD_OPEN_EXE; what has no room is left out
+ * Returns 0, or -1 without a descriptor.
+ */
+int exe_parse(struct process_exe *exe, const struct nlattr *const attr[]);
 
 #endif

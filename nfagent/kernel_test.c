@@ -172,6 +172,55 @@ static void test_no_question(void **state)
 	assert_int_equal(parse(&q), -1);
 }
 
+static struct nlmsghdr *reply;
+static const struct nlattr *attrs[SOCKGATE_A_MAX + 1];
+
+static void told(uint16_t type, size_t n, const void *data)
+{
+	attrs[type] = mnl_nlmsg_get_payload_tail(reply);
+	mnl_attr_put(reply, type, n, data);
+}
+
+static void test_executable(void **state)
+{
+	static char space[1024] __attribute__((aligned(NLMSG_ALIGNTO)));
+	const int32_t fd = 33;
+	const uint32_t parent = 4;
+	struct process_exe exe;
+
+	(void)state;
+	reply = mnl_nlmsg_put_header(space);
+	told(SOCKGATE_A_FD, sizeof(fd), &fd);
+	/* What is absent is not known. */
+	assert_int_equal(exe_parse(&exe, attrs), 0);
+	assert_int_equal(exe.fd, 33);
+	assert_false(exe.mounted);
+	assert_string_equal(exe.fs, "");
+	assert_null(exe.facts.path);
+	assert_null(exe.facts.command_line);
+
+	told(SOCKGATE_A_PATH, sizeof("/a (deleted)"), "/a (deleted)");
+	told(SOCKGATE_A_MOUNTED, 0, NULL);
+	told(SOCKGATE_A_FS, sizeof("overlay"), "overlay");
+	told(SOCKGATE_A_LAYER, sizeof("xfs"), "xfs");
+	told(SOCKGATE_A_PARENT_PID, sizeof(parent), &parent);
+	told(SOCKGATE_A_PARENT_PATH, sizeof("/sh"), "/sh");
+	told(SOCKGATE_A_ARGUMENTS, 5, "a\0-b");
+	assert_int_equal(exe_parse(&exe, attrs), 0);
+	assert_true(exe.mounted);
+	assert_string_equal(exe.fs, "overlay");
+	assert_string_equal(exe.layer, "xfs");
+	assert_string_equal(exe.facts.path, "/a");
+	assert_true(exe.facts.deleted);
+	assert_int_equal(exe.facts.parent_pid, 4);
+	assert_string_equal(exe.facts.parent_path, "/sh");
+	assert_string_equal(exe.facts.command_line, "a -b");
+	process_facts_free(&exe.facts);
+
+	attrs[SOCKGATE_A_FD] = NULL;
+	assert_int_equal(exe_parse(&exe, attrs), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_length_by_family),
 		cmocka_unit_test(test_comm_without_end),
 		cmocka_unit_test(test_no_question),
+		cmocka_unit_test(test_executable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

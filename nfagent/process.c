@@ -47,10 +47,27 @@ void process_clean_text(char *text)
 	}
 }
 
-char *process_path(const char *link, bool *deleted)
+/* Without its mark for a file that is gone. */
+char *process_told_path(const char *text, bool *deleted)
+{
+	size_t len = strlen(text), mark = strlen(DELETED);
+	char *path;
+
+	/*
+	 * A file may really be called so.  It is treated as gone all the same:
+	 * then its name counts for nothing, which is the safe side.
+	 */
+	*deleted = len > mark && !strcmp(text + len - mark, DELETED);
+	path = strndup(text, *deleted ? len - mark : len);
+	if (path)
+		process_clean_text(path);
+	return path;
+}
+
+/* Where a link of /proc leads. */
+static char *read_path(const char *link, bool *deleted)
 {
 	char buf[PATH_MAX + sizeof(DELETED)];
-	size_t len, mark = strlen(DELETED);
 	ssize_t n;
 
 	*deleted = false;
@@ -58,17 +75,7 @@ char *process_path(const char *link, bool *deleted)
 	if (n < 0)
 		return NULL;
 	buf[n] = '\0';
-	len = (size_t)n;
-	/*
-	 * A file may really be called so.  It is treated as gone all the same:
-	 * then its name counts for nothing, which is the safe side.
-	 */
-	if (len > mark && !strcmp(buf + len - mark, DELETED)) {
-		buf[len - mark] = '\0';
-		*deleted = true;
-	}
-	process_clean_text(buf);
-	return strdup(buf);
+	return process_told_path(buf, deleted);
 }
 
 /* Fields 4 and 22 of /proc/PID/stat, see proc(5). */
@@ -93,23 +100,32 @@ static int read_stat(const char *dir, uint32_t *parent, uint64_t *start_ticks)
 	return 0;
 }
 
+/* Joined by spaces. */
+char *process_told_arguments(const void *bytes, size_t n)
+{
+	const char *from = bytes;
+	char *text;
+
+	while (n > 0 && !from[n - 1])
+		n--;
+	text = malloc(n + 1);
+	if (!text)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		text[i] = from[i] ? from[i] : ' ';
+	text[n] = '\0';
+	process_clean_text(text);
+	return text;
+}
+
 static char *read_command_line(const char *dir)
 {
-	char path[PATH_MAX], buf[PROCESS_COMMAND_LINE_MAX + 1];
+	char path[PATH_MAX], buf[SOCKGATE_ARGUMENTS_SIZE];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/cmdline", dir);
-	n = read_file(path, buf, PROCESS_COMMAND_LINE_MAX);
-	if (n < 0)
-		return NULL;
-	while (n > 0 && !buf[n - 1])
-		n--;
-	for (ssize_t i = 0; i < n; i++)
-		if (!buf[i])
-			buf[i] = ' ';
-	buf[n] = '\0';
-	process_clean_text(buf);
-	return strdup(buf);
+	n = read_file(path, buf, sizeof(buf));
+	return n < 0 ? NULL : process_told_arguments(buf, (size_t)n);
 }
 
 static bool same_process(const struct sockgate_process *process,
@@ -121,7 +137,7 @@ static bool same_process(const struct sockgate_process *process,
 }
 
 void process_read(const char *proc, const struct sockgate_process *process,
-		  int exe_fd, struct process_facts *facts)
+		  struct process_facts *facts)
 {
 	char dir[256], link[PATH_MAX];
 	uint64_t start_ticks;
@@ -129,21 +145,15 @@ void process_read(const char *proc, const struct sockgate_process *process,
 	bool gone;
 
 	memset(facts, 0, sizeof(*facts));
-	if (exe_fd >= 0) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", exe_fd);
-		facts->path = process_path(link, &facts->deleted);
-	}
 	snprintf(dir, sizeof(dir), "%s/%" PRIu32, proc, process->pid);
 	if (read_stat(dir, &parent, &start_ticks) ||
 	    !same_process(process, start_ticks))
 		return;
-	if (!facts->path) {
-		snprintf(link, sizeof(link), "%s/exe", dir);
-		facts->path = process_path(link, &facts->deleted);
-	}
+	snprintf(link, sizeof(link), "%s/exe", dir);
+	facts->path = read_path(link, &facts->deleted);
 	facts->parent_pid = parent;
 	snprintf(link, sizeof(link), "%s/%" PRIu32 "/exe", proc, parent);
-	facts->parent_path = process_path(link, &gone);
+	facts->parent_path = read_path(link, &gone);
 }
 
 char *process_command_line(const char *proc,

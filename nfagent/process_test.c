@@ -84,7 +84,7 @@ static void test_made_up(void **state)
 
 	(void)state;
 	make_seven();
-	process_read(root, &p, -1, &f);
+	process_read(root, &p, &f);
 	assert_string_equal(f.path, "/usr/bin/curl");
 	assert_true(f.deleted);
 	line = process_command_line(root, &p);
@@ -102,7 +102,7 @@ static void test_id_used_again(void **state)
 
 	(void)state;
 	make_seven();
-	process_read(root, &p, -1, &f);
+	process_read(root, &p, &f);
 	assert_null(f.path);
 	assert_null(process_command_line(root, &p));
 	assert_int_equal(f.parent_pid, 0);
@@ -115,26 +115,58 @@ static void test_gone(void **state)
 	struct process_facts f;
 
 	(void)state;
-	process_read(root, &p, -1, &f);
+	process_read(root, &p, &f);
 	assert_null(f.path);
 	assert_null(f.parent_path);
 	process_facts_free(&f);
 }
 
-/* What the kernel handed over is looked at first, and needs no /proc/PID. */
-static void test_path_of_descriptor(void **state)
+static void test_told_paths(void **state)
 {
-	struct sockgate_process p = { .pid = 8 };
-	struct process_facts f;
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	static const struct {
+		const char *told, *path;
+		bool deleted;
+	} cases[] = {
+		{ "/usr/bin/curl", "/usr/bin/curl", false },
+		{ "/usr/bin/curl (deleted)", "/usr/bin/curl", true },
+		{ "/a (deleted) (deleted)", "/a (deleted)", true },
+		{ " (deleted)", " (deleted)", false },
+		{ "/\xff\x1b[2J", "/??[2J", false },
+	};
 
 	(void)state;
-	process_read(root, &p, fd, &f);
-	close(fd);
-	assert_non_null(f.path);
-	assert_non_null(strstr(f.path, "process_test"));
-	assert_false(f.deleted);
-	process_facts_free(&f);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool deleted;
+		char *path = process_told_path(cases[i].told, &deleted);
+
+		assert_string_equal(path, cases[i].path);
+		assert_int_equal(deleted, cases[i].deleted);
+		free(path);
+	}
+}
+
+static void test_told_arguments(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *text;
+	} cases[] = {
+		{ "curl\0-v\0", 8, "curl -v" },
+		{ "cut of", 6, "cut of" },
+		{ "a\0\0b\0\0", 6, "a  b" },
+		{ "\0\0", 2, "" },
+		{ "", 0, "" },
+		{ "x\ny\xff", 4, "x?y?" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = process_told_arguments(cases[i].bytes, cases[i].n);
+
+		assert_string_equal(text, cases[i].text);
+		free(text);
+	}
 }
 
 static uint64_t own_start_ticks(void)
@@ -159,7 +191,7 @@ static void test_this_process(void **state)
 
 	(void)state;
 	p.start_ns = own_start_ticks() * TICK_NS;
-	process_read("/proc", &p, -1, &f);
+	process_read("/proc", &p, &f);
 	assert_int_equal(f.parent_pid, getppid());
 	assert_non_null(strstr(f.path, "process_test"));
 	line = process_command_line("/proc", &p);
@@ -201,7 +233,8 @@ int main(void)
 		TEST(test_made_up),
 		TEST(test_id_used_again),
 		TEST(test_gone),
-		TEST(test_path_of_descriptor),
+		cmocka_unit_test(test_told_paths),
+		cmocka_unit_test(test_told_arguments),
 		cmocka_unit_test(test_this_process),
 		cmocka_unit_test(test_clean_text),
 	};

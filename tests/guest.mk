@@ -4,7 +4,7 @@
 GUEST := $(O)/guest
 GUEST_TESTS := $(wildcard tests/guest/*_test.c)
 GUEST_BINS := $(patsubst tests/guest/%.c,$(GUEST)/%,$(GUEST_TESTS))
-GUEST_KIT := agent child fuzz gate hand klog net scene script server uring worker
+GUEST_KIT := agent child fuzz gate hand klog net page scene script server uring worker
 GUEST_KIT_OBJS := $(patsubst %,$(GUEST)/obj/%.o,$(GUEST_KIT)) $(O)/obj/lib/genl.o
 # What the tests run: static, since starting it is most of what it costs.
 GUEST_PROGRAMS := $(GUEST)/worker $(GUEST)/brief $(GUEST)/evade \

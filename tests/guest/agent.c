@@ -37,6 +37,7 @@ struct agent {
 	struct genl *genl;
 	struct queued *first, **last;	/* came while an answer was under way */
 	int fd_reply;			/* of OPEN_EXE */
+	struct facts facts;		/* likewise */
 	uint32_t seq;
 	char buf[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
@@ -108,6 +109,34 @@ static bool dequeue(struct agent *a, struct ask *ask)
 	return true;
 }
 
+static void take_string(char *to, const struct nlattr *a)
+{
+	if (a)
+		strcpy(to, mnl_attr_get_str(a));
+}
+
+/* genl_parse() has checked that all of it fits. */
+static void take_exe(struct agent *a, const struct nlattr *const attr[])
+{
+	const struct nlattr *arguments = attr[SOCKGATE_A_ARGUMENTS];
+	struct facts *f = &a->facts;
+
+	a->fd_reply = (int)mnl_attr_get_u32(attr[SOCKGATE_A_FD]);
+	memset(f, 0, sizeof(*f));
+	take_string(f->path, attr[SOCKGATE_A_PATH]);
+	take_string(f->parent_path, attr[SOCKGATE_A_PARENT_PATH]);
+	take_string(f->fs, attr[SOCKGATE_A_FS]);
+	take_string(f->layer, attr[SOCKGATE_A_LAYER]);
+	f->mounted = attr[SOCKGATE_A_MOUNTED];
+	if (attr[SOCKGATE_A_PARENT_PID])
+		f->parent = mnl_attr_get_u32(attr[SOCKGATE_A_PARENT_PID]);
+	f->has_arguments = arguments;
+	if (!arguments)
+		return;
+	f->n_arguments = mnl_attr_get_payload_len(arguments);
+	memcpy(f->arguments, mnl_attr_get_payload(arguments), f->n_arguments);
+}
+
 /* Returns 1 if this is the acknowledgement waited for, with *@err set. */
 static int take(struct agent *a, const struct nlmsghdr *nlh, int *err)
 {
@@ -127,7 +156,7 @@ static int take(struct agent *a, const struct nlmsghdr *nlh, int *err)
 	if (head->cmd == SOCKGATE_CMD_ASK)
 		return enqueue(a, attr);
 	if (head->cmd == SOCKGATE_CMD_OPEN_EXE && attr[SOCKGATE_A_FD])
-		a->fd_reply = (int)mnl_attr_get_u32(attr[SOCKGATE_A_FD]);
+		take_exe(a, attr);
 	return 0;
 }
 
@@ -249,6 +278,11 @@ int agent_open_exe(struct agent *a, uint64_t id)
 	a->fd_reply = -ENODATA;
 	err = agent_call(a, nlh);
 	return err ? -err : a->fd_reply;
+}
+
+const struct facts *agent_facts(const struct agent *a)
+{
+	return &a->facts;
 }
 
 int agent_set_generation(struct agent *a, uint32_t generation)

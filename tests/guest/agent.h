@@ -3,6 +3,7 @@
 #ifndef GUEST_AGENT_H
 #define GUEST_AGENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <linux/sockgate.h>
@@ -56,6 +57,19 @@ int agent_answer(struct agent *a, uint64_t id, const struct answer *answer);
 
 /* agent_open_exe - the file behind a question.  Returns a descriptor or -errno. */
 int agent_open_exe(struct agent *a, uint64_t id);
+
+/* What came with it; of what did not come strings are empty and numbers 0. */
+struct facts {
+	char path[SOCKGATE_PATH_SIZE], parent_path[SOCKGATE_PATH_SIZE];
+	char fs[SOCKGATE_TYPE_SIZE], layer[SOCKGATE_TYPE_SIZE];
+	uint32_t parent;
+	bool mounted, has_arguments;
+	size_t n_arguments;
+	char arguments[SOCKGATE_ARGUMENTS_SIZE];
+};
+
+/* agent_facts - of the last agent_open_exe() */
+const struct facts *agent_facts(const struct agent *a);
 
 /* agent_set_generation - a new policy.  Returns 0 or an errno. */
 int agent_set_generation(struct agent *a, uint32_t generation);

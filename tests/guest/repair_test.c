@@ -5,6 +5,7 @@
  */
 #include "kselftest_harness.h"
 #include "child.h"
+#include "page.h"
 #include "scene.h"
 
 #include <fcntl.h>
@@ -12,9 +13,6 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #define V4 "127.0.0.1"
 #define ELSEWHERE "127.0.0.2"
@@ -246,32 +244,6 @@ static void *connect_there(void *arg)
 	return (void *)(long)connect(s->fd, &s->to.sa, s->to.len);
 }
 
-/* A page that whoever touches waits for.  Returns the userfaultfd, or -1. */
-static int missing_page(char **page)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	*page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	range.range.start = (unsigned long)*page;
-	range.range.len = 4096;
-	if (fd < 0 || *page == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) ||
-	    ioctl(fd, UFFDIO_REGISTER, &range))
-		return -1;
-	return fd;
-}
-
-static int give_page(int fd, const char *page)
-{
-	struct uffdio_zeropage zero = {
-		.range = { .start = (unsigned long)page, .len = 4096 },
-	};
-
-	return ioctl(fd, UFFDIO_ZEROPAGE, &zero);
-}
-
 /* By its stack: what is in "wchan" is 0 on some kernels. */
 static bool waits_for_lock(pid_t tid)
 {
@@ -336,7 +308,7 @@ static int race(struct shared *shared, int faults)
 	for (i = 0; i < ARRAY_SIZE(steps); i++)
 		if (start_step(&steps[i]))
 			return -1;
-	if (give_page(faults, shared->page))
+	if (page_give(faults, shared->page))
 		return -1;
 	pthread_join(sender, &wrong);
 	bad = (long)wrong;
@@ -354,7 +326,7 @@ static int race_elsewhere(int fd, const struct addr *to)
 		.fd = fd,
 		.to = net_addr(ELSEWHERE, ntohs(to->in.sin_port)),
 	};
-	int faults = missing_page(&shared.page);
+	int faults = page_missing(&shared.page);
 
 	if (faults < 0 || fcntl(fd, F_SETFL, O_NONBLOCK))
 		return CHILD_LOST;

@@ -28,6 +28,23 @@
  *     FD:          s32    (reply) read-only descriptor, installed in the
  *                         calling process, of the very file the caller runs
  *
+ *     and what there is to know of that file and process; what is not is absent:
+ *     PATH:        string of that file, from the root of the agent, followed by
+ *                         " (deleted)" if it is gone; at most SOCKGATE_PATH_SIZE
+ *     MOUNTED:     flag   it is below the root of the agent; else the path leads
+ *                         there from another, of another mount namespace
+ *     FS:          string the type of file system that it is on; at most
+ *                         SOCKGATE_TYPE_SIZE
+ *     LAYER:       string likewise, of what is behind that (overlayfs), if anything
+ *     PARENT_PID:  u32    process id of the parent, in the initial pid namespace
+ *     PARENT_PATH: string like PATH, of what the parent runs
+ *     ARGUMENTS:   bytes  the command line, each argument with its NUL, as it was
+ *                         when the caller asked; cut at SOCKGATE_ARGUMENTS_SIZE.
+ *                         Absent if nobody was held, if not all of it was in memory,
+ *                         or the process has put a title in its place
+ *     Paths and arguments are bytes that whoever asks may have chosen. Sizes of
+ *     strings include the NUL at their end.
+ *
  * SOCKGATE_CMD_SET_GENERATION  agent -> kernel
  *     GENERATION:  u32    verdicts cached under any other are void at once, and
  *                         connections that are open are asked about again
@@ -74,6 +91,9 @@
 
 #define SOCKGATE_MAX_SOCKETS	8
 #define SOCKGATE_MAX_FAILSAFES	64
+#define SOCKGATE_PATH_SIZE	4096
+#define SOCKGATE_TYPE_SIZE	64
+#define SOCKGATE_ARGUMENTS_SIZE	4096
 
 enum sockgate_cmd {
 	SOCKGATE_CMD_UNSPEC,
@@ -113,6 +133,13 @@ enum sockgate_attr {
 	SOCKGATE_A_EVENTS,
 	SOCKGATE_A_MASKS,
 	SOCKGATE_A_ENTRY,
+	SOCKGATE_A_PATH,
+	SOCKGATE_A_MOUNTED,
+	SOCKGATE_A_FS,
+	SOCKGATE_A_LAYER,
+	SOCKGATE_A_PARENT_PID,
+	SOCKGATE_A_PARENT_PATH,
+	SOCKGATE_A_ARGUMENTS,
 	SOCKGATE_A_PAD,
 	__SOCKGATE_A_MAX,
 	SOCKGATE_A_MAX = __SOCKGATE_A_MAX - 1,
