@@ -2,33 +2,63 @@
 #include "sha256.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <openssl/evp.h>
 
+#define CHUNK_MIN 4096
 /* Large enough for sequential reads. */
-#define CHUNK (256 * 1024)
+#define CHUNK_MAX (256 * 1024)
 
 struct sha256_parts {
 	EVP_MD_CTX *md;
 	int fd;
 	uint64_t limit;
 	uint64_t done;
-	uint8_t chunk[CHUNK];
+	size_t size;
+	uint8_t chunk[];
 };
 
-struct sha256_parts *sha256_parts_new(int fd, uint64_t limit)
+static EVP_MD *digest;
+
+static void fetch_digest(void)
 {
-	struct sha256_parts *p = malloc(sizeof(*p));
+	digest = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+/* Once: OpenSSL looks it up by name each time else. */
+static const EVP_MD *get_digest(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fetch_digest);
+	return digest;
+}
+
+/* One byte more than a file has shows that it ends there. */
+static size_t chunk_size(uint64_t expected)
+{
+	if (expected >= CHUNK_MAX)
+		return CHUNK_MAX;
+	return expected < CHUNK_MIN ? CHUNK_MIN : (size_t)expected + 1;
+}
+
+struct sha256_parts *sha256_parts_new(int fd, uint64_t limit, uint64_t expected)
+{
+	size_t size = chunk_size(expected);
+	struct sha256_parts *p = malloc(sizeof(*p) + size);
 
 	if (!p)
 		return NULL;
+	p->size = size;
 	p->fd = fd;
 	p->limit = limit;
 	p->done = 0;
 	p->md = EVP_MD_CTX_new();
-	if (p->md && EVP_DigestInit_ex(p->md, EVP_sha256(), NULL))
+	if (p->md && get_digest() &&
+	    EVP_DigestInit_ex(p->md, get_digest(), NULL))
 		return p;
 	errno = p->md ? EIO : ENOMEM;
 	sha256_parts_free(p);
@@ -57,7 +87,7 @@ static int read_chunk(struct sha256_parts *p, uint8_t *out)
 	ssize_t n;
 
 	do {
-		n = pread(p->fd, p->chunk, sizeof(p->chunk), (off_t)p->done);
+		n = pread(p->fd, p->chunk, p->size, (off_t)p->done);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -1;
@@ -87,7 +117,7 @@ int sha256_parts_read(struct sha256_parts *p, uint64_t bytes,
 
 int sha256_fd(int fd, uint64_t limit, uint8_t out[SHA256_SIZE], uint64_t *size)
 {
-	struct sha256_parts *p = sha256_parts_new(fd, limit);
+	struct sha256_parts *p = sha256_parts_new(fd, limit, CHUNK_MAX);
 	int rc = -1;
 
 	if (p)

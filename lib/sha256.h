@@ -22,8 +22,13 @@ int sha256_fd(int fd, uint64_t limit, uint8_t out[SHA256_SIZE], uint64_t *size);
 /* The same in parts, so that something else can have a turn. */
 struct sha256_parts;
 
-/* Returns NULL with errno ENOMEM or EIO. */
-struct sha256_parts *sha256_parts_new(int fd, uint64_t limit);
+/*
+ * sha256_parts_new
+ * @expected: how large the file is thought to be: no more is read at a time, nor
+ *            allocated for it
+ * Returns NULL with errno ENOMEM or EIO.
+ */
+struct sha256_parts *sha256_parts_new(int fd, uint64_t limit, uint64_t expected);
 
 /*
  * sha256_parts_read - read on for about @bytes

@@ -96,7 +96,7 @@ static void parts(void **state)
 	assert_non_null(a);
 	memset(a, 'a', 1000000);
 	fd = file_of(a, 1000000);
-	p = sha256_parts_new(fd, 1000000);
+	p = sha256_parts_new(fd, 1000000, 100);
 	assert_non_null(p);
 	while (!(rc = sha256_parts_read(p, 300000, hash)))
 		n++;

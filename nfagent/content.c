@@ -72,7 +72,7 @@ static Sockgate__Evidence begin(struct content *c)
 	if ((uint64_t)c->before.st_size != c->file.size ||
 	    ns_of(c->before.st_ctim) != c->file.ctime_ns)
 		return SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE;
-	c->parts = sha256_parts_new(c->fd, c->limit);
+	c->parts = sha256_parts_new(c->fd, c->limit, c->file.size);
 	return c->parts ? SOCKGATE__EVIDENCE__EVIDENCE_CONTENT :
 			  SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
 }
