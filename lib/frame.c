@@ -11,6 +11,12 @@
 #define HEAD_SIZE sizeof(uint32_t)
 
 /*
+ * What is put into an empty buffer at once: of one piece a write is made, and over TLS
+ * one record.  In pieces as they come there would be one for every other message.
+ */
+#define PIECE ((16U << 10) - 64)	/* libevent's own bytes, at most */
+
+/*
  * Two bytes on the wire can become a structure of two hundred in memory.  What
  * honest messages need is some five times their frame.
  */
@@ -26,6 +32,9 @@ int frame_put(struct evbuffer *out, const Sockgate__Message *msg)
 		errno = EMSGSIZE;
 		return -1;
 	}
+	/* Without it there are more pieces, and nothing is wrong. */
+	if (!evbuffer_get_length(out))
+		evbuffer_expand(out, PIECE);
 	/* One piece for both, so that nothing is left of a failed attempt. */
 	if (evbuffer_reserve_space(out, (ev_ssize_t)(HEAD_SIZE + size), &space,
 				   1) != 1) {
