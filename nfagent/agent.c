@@ -83,6 +83,7 @@ struct agent {
 	uint32_t blind;			/* hooks, by bit */
 	uint32_t events;		/* that the policy names */
 	bool module_gone;
+	uint64_t batch_last;		/* sent, and not committed; 0: none */
 	uint64_t started_us;
 	char context[64];
 };
@@ -413,6 +414,8 @@ static void on_stored(uint64_t sequence, void *arg)
 {
 	struct agent *a = arg;
 
+	if (sequence >= a->batch_last)
+		a->batch_last = 0;
 	spool_stored(a->spool, sequence);
 }
 
@@ -434,13 +437,20 @@ static const struct server_ops server_events = {
 static int send_batch(const struct spool_record *list, void *arg)
 {
 	struct agent *a = arg;
-	Sockgate__Records *records = records_unpack(a->records, list);
+	Sockgate__Records *records;
 	int rc;
 
+	/* If there is something in it that the server cannot read, it would be for ever. */
+	records = a->batch_last ? records_unpack(a->records, list) :
+				  records_wrap(list);
 	if (!records)
 		return -1;
 	rc = server_send_records(a->server, records);
 	records_message_free(records);
+	while (list->next)
+		list = list->next;
+	if (!rc)
+		a->batch_last = list->sequence;
 	return rc;
 }
 

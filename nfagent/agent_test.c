@@ -24,6 +24,7 @@
 #include "channel.h"
 #include "kernel.h"
 #include "log.h"
+#include "records.h"
 #include "test_certs.h"
 #include "test_file.h"
 
@@ -52,7 +53,7 @@ static struct {
 	int fd;			/* the server listens there */
 	SSL_CTX *tls;
 	Sockgate__Decision decision;
-	unsigned int records;
+	unsigned int records, unreadable;
 	Sockgate__Action effect;
 	Sockgate__Outcome outcome;
 } world;
@@ -104,6 +105,9 @@ static void take_record(uint64_t id, const Sockgate__Records *records)
 	msg.records_stored = &stored;
 	send_to_agent(&msg);
 	world.records += (unsigned int)records->n_record;
+	for (size_t i = 0; i < records->n_record; i++)
+		world.unreadable += !strcmp(records->record[i]->reason,
+					    RECORDS_UNREADABLE);
 	world.effect = records->record[0]->effect;
 	world.outcome = records->record[0]->outcome;
 	event_base_loopbreak(world.kernel->base);
@@ -467,6 +471,36 @@ static void test_recalled(void **state)
 	stop();
 }
 
+static void leave_an_unreadable_record(void)
+{
+	struct segments_limits limits = { 1 << 20, 1 << 16 };
+	uint8_t fresh[SEGMENTS_INSTANCE_SIZE] = { 1 };
+	struct spool_record *record;
+	struct segments *files;
+	char path[128], why[512];
+
+	snprintf(path, sizeof(path), "%s/spool", dir);
+	files = segments_open(path, &limits, fresh, why, sizeof(why));
+	test_must(files != NULL, why);
+	record = spool_record_new(segments_next_sequence(files),
+				  (const uint8_t *)"\xff\xff\xff", 3);
+	assert_int_equal(segments_append(files, record), 0);
+	spool_records_free(record);
+	segments_close(files, false);
+}
+
+/* The server hangs up when it cannot read it.  What comes after is not lost by that. */
+static void test_unreadable_record_does_not_stay(void **state)
+{
+	(void)state;
+	leave_an_unreadable_record();
+	start("");
+	while (world.records < 2)
+		run();
+	assert_int_equal(world.unreadable, 1);
+	stop();
+}
+
 static int make_certs(void **state)
 {
 	(void)state;
@@ -494,6 +528,7 @@ int main(void)
 		TEST(test_tag_in_the_configured_mask),
 		TEST(test_record_says_what_the_caller_got),
 		TEST(test_recalled),
+		TEST(test_unreadable_record_does_not_stay),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, remove_certs);

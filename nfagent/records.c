@@ -8,6 +8,9 @@
 #include "names.h"
 #include "wire.h"
 
+#define RECORDS_RECORD_FIELD 1	/* Records.record in proto/sockgate.proto */
+#define VARINT_MAX 5		/* bytes, of 32 bits */
+
 struct packed {
 	uint8_t *data;
 	size_t len;
@@ -169,14 +172,65 @@ static Sockgate__Record *unpack(struct records *r, const struct spool_record *s)
 	return one;
 }
 
+static size_t count(const struct spool_record *list)
+{
+	size_t n = 0;
+
+	for (; list; list = list->next)
+		n++;
+	return n;
+}
+
+/*
+ * To protobuf a field that it does not know is bytes that it writes as they are: a
+ * length, and what follows.
+ */
+static int wrap(ProtobufCMessageUnknownField *field, const struct spool_record *s)
+{
+	uint32_t left = s->len;
+	size_t n = 0;
+
+	field->tag = RECORDS_RECORD_FIELD;
+	field->wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+	field->data = malloc(VARINT_MAX + s->len);
+	if (!field->data)
+		return -1;
+	for (; left > 0x7f; left >>= 7)
+		field->data[n++] = (uint8_t)(left | 0x80);
+	field->data[n++] = (uint8_t)left;
+	memcpy(field->data + n, s->data, s->len);
+	field->len = n + s->len;
+	return 0;
+}
+
+Sockgate__Records *records_wrap(const struct spool_record *list)
+{
+	Sockgate__Records *records = malloc(sizeof(*records));
+	ProtobufCMessageUnknownField *field;
+	size_t n = count(list);
+
+	if (!records)
+		return NULL;
+	sockgate__records__init(records);
+	field = calloc(n ? n : 1, sizeof(*field));
+	records->base.unknown_fields = field;
+	for (const struct spool_record *s = list; field && s; s = s->next) {
+		if (wrap(&field[records->base.n_unknown_fields], s))
+			break;
+		records->base.n_unknown_fields++;
+	}
+	if (field && records->base.n_unknown_fields == n)
+		return records;
+	records_message_free(records);
+	return NULL;
+}
+
 Sockgate__Records *records_unpack(struct records *r,
 				  const struct spool_record *list)
 {
 	Sockgate__Records *records = malloc(sizeof(*records));
-	size_t n = 0;
+	size_t n = count(list);
 
-	for (const struct spool_record *s = list; s; s = s->next)
-		n++;
 	if (!records)
 		return NULL;
 	sockgate__records__init(records);

@@ -37,7 +37,14 @@ void records_show(const struct records *r, uint64_t number, record_fn fn,
 		  void *arg);
 
 /*
- * records_unpack - a batch of the spool as a message
+ * records_wrap - a batch of the spool as a message, each record as it was packed
+ * Nothing is decoded to be encoded again: that the server can read them is not known.
+ * To be freed with records_message_free(); NULL: no memory.
+ */
+Sockgate__Records *records_wrap(const struct spool_record *list);
+
+/*
+ * records_unpack - the same, by the record: for a batch that was not taken
  * In the place of what does not unpack stands a record with its number and the
  * reason RECORDS_UNREADABLE: the server commits that there was one.  To be freed
  * with records_message_free(); NULL: no memory.
