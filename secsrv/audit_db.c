@@ -256,8 +256,10 @@ struct audit_db *audit_db_open(const char *path, char *why, size_t why_size)
 	}
 	/* Who talks to whom is nobody else's business. */
 	mask = umask(0077);
+	/* One thread at a time has it: no lock for each call. */
 	rc = sqlite3_open_v2(path, &db->handle,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+			     SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK) {
 		sqlite3_extended_result_codes(db->handle, 1);
 		sqlite3_busy_timeout(db->handle, 5000);
@@ -354,9 +356,10 @@ static int instance_id(struct audit_db *db, const struct audit_source *source,
 	return rc == SQLITE_ROW ? 0 : -1;
 }
 
+/* @text stays as it is until the statement is done. */
 static void bind_text(sqlite3_stmt *st, int at, const char *text)
 {
-	sqlite3_bind_text(st, at, text ? text : "", -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(st, at, text ? text : "", -1, SQLITE_STATIC);
 }
 
 static void bind_end(sqlite3_stmt *st, int at, ProtobufCBinaryData ip,
@@ -365,7 +368,7 @@ static void bind_end(sqlite3_stmt *st, int at, ProtobufCBinaryData ip,
 	char text[ADDR_TEXT_SIZE];
 
 	addr_format_bytes(ip.data, ip.len, (uint16_t)port, text);
-	bind_text(st, at, text);
+	sqlite3_bind_text(st, at, text, -1, SQLITE_TRANSIENT);
 }
 
 static void bind_event(sqlite3_stmt *st, const Sockgate__Event *e)
@@ -668,7 +671,8 @@ static sqlite3_stmt *prepare_search(struct audit_db *db,
 	sqlite3_bind_text(st, 2, q->application, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 3, q->decision_id, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 4, action_word(q->action), -1, SQLITE_STATIC);
-	bind_text(st, 8, comma_events(q->events, events, sizeof(events)));
+	sqlite3_bind_text(st, 8, comma_events(q->events, events, sizeof(events)), -1,
+			  SQLITE_TRANSIENT);
 	return st;
 }
 
