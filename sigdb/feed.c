@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <string.h>
 
 #include "handle.h"
@@ -50,73 +48,6 @@ int feed_head_parse(const char *text, struct feed_head *head)
 	/* Anything else than these very bytes is no head. */
 	feed_head_text(head, again);
 	return strcmp(again, text) == 0 ? 0 : -1;
-}
-
-/* ---- signatures ---------------------------------------------------------- */
-
-static EVP_PKEY *read_key(const char *file, bool private, char *why, size_t why_size)
-{
-	FILE *in = fopen(file, "re");
-	EVP_PKEY *key;
-
-	if (!in) {
-		snprintf(why, why_size, "%s: %m", file);
-		return NULL;
-	}
-	key = private ? PEM_read_PrivateKey(in, NULL, NULL, NULL) :
-			PEM_read_PUBKEY(in, NULL, NULL, NULL);
-	fclose(in);
-	ERR_clear_error();
-	if (key && EVP_PKEY_id(key) == EVP_PKEY_ED25519)
-		return key;
-	EVP_PKEY_free(key);
-	snprintf(why, why_size, "%s: expected a %s key of Ed25519 in PEM", file,
-		 private ? "private" : "public");
-	return NULL;
-}
-
-int feed_sign(const char *key_file, const char *text, size_t length,
-	      uint8_t signature[FEED_SIGNATURE_SIZE], char *why, size_t why_size)
-{
-	EVP_PKEY *key = read_key(key_file, true, why, why_size);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	size_t size = FEED_SIGNATURE_SIZE;
-	int ret = -1;
-
-	if (!key)
-		goto out;
-	if (ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 &&
-	    EVP_DigestSign(ctx, signature, &size, (const unsigned char *)text,
-			   length) == 1 && size == FEED_SIGNATURE_SIZE)
-		ret = 0;
-	else
-		snprintf(why, why_size, "%s: signing failed", key_file);
-out:
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(key);
-	return ret;
-}
-
-int feed_verify(const char *key_file, const char *text, size_t length,
-		const uint8_t signature[FEED_SIGNATURE_SIZE], char *why, size_t why_size)
-{
-	EVP_PKEY *key = read_key(key_file, false, why, why_size);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ret = -1;
-
-	if (!key)
-		goto out;
-	if (ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-	    EVP_DigestVerify(ctx, signature, FEED_SIGNATURE_SIZE,
-			     (const unsigned char *)text, length) == 1)
-		ret = 0;
-	else
-		snprintf(why, why_size, "was not signed by the key in %s", key_file);
-out:
-	ERR_clear_error();
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(key);
-	return ret;
 }
 
 /* ---- what the database knows --------------------------------------------- */

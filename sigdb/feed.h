@@ -19,7 +19,6 @@
 
 #define FEED_NAME_SIZE 65
 #define FEED_TEXT_SIZE 512
-#define FEED_SIGNATURE_SIZE 64
 
 struct feed_head {
 	char name[FEED_NAME_SIZE];
@@ -39,15 +38,6 @@ size_t feed_head_text(const struct feed_head *head, char text[FEED_TEXT_SIZE]);
 
 /* Exactly what feed_head_text() writes.  Returns 0 or -1. */
 int feed_head_parse(const char *text, struct feed_head *head);
-
-/*
- * feed_sign, feed_verify - by a key in a PEM file, which must be one of Ed25519
- * Return 0, or -1 with a sentence in @why.
- */
-int feed_sign(const char *key_file, const char *text, size_t length,
-	      uint8_t signature[FEED_SIGNATURE_SIZE], char *why, size_t why_size);
-int feed_verify(const char *key_file, const char *text, size_t length,
-		const uint8_t signature[FEED_SIGNATURE_SIZE], char *why, size_t why_size);
 
 /* What the database knows of a feed.  Returns 1, 0 if nothing, -1 on failure. */
 struct feed_state {

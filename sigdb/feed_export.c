@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "csv_file.h"
+#include "ed25519.h"
 #include "handle.h"
 
 struct export {
@@ -19,7 +20,7 @@ struct export {
 	FILE *body;
 	char text[FEED_TEXT_SIZE];	/* the head */
 	size_t length;
-	uint8_t signature[FEED_SIGNATURE_SIZE];
+	uint8_t signature[ED25519_SIGNATURE_SIZE];
 	char *why;
 	size_t why_size;
 };
@@ -92,9 +93,9 @@ static int copy(FILE *from, FILE *to)
 
 static int write_content(struct export *ex, FILE *out)
 {
-	char hex[2 * FEED_SIGNATURE_SIZE + 1];
+	char hex[2 * ED25519_SIGNATURE_SIZE + 1];
 
-	hex_encode(ex->signature, FEED_SIGNATURE_SIZE, hex);
+	hex_encode(ex->signature, ED25519_SIGNATURE_SIZE, hex);
 	fprintf(out, "%ssignature %s\n\n", ex->text, hex);
 	if (copy(ex->body, out) || fflush(out) || fsync(fileno(out)))
 		return -1;
@@ -182,8 +183,8 @@ static int export(struct export *ex, bool full)
 		return failed_to(ex, "writing to", ex->dir);
 	}
 	ex->length = feed_head_text(head, ex->text);
-	if (feed_sign(ex->key_file, ex->text, ex->length, ex->signature, ex->why,
-		      ex->why_size) || write_file(ex))
+	if (ed25519_sign(ex->key_file, ex->text, ex->length, ex->signature, ex->why,
+			 ex->why_size) || write_file(ex))
 		return -1;
 	return note(ex, run);
 }

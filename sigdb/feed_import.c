@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "csv_file.h"
+#include "ed25519.h"
 #include "progress.h"
 
 struct import {
@@ -69,13 +70,13 @@ static int read_head(struct import *im, FILE *in, char *line, int size)
 
 static int check_head(struct import *im, FILE *in, const char *key_file)
 {
-	uint8_t signature[FEED_SIGNATURE_SIZE];
+	uint8_t signature[ED25519_SIGNATURE_SIZE];
 	char line[256], reason[512];
 
 	if (read_head(im, in, line, sizeof(line)) ||
 	    hex_decode(line + 10, signature, sizeof(signature)) || fgetc(in) != '\n')
 		return refuse(im, "is no feed");
-	if (feed_verify(key_file, im->text, im->length, signature, reason, sizeof(reason)))
+	if (ed25519_verify(key_file, im->text, im->length, signature, reason, sizeof(reason)))
 		return refuse(im, "%s", reason);
 	/* Whoever signed it can write a head, so this is another version's. */
 	if (feed_head_parse(im->text, &im->report->head))
