@@ -147,13 +147,13 @@ int pki_issue(const struct pki_pair *ca, const struct tls_peer *subject,
 {
 	const char *role = tls_role_name(subject->role);
 	struct why why = { text, text_size };
-	char uri[sizeof("URI:sockgate:server:") + sizeof(subject->host)];
+	char uri[sizeof("URI:sockgate:manager:") + sizeof(subject->host)];
 	struct content what = {
 		.common_name = subject->host,
 		.basic_constraints = "critical,CA:FALSE",
 		.key_usage = "critical,digitalSignature",
-		.extended_key_usage = subject->role == TLS_ROLE_SERVER ?
-			"serverAuth,clientAuth" : "clientAuth",
+		.extended_key_usage = subject->role == TLS_ROLE_AGENT ?
+			"clientAuth" : "serverAuth,clientAuth",
 		.alternative_name = uri,
 		.from = from,
 		.to = to,
@@ -161,7 +161,7 @@ int pki_issue(const struct pki_pair *ca, const struct tls_peer *subject,
 
 	memset(leaf, 0, sizeof(*leaf));
 	if (subject->role == TLS_ROLE_NONE)
-		return why_set(&why, "the role must be agent or server");
+		return why_set(&why, "the role must be agent, server or manager");
 	if (!tls_host_valid(subject->host))
 		return why_set(&why, "`%s' is not a host name (letters, digits, \".\", "
 			    "\"-\", \"_\")", subject->host);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Making certificates: a CA, and what it issues to agents and servers. */
+/* Making certificates: a CA, and what it issues to agents, servers and managers. */
 #ifndef SOCKGATE_PKI_H
 #define SOCKGATE_PKI_H
 
@@ -33,7 +33,7 @@ int pki_make_ca(const char *name, time_t from, time_t to, struct pki_pair *ca,
 /*
  * pki_issue - a key and a certificate for one host in one role
  * The certificate says "URI:sockgate:ROLE:HOST", may be used as a client, and
- * as a server if that is the role.  It never outlives the CA's own.
+ * as a server unless that is an agent.  It never outlives the CA's own.
  */
 int pki_issue(const struct pki_pair *ca, const struct tls_peer *subject,
 	      time_t from, time_t to, struct pki_pair *leaf, char *why,

@@ -24,20 +24,19 @@
 static const char *const role_names[] = {
 	[TLS_ROLE_AGENT] = "agent",
 	[TLS_ROLE_SERVER] = "server",
+	[TLS_ROLE_MANAGER] = "manager",
 };
 
 const char *tls_role_name(enum tls_role role)
 {
-	return role == TLS_ROLE_AGENT || role == TLS_ROLE_SERVER ?
-		role_names[role] : "none";
+	return role > TLS_ROLE_NONE && role <= TLS_ROLE_LAST ? role_names[role] : "none";
 }
 
 enum tls_role tls_role_from_name(const char *name)
 {
-	if (!strcasecmp(name, role_names[TLS_ROLE_AGENT]))
-		return TLS_ROLE_AGENT;
-	if (!strcasecmp(name, role_names[TLS_ROLE_SERVER]))
-		return TLS_ROLE_SERVER;
+	for (enum tls_role role = TLS_ROLE_NONE + 1; role <= TLS_ROLE_LAST; role++)
+		if (!strcasecmp(name, role_names[role]))
+			return role;
 	return TLS_ROLE_NONE;
 }
 
@@ -58,7 +57,7 @@ static int parse_uri(const ASN1_IA5STRING *uri, struct tls_peer *peer)
 {
 	const char *text = (const char *)ASN1_STRING_get0_data(uri);
 	size_t len = (size_t)ASN1_STRING_length(uri);
-	char copy[sizeof(URI_PREFIX) + sizeof("server:") + sizeof(peer->host)];
+	char copy[sizeof(URI_PREFIX) + sizeof("manager:") + sizeof(peer->host)];
 	char *role, *host;
 
 	if (len < strlen(URI_PREFIX) ||
