@@ -43,7 +43,7 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DSOCKGATE_VERSION='"$(VERSION)"' $(OPT) \
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LINK) $(LDFLAGS)
 
 # One archive per folder, without its main.c and its tests.
-DIRS := lib sigdb secsrv nfagent ctl
+DIRS := lib sigdb secsrv policymgr nfagent ctl
 sources = $(filter-out %/main.c %_test.c,$(wildcard $(1)/*.c))
 objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
 archive = $(patsubst %,$(O)/obj/%.a,$(1))
@@ -51,13 +51,15 @@ archive = $(patsubst %,$(O)/obj/%.a,$(1))
 # Which archives a program is linked from, in link order.
 USES_sigdb := sigdb lib
 USES_secsrv := secsrv sigdb lib
+USES_policymgr := policymgr secsrv sigdb lib
 USES_nfagent := nfagent lib
 USES_sockgate := ctl secsrv sigdb lib
 MAIN_sockgate := ctl/main.c
 LIBS_sigdb := -lcsv -lelf -lrpm -lrpmio -lyara
 LIBS_secsrv := -lsystemd
+LIBS_policymgr := -lsystemd
 LIBS_nfagent := -lsystemd
-PROGRAMS := sigdb secsrv nfagent sockgate
+PROGRAMS := sigdb secsrv policymgr nfagent sockgate
 main = $(or $(MAIN_$(1)),$(1)/main.c)
 PRESENT := $(foreach p,$(PROGRAMS),$(if $(wildcard $(call main,$(p))),$(p)))
 
