@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "file.h"
+#include "log.h"
 #include "loader.h"
 #include "pool.h"
 
@@ -22,6 +23,8 @@ struct load {
 	uint64_t owner, id;
 	char *text;			/* NULL: read the file */
 	char *name;
+	struct signed_policy version;	/* without its text; number 0: it is none */
+	char *note_file, *note_text;
 	struct policy *policy;
 	struct policy_error err;
 };
@@ -72,6 +75,29 @@ static int replace_file(struct load *load)
 			    load->err.reason, sizeof(load->err.reason));
 }
 
+/* A version is looked at only once it is known to be the one that was signed. */
+static bool is_signed_text(struct load *load)
+{
+	struct signed_policy whole = load->version;
+
+	whole.text = load->text;
+	load->err.line = 0;
+	snprintf(load->err.file, sizeof(load->err.file), "%s", load->name);
+	return !load->version.number ||
+	       !signed_policy_check_text(&whole, load->err.reason, sizeof(load->err.reason));
+}
+
+static void note(const struct load *load)
+{
+	char why[512];
+
+	if (load->version.number &&
+	    file_replace(load->note_file, load->note_text, strlen(load->note_text), 0600,
+			 true, why, sizeof(why)))
+		log_warnx("version %llu of the policy is in force, but not noted: %s",
+			  (unsigned long long)load->version.number, why);
+}
+
 static void run(struct job *job)
 {
 	struct load *load = (struct load *)job;
@@ -81,11 +107,24 @@ static void run(struct job *job)
 		load->policy = policy_load(load->name, &load->err);
 		return;
 	}
+	if (!is_signed_text(load))
+		return;
 	p = policy_parse(load->text, strlen(load->text), load->name, &load->err);
-	if (p && !policy_warn(p, &load->err) && !replace_file(load))
-		load->policy = p;
-	else
+	if (!p || policy_warn(p, &load->err) || replace_file(load)) {
 		policy_free(p);
+		return;
+	}
+	load->policy = p;
+	note(load);
+}
+
+static void free_load(struct load *load)
+{
+	free(load->text);
+	free(load->name);
+	free(load->note_file);
+	free(load->note_text);
+	free(load);
 }
 
 static void done(struct job *job)
@@ -95,12 +134,10 @@ static void done(struct job *job)
 
 	if (l->fn)
 		l->fn(load->owner, load->id, load->policy, load->name, &load->err,
-		      l->arg);
+		      load->version.number ? &load->version : NULL, l->arg);
 	else
 		policy_free(load->policy);
-	free(load->text);
-	free(load->name);
-	free(load);
+	free_load(load);
 }
 
 static struct load *new_load(struct loader *l, const char *name)
@@ -127,9 +164,7 @@ static int submit(struct loader *l, struct load *load)
 	if (!pool_submit(l->pool, &load->job))
 		return 0;
 	error = errno;
-	free(load->text);
-	free(load->name);
-	free(load);
+	free_load(load);
 	errno = error;
 	return -1;
 }
@@ -146,8 +181,31 @@ int loader_text(struct loader *l, uint64_t owner, uint64_t id, const char *text,
 	load->text = strdup(text);
 	if (load->text)
 		return submit(l, load);
-	free(load->name);
-	free(load);
+	free_load(load);
+	errno = ENOMEM;
+	return -1;
+}
+
+int loader_version(struct loader *l, struct signed_policy *version, const char *note_file,
+		   const char *note_text)
+{
+	struct load *load;
+	char name[48];
+
+	snprintf(name, sizeof(name), "version %llu", (unsigned long long)version->number);
+	load = new_load(l, name);
+	if (!load) {
+		signed_policy_free(version);
+		return -1;
+	}
+	load->version = *version;
+	load->text = version->text;
+	load->version.text = version->text = NULL;
+	load->note_file = strdup(note_file);
+	load->note_text = strdup(note_text);
+	if (load->note_file && load->note_text)
+		return submit(l, load);
+	free_load(load);
 	errno = ENOMEM;
 	return -1;
 }

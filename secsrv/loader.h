@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "policy.h"
+#include "signed_policy.h"
 
 struct event_base;
 struct loader;
@@ -19,11 +20,12 @@ struct loader;
 /*
  * A policy is there, and is the caller's; or it is NULL, and @err says why.  It is
  * told in the event loop, in the order in which they were asked for.
- * @owner, @id: what the caller gave; 0 and 0 for loader_reload()
+ * @owner, @id: what the caller gave; 0 and 0 for the others
+ * @version: what loader_version() was given, else NULL
  */
 typedef void (*loader_fn)(uint64_t owner, uint64_t id, struct policy *policy,
 			  const char *name, const struct policy_error *err,
-			  void *arg);
+			  const struct signed_policy *version, void *arg);
 
 /*
  * loader_open
@@ -42,6 +44,15 @@ void loader_close(struct loader *l);
  */
 int loader_text(struct loader *l, uint64_t owner, uint64_t id, const char *text,
 		const char *name);
+
+/*
+ * loader_version - the same with a version of the policy manager
+ * @version: taken over; its text has to be the one that was signed
+ * @note_file: gets @note_text once the file is in its place; copied
+ * If it cannot be noted it is in force all the same: the manager sends it again.
+ */
+int loader_version(struct loader *l, struct signed_policy *version, const char *note_file,
+		   const char *note_text);
 
 /* loader_reload - read the file and check it.  Returns as above. */
 int loader_reload(struct loader *l);

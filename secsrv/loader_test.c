@@ -23,13 +23,14 @@ static struct loader *loader;
 
 /* What was told. */
 static unsigned int told, loaded;
-static uint64_t last_id, last_owner;
+static uint64_t last_id, last_owner, last_version;
 static char rule[64], name[64], why[1024];
 
 static void on_loaded(uint64_t owner, uint64_t id, struct policy *policy,
 		      const char *policy_name, const struct policy_error *err,
-		      void *arg)
+		      const struct signed_policy *version, void *arg)
 {
+	last_version = version ? version->number : 0;
 	assert_ptr_equal(arg, &loader);
 	told++;
 	last_owner = owner;

@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 #include <systemd/sd-daemon.h>
 
+#include "ed25519.h"
 #include "limit.h"
 #include "log.h"
 #include "policy.h"
@@ -59,7 +60,10 @@ static int check(const struct server_conf *conf)
 		return 1;
 	}
 	SSL_CTX_free(tls);
-	return 0;
+	if (!conf->managers || !ed25519_check(conf->policy_key, why, sizeof(why)))
+		return 0;
+	log_warnx("%s", why);
+	return 1;
 }
 
 static void on_hup(evutil_socket_t number, short what, void *arg)

@@ -92,7 +92,10 @@ static void put_in_force(struct operator *o, uint64_t id,
 	if (!o->env->load(o->id, id, load, o->env->arg))
 		return;
 	send_error(o, id, errno == EAGAIN ? "too many policies are being loaded: try "
-		   "again" : "out of memory");
+		   "again" : errno == EPERM ? "the policy of this server comes from a "
+		   "policy manager: push it there, or, in an emergency, use --force; then "
+		   "the manager shows it as drift until the next version" :
+		   "out of memory");
 }
 
 /* The first part of a policy has its name; another id begins another policy. */

@@ -21,7 +21,7 @@ struct operator_env {
 	 *          called again
 	 * policy:  the same for the policy in force
 	 * load:    have a policy put in force, of which operator_loaded() tells; 0,
-	 *          or -1 with errno
+	 *          or -1 with errno, EPERM if it is not to be loaded here
 	 * gone:    the connection is over; it is freed after this returns
 	 */
 	void (*status)(Sockgate__Status *out, void *arg);

@@ -399,7 +399,11 @@ static struct policy *policy_new(const char *text, size_t len,
 	}
 	memcpy(p->text, text, len);
 	p->text[len] = '\0';
-	return p;
+	if (!sha256_memory(text, len, p->sha256))
+		return p;
+	settings_fail(err, NULL, "cannot be hashed: %s", strerror(errno));
+	policy_free(p);
+	return NULL;
 }
 
 struct policy *policy_parse(const char *text, size_t len, const char *name,

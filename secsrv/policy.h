@@ -9,6 +9,7 @@
 #include "index.h"
 #include "rule.h"
 #include "settings.h"
+#include "sha256.h"
 #include "week.h"
 
 /* Bytes of a text.  What is longer than a frame travels in parts. */
@@ -25,6 +26,7 @@ struct policy_warning {
 /* Constant once it has been made. */
 struct policy {
 	char *text;			/* as it was loaded */
+	uint8_t sha256[SHA256_SIZE];	/* of it */
 	struct arena arena;		/* of all that rules point to */
 	struct index *index;
 	struct week_zone *zone;		/* of its times; NULL: it has none */

@@ -22,6 +22,7 @@
 #include "judge.h"
 #include "loader.h"
 #include "log.h"
+#include "manager_link.h"
 #include "operator.h"
 #include "server.h"
 #include "session.h"
@@ -62,6 +63,7 @@ struct server {
 	SSL_CTX *tls;
 	struct judge *judge;
 	struct loader *loader;
+	struct manager_link *link;	/* NULL: there is no policy manager */
 	struct audit *audit;
 	struct session_env session_env;
 	struct operator_env operator_env;
@@ -292,19 +294,47 @@ void server_reload(struct server *server)
 		log_warn("the policy is not loaded again");
 }
 
+static bool is_in_force(const struct server *s, const struct policy *policy)
+{
+	return !memcmp(judge_policy(s->judge)->sha256, policy->sha256, SHA256_SIZE);
+}
+
+/* The same text again, as a version: no decision is another one. */
+static void put_in_force(struct server *s, struct policy *policy, const char *name,
+			 const struct signed_policy *version)
+{
+	if (version && is_in_force(s, policy)) {
+		policy_free(policy);
+		return;
+	}
+	judge_put(s->judge, policy, name, wall_s());
+	new_generation(s);
+}
+
+static void tell_manager(struct server *s, const struct signed_policy *version,
+			 const struct policy_error *err)
+{
+	if (!s->link)
+		return;
+	if (version)
+		manager_link_loaded(s->link, version, err);
+	else if (!err)
+		manager_link_report(s->link);
+}
+
 static void on_loaded(uint64_t owner, uint64_t id, struct policy *policy,
-		      const char *name, const struct policy_error *err, void *arg)
+		      const char *name, const struct policy_error *err,
+		      const struct signed_policy *version, void *arg)
 {
 	Sockgate__PolicyLoaded loaded = SOCKGATE__POLICY_LOADED__INIT;
 	struct server *s = arg;
 	struct link *l;
 
-	if (policy) {
-		judge_put(s->judge, policy, name, wall_s());
-		new_generation(s);
-	} else {
+	if (policy)
+		put_in_force(s, policy, name, version);
+	else
 		judge_reject(s->judge, err);
-	}
+	tell_manager(s, version, policy ? NULL : err);
 	l = find(s, owner);
 	if (!l || !l->operator)
 		return;
@@ -327,9 +357,33 @@ static int load_policy(uint64_t owner, uint64_t id, const Sockgate__PolicyLoad *
 {
 	struct server *s = arg;
 
+	if (s->link && !load->force) {
+		errno = EPERM;
+		return -1;
+	}
 	return loader_text(s->loader, owner, id, load->text, *load->file ?
 			   load->file : judge_policy_file(s->judge));
 }
+
+static int load_version(struct signed_policy *version, void *arg)
+{
+	struct server *s = arg;
+	char note[MANAGER_NOTE_SIZE];
+
+	manager_note(version, note);
+	return loader_version(s->loader, version, s->conf->policy_note, note);
+}
+
+static const uint8_t *in_force(void *arg)
+{
+	struct server *s = arg;
+
+	return judge_policy(s->judge)->sha256;
+}
+
+static const struct manager_link_ops link_ops = {
+	.load = load_version, .in_force = in_force,
+};
 
 /* ---- status ---- */
 
@@ -426,6 +480,8 @@ static void fill_status(Sockgate__Status *out, void *arg)
 	out->policy_rules = judge_policy(s->judge)->rules;
 	out->policy_error = (char *)judge_error(s->judge);
 	out->audit_error = s->audit_status.error;
+	if (s->link)
+		manager_link_describe(s->link, out);
 	add_peers(s, out);
 	add_counters(s, out);
 }
@@ -637,6 +693,11 @@ static int open_all(struct server *s, char *why, size_t why_size)
 		snprintf(why, why_size, "cannot start a thread");
 		return -1;
 	}
+	if (conf->managers) {
+		s->link = manager_link_new(s->base, conf, &link_ops, s, why, why_size);
+		if (!s->link)
+			return -1;
+	}
 	new_generation(s);
 	if (open_control(s, why, why_size) || start_tick(s, why, why_size))
 		return -1;
@@ -692,6 +753,7 @@ void server_free(struct server *server)
 		remove_link(server, l);
 		free_link(l);
 	}
+	manager_link_free(server->link);
 	loader_close(server->loader);
 	judge_close(server->judge);
 	audit_close(server->audit);

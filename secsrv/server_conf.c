@@ -33,6 +33,28 @@ static void read_listen(struct server_conf *s)
 	s->listens = n;
 }
 
+static void read_managers(struct server_conf *s)
+{
+	unsigned int n = conf_count(s->conf, "policy_manager");
+	char path[48];
+
+	if (n > SERVER_MANAGERS_MAX) {
+		conf_reject(s->conf, "policy_manager", "policy_manager: no more than %d",
+			    SERVER_MANAGERS_MAX);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct server_manager *m = &s->manager[i];
+
+		snprintf(path, sizeof(path), "policy_manager.[%u].address", i);
+		conf_addr(s->conf, path, NULL, SERVER_MANAGER_PORT, &m->addr, &m->len);
+		addr_format((const struct sockaddr *)&m->addr, m->text);
+		snprintf(path, sizeof(path), "policy_manager.[%u].name", i);
+		conf_string(s->conf, path, NULL, &m->name);
+	}
+	s->managers = n;
+}
+
 static void read_number(struct server_conf *s, const char *path, int64_t def,
 			int64_t min, int64_t max, unsigned int *out)
 {
@@ -67,6 +89,11 @@ int server_conf_load(struct server_conf *conf, const char *file, char *why,
 	read_number(conf, "audit_max_mb", 10240, 0, 100000000, &megabytes);
 	conf->audit_bounds.max_bytes = (int64_t)megabytes << 20;
 	read_number(conf, "max_agents", 4096, 1, 100000, &conf->max_agents);
+	read_managers(conf);
+	conf_string(c, "policy_key", "/etc/sockgate/server/policy.key.pub",
+		    &conf->policy_key);
+	conf_string(c, "policy_note", "/var/lib/sockgate/policy.version",
+		    &conf->policy_note);
 	if (!conf_finish(c, why, why_size))
 		return 0;
 	server_conf_free(conf);

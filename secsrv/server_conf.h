@@ -6,12 +6,24 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "addr.h"
 #include "audit.h"
 #include "tls.h"
 
 #define SERVER_CONF_DEFAULT "/etc/sockgate/secsrv.conf"
 #define SERVER_PORT_DEFAULT 6610
+#define SERVER_MANAGER_PORT 6650
 #define SERVER_LISTEN_MAX 8
+
+#define SERVER_MANAGERS_MAX 8
+
+/* An address of a policy manager, and the name in its certificate. */
+struct server_manager {
+	struct sockaddr_storage addr;
+	socklen_t len;
+	char text[ADDR_TEXT_SIZE];
+	const char *name;
+};
 
 struct server_conf {
 	struct conf *conf;		/* the strings below belong to it */
@@ -27,6 +39,10 @@ struct server_conf {
 	const char *audit;
 	struct audit_bounds audit_bounds;
 	unsigned int max_agents;
+	struct server_manager manager[SERVER_MANAGERS_MAX];
+	unsigned int managers;		/* 0: the policy is this machine's own */
+	const char *policy_key;		/* public: by which versions are signed */
+	const char *policy_note;	/* which version was accepted last */
 };
 
 /*
