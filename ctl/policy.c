@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "diff.h"
 #include "kernel.h"
+#include "manager.h"
 #include "names.h"
 #include "secsrv/policy.h"
 #include "reading.h"
@@ -16,8 +17,11 @@
 #include "signatures.h"
 #include "suggest.h"
 #include "text.h"
+#include "versions.h"
 
 #define EVENTS_MAX 1000000	/* that can be asked for at a time */
+#define BACK_MAX 1000
+#define VERSIONS_DEFAULT 20
 #define PART_BYTES (512U << 10)	/* of a policy in one message */
 #define LOAD_LIMIT 30	/* seconds: a large policy is indexed first */
 
@@ -134,7 +138,8 @@ static bool print_loaded(const struct options *o, const struct reading *r,
 	return true;
 }
 
-static int send_policy(const struct options *o, const char *file, struct reading *r)
+static int send_policy(const struct options *o, const char *file, bool force,
+		       struct reading *r)
 {
 	Sockgate__Message request = SOCKGATE__MESSAGE__INIT;
 	Sockgate__PolicyLoad policy_load_msg = SOCKGATE__POLICY_LOAD__INIT;
@@ -145,6 +150,7 @@ static int send_policy(const struct options *o, const char *file, struct reading
 	/* secsrv's messages and status name it; we may be anywhere. */
 	policy_load_msg.file = full ? full : (char *)r->name;
 	policy_load_msg.text = r->whole.text;
+	policy_load_msg.force = force;
 	request.body_case = SOCKGATE__MESSAGE__BODY_POLICY_LOAD;
 	request.policy_load = &policy_load_msg;
 	memset(&r->err, 0, sizeof(r->err));
@@ -157,7 +163,7 @@ static int send_policy(const struct options *o, const char *file, struct reading
 }
 
 /* Checked here first: the warnings are the checker's, and an error costs no question. */
-static int load(struct options *o, const char *file)
+static int load(struct options *o, const char *file, bool force)
 {
 	struct reading r;
 	int rc;
@@ -165,7 +171,7 @@ static int load(struct options *o, const char *file)
 	if (!reading_open(&r, file))
 		rc = reading_refused(o, &r.err);
 	else
-		rc = send_policy(o, file, &r);
+		rc = send_policy(o, file, force, &r);
 	reading_free(&r);
 	return rc;
 }
@@ -251,7 +257,7 @@ static int show(struct options *o, uint32_t back)
 /* ---- rollback ---- */
 
 /* Load it again: it is checked, and in the file, as any other. */
-static int rollback(const struct options *o, uint32_t back)
+static int rollback(const struct options *o, uint32_t back, bool force)
 {
 	struct reading r = { .name = "policy" };
 	char why[1024];
@@ -269,7 +275,7 @@ static int rollback(const struct options *o, uint32_t back)
 	if (!r.policy || policy_warn(r.policy, &r.err))
 		rc = reading_refused(o, &r.err);
 	else
-		rc = send_policy(o, "-", &r);
+		rc = send_policy(o, "-", force, &r);
 out:
 	reading_free(&r);
 	taken_free(&t);
@@ -316,50 +322,149 @@ static int test(const struct options *o, const char *file, uint32_t last)
 	return rc;
 }
 
-static int run(struct options *o, int argc, char **argv)
+/* What may be said on the command line. */
+struct words {
+	const char *verb, *operand;	/* the operand is NULL if there is none */
+	const char *signatures, *forget;
+	struct version_options version;
+	uint64_t last, back;		/* 0: not said */
+	bool force;
+};
+
+/* Returns RESULT_OK, or RESULT_USAGE when it has been told. */
+static int read_number(const struct options *o, char option, uint64_t max, uint64_t *value)
+{
+	if (text_number(optarg, 1, max, value))
+		return RESULT_OK;
+	return options_usage(o, "-%c takes a number from 1 to %llu, not `%s'", option,
+			     (unsigned long long)max, optarg);
+}
+
+static int take_option(const struct options *o, int c, struct words *w)
+{
+	switch (c) {
+	case 's':
+		w->signatures = optarg;
+		return RESULT_OK;
+	case 'm':
+		w->version.comment = optarg;
+		return RESULT_OK;
+	case 'K':
+		w->version.key = optarg;
+		return RESULT_OK;
+	case 'F':
+		w->forget = optarg;
+		return RESULT_OK;
+	case 'f':
+		w->force = true;
+		return RESULT_OK;
+	case 'n':
+		return read_number(o, 'n', EVENTS_MAX, &w->last);
+	case 'b':
+		return read_number(o, 'b', BACK_MAX, &w->back);
+	case 'w':
+		return read_number(o, 'w', VERSIONS_WAIT_MAX, &w->version.wait);
+	case 'N':
+		return read_number(o, 'N', INT64_MAX, &w->version.number);
+	default:
+		return RESULT_USAGE;
+	}
+}
+
+static int read_words(struct options *o, int argc, char **argv, struct words *w)
 {
 	static const struct option longs[] = {
 		{ "signatures", required_argument, NULL, 's' },
 		{ "last", required_argument, NULL, 'n' },
 		{ "back", required_argument, NULL, 'b' },
+		{ "comment", required_argument, NULL, 'm' },
+		{ "wait", required_argument, NULL, 'w' },
+		{ "key", required_argument, NULL, 'K' },
+		{ "number", required_argument, NULL, 'N' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "forget", required_argument, NULL, 'F' },
 		{ 0 },
 	};
-	const char *verb, *signatures = NULL;
-	uint64_t last = EVENTS_MAX, back = 0;
-	int operands, c;
+	int c;
 
-	while ((c = options_next(o, argc, argv, "s:n:b:", longs)) != -1) {
-		if (c == 's')
-			signatures = optarg;
-		else if (c == 'b' && text_number(optarg, 1, 1000, &back))
-			continue;
-		else if (c == 'b')
-			return options_usage(o, "-b takes a number from 1 to 1000, not "
-					     "`%s'", optarg);
-		else if (c != 'n')
+	while ((c = options_next(o, argc, argv, "s:n:b:m:w:N:", longs)) != -1) {
+		if (take_option(o, c, w))
 			return RESULT_USAGE;
-		else if (!text_number(optarg, 1, EVENTS_MAX, &last))
-			return options_usage(o, "-n takes a number from 1 to %d, not "
-					     "`%s'", EVENTS_MAX, optarg);
 	}
-	verb = optind < argc ? argv[optind] : "";
-	operands = argc - optind - 1;
-	if (!strcmp(verb, "show") && operands == 0)
-		return show(o, (uint32_t)back);
-	if (!strcmp(verb, "rollback") && operands == 0)
-		return rollback(o, back ? (uint32_t)back : 1);
-	if (!strcmp(verb, "check") && operands == 1)
-		return check(o, argv[optind + 1], signatures);
-	if (!strcmp(verb, "load") && operands == 1)
-		return load(o, argv[optind + 1]);
-	if (!strcmp(verb, "test") && operands == 1)
-		return test(o, argv[optind + 1], (uint32_t)last);
-	if (!strcmp(verb, "suggest") && operands == 0)
-		return suggest(o, (uint32_t)last);
-	if (!strcmp(verb, "diff") && operands == 1)
-		return diff_with(o, argv[optind + 1], (uint32_t)back);
+	if (argc - optind > 2)
+		return options_usage(o, "`%s' is one word too many", argv[optind + 2]);
+	w->verb = optind < argc ? argv[optind] : "";
+	w->operand = optind + 1 < argc ? argv[optind + 1] : NULL;
+	return RESULT_OK;
+}
+
+/* The verbs that take a file. */
+static int run_on_file(struct options *o, const struct words *w)
+{
+	uint32_t last = w->last ? (uint32_t)w->last : EVENTS_MAX;
+	const char *verb = w->verb, *file = w->operand;
+
+	if (!strcmp(verb, "check"))
+		return check(o, file, w->signatures);
+	if (!strcmp(verb, "load"))
+		return load(o, file, w->force);
+	if (!strcmp(verb, "test"))
+		return test(o, file, last);
+	if (!strcmp(verb, "diff"))
+		return diff_with(o, file, (uint32_t)w->back);
+	if (strcmp(verb, "push") != 0)
+		return -1;
+	if (!w->version.comment)
+		return options_usage(o, "push takes -m COMMENT: why this version is made");
+	return versions_push(o, &w->version, file);
+}
+
+/* The verbs that may take the number of a version. */
+static int run_on_version(struct options *o, const struct words *w)
+{
+	uint32_t back = w->back ? (uint32_t)w->back : 1;
+	uint64_t number = 0;
+
+	if (strcmp(w->verb, "show") != 0 && strcmp(w->verb, "rollback") != 0)
+		return -1;
+	if (w->operand && (w->back || !text_number(w->operand, 1, INT64_MAX, &number)))
+		return options_usage(o, "%s takes the number of a version, or -b N, not `%s'",
+				     w->verb, w->operand);
+	if (!strcmp(w->verb, "show"))
+		return number ? versions_show(o, number) : show(o, (uint32_t)w->back);
+	/* A number is one of the manager's, wherever it is. */
+	if (number || manager_is_here(o))
+		return versions_rollback(o, &w->version, number, back);
+	return rollback(o, back, w->force);
+}
+
+static int run_alone(struct options *o, const struct words *w)
+{
+	if (!strcmp(w->verb, "suggest"))
+		return suggest(o, w->last ? (uint32_t)w->last : EVENTS_MAX);
+	if (!strcmp(w->verb, "versions"))
+		return versions_list(o, w->last ? (uint32_t)w->last : VERSIONS_DEFAULT);
+	if (!strcmp(w->verb, "servers"))
+		return versions_servers(o, w->forget);
+	if (!strcmp(w->verb, "key"))
+		return versions_key(o, w->version.key);
+	return -1;
+}
+
+static int run(struct options *o, int argc, char **argv)
+{
+	struct words w = { .version.key = VERSIONS_KEY_DEFAULT };
+	int rc = read_words(o, argc, argv, &w);
+
+	if (rc)
+		return rc;
+	rc = run_on_version(o, &w);
+	if (rc < 0)
+		rc = w.operand ? run_on_file(o, &w) : run_alone(o, &w);
+	if (rc >= 0)
+		return rc;
 	return options_usage(o, "it takes check FILE, load FILE, show, test FILE, diff FILE, "
-			     "rollback or suggest");
+			     "rollback, suggest, push FILE, versions, servers or key");
 }
 
 const struct command command_policy = {
@@ -367,12 +472,16 @@ const struct command command_policy = {
 	.summary = "check, try, load and show the policy",
 	.help =
 "Usage: sockgate policy check [-j] [--signatures DATABASE] FILE\n"
-"       sockgate policy load [-j] FILE\n"
-"       sockgate policy show [-j] [-b N]\n"
+"       sockgate policy load [-j] [--force] FILE\n"
+"       sockgate policy show [-j] [-b N | VERSION]\n"
 "       sockgate policy test [-j] [-n N] FILE\n"
 "       sockgate policy diff [-j] [-b N] FILE\n"
-"       sockgate policy rollback [-j] [-b N]\n"
+"       sockgate policy rollback [-j] [-b N | VERSION] [-w SECONDS] [--force]\n"
 "       sockgate policy suggest [-j] [-n N]\n"
+"       sockgate policy push [-j] -m COMMENT [-w SECONDS] [--key FILE] [-N N] FILE\n"
+"       sockgate policy versions [-j] [-n N]\n"
+"       sockgate policy servers [-j] [--forget HOST]\n"
+"       sockgate policy key [-j] [--key FILE]\n"
 "\n"
 "check  reads a policy here, without a daemon, and says what is wrong with it\n"
 "load   checks it, and has secsrv on this machine put it in force and in the place of\n"
@@ -382,15 +491,33 @@ const struct command command_policy = {
 "test   decides by FILE what was recorded, and lists every decision that would be\n"
 "       another one; nothing is changed\n"
 "diff   tells in which rules FILE differs from the policy in force\n"
-"rollback  puts the policy in force again that was before the last change\n"
+"rollback  puts the policy in force again that was before the last change: where a\n"
+"       policy manager runs, everywhere, as a new version; else on this machine's secsrv\n"
 "suggest   prints a policy that allows what was recorded as allowed, and denies the rest\n"
+"\n"
+"On the machine of the policy manager, policymgr:\n"
+"push      checks a policy, signs it and makes it the newest version, which all\n"
+"          security servers get; one with an error is never made\n"
+"versions  lists the last versions; show VERSION prints one\n"
+"servers   tells which server runs which version, who refused the newest and why, who\n"
+"          is away, and where a policy was loaded by force (drift)\n"
+"key       makes the key that signs, FILE, and FILE.pub, by which servers verify\n"
 "\n"
 "FILE may be - for the standard input.\n"
 "\n"
 "  -s, --signatures DATABASE  check: say too what no signature is about, by secsrv's\n"
 "                             database, /var/lib/sockgate/signatures.db\n"
-"  -n, --last N               test, suggest: so many of the latest events (default: a million)\n"
+"  -n, --last N               test, suggest: so many of the latest events (default: a million);\n"
+"                             versions: so many of them (default: 20)\n"
 "  -b, --back N               show, diff, rollback: the policy of N changes ago\n"
+"  -m, --comment COMMENT      push, rollback: why, on one line\n"
+"  -w, --wait SECONDS         push, rollback: until all servers that are connected have\n"
+"                             answered; tells what each has, and ends with 1 unless all\n"
+"                             of them have it in force\n"
+"      --key FILE             the key that signs (default " VERSIONS_KEY_DEFAULT ")\n"
+"  -N, --number N             push: this number, above all before it\n"
+"      --force                load, rollback: though the policy comes from a manager\n"
+"      --forget HOST          servers: one that is away for good is forgotten\n"
 "  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
 "\n"
 "Ends with 0: done, or nothing is wrong or would change; 1: something is, or it did\n"
@@ -399,6 +526,7 @@ const struct command command_policy = {
 "Examples:\n"
 "  sockgate policy check new.conf && sockgate policy load new.conf\n"
 "  sockgate policy test -n 10000 new.conf\n"
-"  sockgate policy show | diff - /etc/sockgate/policy.conf\n",
+"  sockgate policy show | diff - /etc/sockgate/policy.conf\n"
+"  sockgate policy push new.conf -m 'no P2P' --wait 30 || sockgate policy rollback\n",
 	.run = run,
 };
