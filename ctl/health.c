@@ -89,6 +89,19 @@ static void judge_agent(const struct health_facts *f, struct health *h)
 	judge_certificate(f, h, f->agent, "agent");
 }
 
+static void judge_manager(const Sockgate__Status *s, struct health *h)
+{
+	if (*s->manager_error)
+		WARNING(h, unless_said(s->manager_error, "look at policymgr there, and at "
+				       "policy_manager in secsrv.conf"),
+			"secsrv is not connected to a policy manager, the policy in force "
+			"stays: %s", s->manager_error);
+	if (s->policy_drift)
+		WARNING(h, "on the manager's machine, `sockgate policy push' or `rollback'",
+			"the policy in force is not version %" PRIu64 " of the policy manager, "
+			"which was accepted last", s->policy_version);
+}
+
 static void judge_server(const struct health_facts *f, struct health *h)
 {
 	if (!f->server) {
@@ -105,6 +118,7 @@ static void judge_server(const struct health_facts *f, struct health *h)
 		PROBLEM(h, "make room or repair the audit database; agents keep their "
 			"records until then", "records are not being stored: %s",
 			f->server->audit_error);
+	judge_manager(f->server, h);
 	judge_certificate(f, h, f->server, "server");
 }
 

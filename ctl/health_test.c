@@ -106,6 +106,23 @@ static void security_server(void **state)
 	one_problem("is secsrv running?");
 }
 
+static void a_policy_manager_that_is_away_is_no_problem(void **state)
+{
+	(void)state;
+	server.manager_error = (char *)"192.0.2.20:6650 (mgr1): Connection refused";
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 1);
+	assert_non_null(strstr(health.warning[0].what, "(mgr1): Connection refused"));
+	server.manager_error = (char *)"";
+	server.policy_version = 7;
+	server.policy_drift = true;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 1);
+	assert_non_null(strstr(health.warning[0].what, "is not version 7"));
+}
+
 static void crowded(void **state)
 {
 	(void)state;
@@ -155,6 +172,7 @@ int main(void)
 		TEST(nothing_here),
 		TEST(workload),
 		TEST(security_server),
+		TEST(a_policy_manager_that_is_away_is_no_problem),
 		TEST(crowded),
 		TEST(a_reason_may_know_what_to_do),
 		TEST(certificates_end),

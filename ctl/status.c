@@ -210,6 +210,10 @@ static void print_server(const Sockgate__Status *s)
 	printf("  %-11s%" PRIu32 " %s from %s\n", "policy", s->policy_rules,
 	       s->policy_rules == 1 ? "rule" : "rules",
 	       text_clean(s->policy_file, file, sizeof(file)));
+	if (*s->manager)
+		printf("  %-11s%s, version %" PRIu64 "%s\n", "manager",
+		       text_clean(s->manager, file, sizeof(file)), s->policy_version,
+		       s->policy_drift ? ", which is not in force" : "");
 	print_certificate(s);
 	for (size_t i = 0; i < s->n_agent; i++)
 		print_peer(s->agent[i]);
@@ -319,6 +323,11 @@ static json_t *server_json(const Sockgate__Status *s)
 	json_object_set_new(object, "policy_rules", json_integer(s->policy_rules));
 	json_object_set_new(object, "policy_error", text_json(s->policy_error));
 	json_object_set_new(object, "audit_error", text_json(s->audit_error));
+	json_object_set_new(object, "manager", text_json(s->manager));
+	json_object_set_new(object, "manager_error", text_json(s->manager_error));
+	json_object_set_new(object, "policy_version",
+			    json_integer((json_int_t)s->policy_version));
+	json_object_set_new(object, "policy_drift", json_boolean(s->policy_drift));
 	json_object_set_new(object, "agents", agents);
 	return object;
 }

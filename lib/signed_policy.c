@@ -123,7 +123,7 @@ int signed_policy_verify(const struct signed_policy *p, const char *public_file,
 
 	if (!ed25519_verify(public_file, head, length, p->signature, reason, sizeof(reason)))
 		return 0;
-	return why_set(&why, "version %" PRIu64 ": %s", p->number, reason);
+	return why_set(&why, "version %" PRIu64 " %s", p->number, reason);
 }
 
 int signed_policy_check_text(const struct signed_policy *p, char *text, size_t text_size)
@@ -134,8 +134,7 @@ int signed_policy_check_text(const struct signed_policy *p, char *text, size_t t
 	if (strlen(p->text) == p->size && !sha256_memory(p->text, p->size, digest) &&
 	    !memcmp(digest, p->sha256, SHA256_SIZE))
 		return 0;
-	return why_set(&why, "version %" PRIu64 ": the text is not the one that was signed",
-		       p->number);
+	return why_set(&why, "the text is not the one that was signed");
 }
 
 /* ---- messages ---- */

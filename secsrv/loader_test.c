@@ -102,6 +102,42 @@ static void what_cannot_be_written_is_not_in_force(void **state)
 	assert_int_equal(mkdir(dir, 0700), 0);
 }
 
+static struct signed_policy version(const char *text, const char *signed_text)
+{
+	struct signed_policy p = { .number = 3, .text = strdup(text) };
+
+	assert_non_null(p.text);
+	p.size = strlen(signed_text);
+	assert_int_equal(sha256_memory(signed_text, p.size, p.sha256), 0);
+	return p;
+}
+
+/* The manager will send it again after a restart; nothing is worse for that. */
+static void a_version_that_cannot_be_noted_is_in_force(void **state)
+{
+	struct signed_policy p = version(GOOD, GOOD);
+
+	(void)state;
+	assert_int_equal(loader_version(loader, &p, "/nonexistent/note", "note"), 0);
+	wait_told(1);
+	assert_int_equal(loaded, 1);
+	assert_int_equal(last_version, 3);
+	assert_string_equal(name, "version 3");
+	check_file(GOOD, 0640);
+}
+
+static void a_version_with_another_text_is_not_looked_at(void **state)
+{
+	struct signed_policy p = version("rules = (\n{ } );", GOOD);
+
+	(void)state;
+	assert_int_equal(loader_version(loader, &p, "/nonexistent/note", "note"), 0);
+	wait_told(1);
+	assert_int_equal(loaded, 0);
+	assert_string_equal(why, "version 3: the text is not the one that was signed");
+	check_file("rules = ();\n", 0640);
+}
+
 static void the_file_is_read_again(void **state)
 {
 	FILE *f = fopen(path, "w");
@@ -202,6 +238,8 @@ int main(void)
 		TEST(a_good_text_is_loaded_and_in_the_file),
 		TEST(a_wrong_text_changes_nothing),
 		TEST(what_cannot_be_written_is_not_in_force),
+		TEST(a_version_that_cannot_be_noted_is_in_force),
+		TEST(a_version_with_another_text_is_not_looked_at),
 		TEST(the_file_is_read_again),
 		TEST(who_asks_does_not_wait),
 	};
