@@ -89,7 +89,15 @@ static void judge_agent(const struct health_facts *f, struct health *h)
 	judge_certificate(f, h, f->agent, "agent");
 }
 
-static void judge_manager(const Sockgate__Status *s, struct health *h)
+static void judge_manager(const struct health_facts *f, struct health *h)
+{
+	if (f->manager)
+		judge_certificate(f, h, f->manager, "manager");
+	else
+		PROBLEM(h, "", "%s", f->manager_why);
+}
+
+static void judge_managed(const Sockgate__Status *s, struct health *h)
 {
 	if (*s->manager_error)
 		WARNING(h, unless_said(s->manager_error, "look at policymgr there, and at "
@@ -118,14 +126,14 @@ static void judge_server(const struct health_facts *f, struct health *h)
 		PROBLEM(h, "make room or repair the audit database; agents keep their "
 			"records until then", "records are not being stored: %s",
 			f->server->audit_error);
-	judge_manager(f->server, h);
+	judge_managed(f->server, h);
 	judge_certificate(f, h, f->server, "server");
 }
 
 void health_judge(const struct health_facts *facts, struct health *health)
 {
 	memset(health, 0, sizeof(*health));
-	if (!facts->want_workload && !facts->want_server)
+	if (!facts->want_workload && !facts->want_server && !facts->want_manager)
 		PROBLEM(health, "modprobe sockgate and start nfagent, or start secsrv",
 			"nothing of sockgate runs on this machine");
 	if (facts->want_workload) {
@@ -134,4 +142,6 @@ void health_judge(const struct health_facts *facts, struct health *health)
 	}
 	if (facts->want_server)
 		judge_server(facts, health);
+	if (facts->want_manager)
+		judge_manager(facts, health);
 }

@@ -106,6 +106,25 @@ static void security_server(void **state)
 	one_problem("is secsrv running?");
 }
 
+static void policy_manager(void **state)
+{
+	Sockgate__Status manager = SOCKGATE__STATUS__INIT;
+
+	(void)state;
+	facts.want_workload = facts.want_server = false;
+	facts.want_manager = true;
+	facts.manager = &manager;
+	manager.program = (char *)"policymgr";
+	manager.certificate_end = NOW + DAY;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 1);
+	assert_non_null(strstr(health.warning[0].remedy, "enroll HOST --role manager --force"));
+	facts.manager = NULL;
+	facts.manager_why = "is policymgr running?";
+	one_problem("is policymgr running?");
+}
+
 static void a_policy_manager_that_is_away_is_no_problem(void **state)
 {
 	(void)state;
@@ -172,6 +191,7 @@ int main(void)
 		TEST(nothing_here),
 		TEST(workload),
 		TEST(security_server),
+		TEST(policy_manager),
 		TEST(a_policy_manager_that_is_away_is_no_problem),
 		TEST(crowded),
 		TEST(a_reason_may_know_what_to_do),

@@ -26,8 +26,9 @@ struct picture {
 	struct health_facts facts;
 	struct health health;
 	struct kernel_status kernel;
-	Sockgate__Status *agent, *server;
+	Sockgate__Status *agent, *server, *manager;
 	char kernel_why[WHY_SIZE], agent_why[WHY_SIZE], server_why[WHY_SIZE];
+	char manager_why[WHY_SIZE];
 };
 
 static Sockgate__Status *look_at(const char *path, const char *program, char *why,
@@ -48,7 +49,9 @@ static void forget(struct picture *p)
 		sockgate__status__free_unpacked(p->agent, NULL);
 	if (p->server)
 		sockgate__status__free_unpacked(p->server, NULL);
-	p->agent = p->server = NULL;
+	if (p->manager)
+		sockgate__status__free_unpacked(p->manager, NULL);
+	p->agent = p->server = p->manager = NULL;
 }
 
 /* A socket without a daemon was left by one that should be there. */
@@ -69,9 +72,12 @@ static void look(const struct options *o, enum role role, struct picture *p)
 				      sizeof(p->agent_why));
 	f->server = p->server = look_at(o->server_socket, "secsrv", p->server_why,
 					sizeof(p->server_why));
+	f->manager = p->manager = look_at(o->manager_socket, "policymgr", p->manager_why,
+					  sizeof(p->manager_why));
 	f->kernel_why = p->kernel_why;
 	f->agent_why = p->agent_why;
 	f->server_why = p->server_why;
+	f->manager_why = p->manager_why;
 	f->now = time(NULL);
 
 	f->want_workload = role == ROLE_WORKLOAD || role == ROLE_BOTH;
@@ -79,6 +85,7 @@ static void look(const struct options *o, enum role role, struct picture *p)
 	if (role == ROLE_AUTO) {
 		f->want_workload = f->kernel || f->agent || left_a_trace(o->agent_socket);
 		f->want_server = f->server || left_a_trace(o->server_socket);
+		f->want_manager = f->manager || left_a_trace(o->manager_socket);
 	}
 	health_judge(f, &p->health);
 }
@@ -145,15 +152,20 @@ static void print_kernel(const struct kernel_status *k)
 	print_failures(k);
 }
 
-static void print_head(const Sockgate__Status *s)
+static void print_program(const Sockgate__Status *s)
 {
 	char program[64], version[64], host[300], up[64];
 
-	printf("%s %s on %s, up %s, policy generation %" PRIu64 "\n",
-	       text_clean(s->program, program, sizeof(program)),
+	printf("%s %s on %s, up %s, policy ", text_clean(s->program, program, sizeof(program)),
 	       text_clean(s->version, version, sizeof(version)),
 	       text_clean(s->host, host, sizeof(host)),
-	       text_duration(s->uptime_s, up, sizeof(up)), s->generation);
+	       text_duration(s->uptime_s, up, sizeof(up)));
+}
+
+static void print_head(const Sockgate__Status *s)
+{
+	print_program(s);
+	printf("generation %" PRIu64 "\n", s->generation);
 }
 
 static void print_counters(const Sockgate__Status *s)
@@ -222,6 +234,14 @@ static void print_server(const Sockgate__Status *s)
 	print_counters(s);
 }
 
+static void print_manager(const Sockgate__Status *s)
+{
+	print_program(s);
+	printf("version %" PRIu64 "\n", s->policy_version);
+	print_certificate(s);
+	print_counters(s);
+}
+
 static void print_list(const struct health_problem *list, unsigned int count,
 		       enum colour colour, const char *label)
 {
@@ -243,6 +263,8 @@ static void print_text(const struct picture *p)
 		print_agent(p->agent);
 	if (p->server)
 		print_server(p->server);
+	if (p->manager)
+		print_manager(p->manager);
 	print_list(h->warning, h->warnings, COLOUR_NOTE, "warning");
 	print_list(h->problem, h->problems, COLOUR_BAD, "not up");
 	if (!h->problems)
@@ -332,16 +354,26 @@ static json_t *server_json(const Sockgate__Status *s)
 	return object;
 }
 
+static json_t *manager_json(const Sockgate__Status *s)
+{
+	json_t *object = head_json(s);
+
+	json_object_set_new(object, "policy_version",
+			    json_integer((json_int_t)s->policy_version));
+	return object;
+}
+
 static bool print_json(const struct picture *p)
 {
 	const struct health *h = &p->health;
 	json_t *json = json_pack(
-		"{s:b, s:o, s:o, s:o, s:o, s:o}", "up", !h->problems,
+		"{s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "up", !h->problems,
 		"problems", list_json(h->problem, h->problems),
 		"warnings", list_json(h->warning, h->warnings),
 		"kernel", p->facts.kernel ? kernel_json(p->facts.kernel) : json_null(),
 		"agent", p->agent ? agent_json(p->agent) : json_null(),
-		"server", p->server ? server_json(p->server) : json_null());
+		"server", p->server ? server_json(p->server) : json_null(),
+		"manager", p->manager ? manager_json(p->manager) : json_null());
 	bool ok = json && !json_dumpf(json, stdout, JSON_INDENT(2)) &&
 		  putchar('\n') != EOF;
 
@@ -426,7 +458,8 @@ const struct command command_status = {
 	.help =
 "Usage: sockgate status [--wait SECONDS] [--role ROLE] [-j]\n"
 "\n"
-"Shows the kernel module, nfagent and secsrv as far as they are on this machine.\n"
+"Shows the kernel module, nfagent, secsrv and policymgr as far as they are on this\n"
+"machine.\n"
 "Ends with 0 if everything that should be up is up: on a workload the module is\n"
 "loaded, an agent registered and connected to a security server; on a security\n"
 "server a policy is in force and records are being stored.  Otherwise it ends with\n"
@@ -436,9 +469,10 @@ const struct command command_status = {
 "      --role ROLE     what this machine should be: workload, server or both; auto\n"
 "                      (default): whatever has left a trace here\n"
 "  -j, --json          as JSON\n"
-"      --agent-socket FILE, --server-socket FILE\n"
+"      --agent-socket FILE, --server-socket FILE, --manager-socket FILE\n"
 "                      where the daemons listen (or SOCKGATE_AGENT_SOCKET,\n"
-"                      SOCKGATE_SERVER_SOCKET in the environment)\n"
+"                      SOCKGATE_SERVER_SOCKET, SOCKGATE_MANAGER_SOCKET in the\n"
+"                      environment)\n"
 "\n"
 "Examples:\n"
 "  sockgate status\n"

@@ -791,12 +791,15 @@ static void write_conf(void)
 	FILE *f = fopen(conf_file, "w");
 	char why[512];
 
-	test_must(f != NULL, "fopen");
-	fprintf(f, "listen = \"127.0.0.1\"; \n"
+	test_must(f != NULL, conf_file);
+	if (!f)
+		return;
+	fprintf(f, "listen = \"127.0.0.1\";\n"
 		"tls = { ca = \"%s\"; cert = \"%s\"; key = \"%s\"; };\n"
-		"policy_key = \"%s\"; store = \"%s\"; max_servers = 4;\n",
-		manager_certs.ca, manager_certs.cert, manager_certs.key, public, store_file);
-	test_must(!fclose(f), "fclose");
+		"policy_key = \"%s\"; store = \"%s\"; max_servers = 4;\n", manager_certs.ca,
+		manager_certs.cert, manager_certs.key, public, store_file);
+	test_must(!ferror(f), conf_file);
+	fclose(f);
 	test_must(!manager_conf_load(&conf, conf_file, why, sizeof(why)), why);
 	/* Any port. */
 	((struct sockaddr_in *)&conf.addr)->sin_port = 0;

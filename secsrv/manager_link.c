@@ -42,6 +42,7 @@ struct manager_link {
 	struct event *timer;		/* the next attempt, or the end of this one */
 	struct channel *ch;
 	unsigned int current;		/* index into the list */
+	bool told;			/* it has been told what is in force */
 	bool registered, complained;
 	struct signed_policy_parts parts;
 	struct signed_policy last;	/* accepted last, without text; number 0: none */
@@ -153,7 +154,7 @@ static void give_up(struct manager_link *l, const char *why)
 	l->complained = true;
 	channel_free(l->ch);
 	l->ch = NULL;
-	l->registered = false;
+	l->told = l->registered = false;
 	signed_policy_parts_free(&l->parts);
 	l->refused = 0;
 	l->reason[0] = '\0';
@@ -174,7 +175,7 @@ void manager_link_report(struct manager_link *l)
 	Sockgate__PolicyReport report = SOCKGATE__POLICY_REPORT__INIT;
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
 
-	if (!l->registered)
+	if (!l->told)
 		return;
 	fill_report(l, &report);
 	msg.body_case = BODY(POLICY_REPORT);
@@ -297,6 +298,7 @@ static void on_up(struct channel *ch, const struct tls_peer *peer, void *arg)
 	body.report = &report;
 	msg.body_case = BODY(POLICY_REGISTER);
 	msg.policy_register = &body;
+	l->told = true;
 	send_message(l, ID_REGISTER, &msg);
 }
 

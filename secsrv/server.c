@@ -63,7 +63,7 @@ struct server {
 	SSL_CTX *tls;
 	struct judge *judge;
 	struct loader *loader;
-	struct manager_link *link;	/* NULL: there is no policy manager */
+	struct manager_link *manager;	/* NULL: the policy is our own */
 	struct audit *audit;
 	struct session_env session_env;
 	struct operator_env operator_env;
@@ -314,12 +314,12 @@ static void put_in_force(struct server *s, struct policy *policy, const char *na
 static void tell_manager(struct server *s, const struct signed_policy *version,
 			 const struct policy_error *err)
 {
-	if (!s->link)
+	if (!s->manager)
 		return;
 	if (version)
-		manager_link_loaded(s->link, version, err);
+		manager_link_loaded(s->manager, version, err);
 	else if (!err)
-		manager_link_report(s->link);
+		manager_link_report(s->manager);
 }
 
 static void on_loaded(uint64_t owner, uint64_t id, struct policy *policy,
@@ -357,7 +357,7 @@ static int load_policy(uint64_t owner, uint64_t id, const Sockgate__PolicyLoad *
 {
 	struct server *s = arg;
 
-	if (s->link && !load->force) {
+	if (s->manager && !load->force) {
 		errno = EPERM;
 		return -1;
 	}
@@ -480,8 +480,8 @@ static void fill_status(Sockgate__Status *out, void *arg)
 	out->policy_rules = judge_policy(s->judge)->rules;
 	out->policy_error = (char *)judge_error(s->judge);
 	out->audit_error = s->audit_status.error;
-	if (s->link)
-		manager_link_describe(s->link, out);
+	if (s->manager)
+		manager_link_describe(s->manager, out);
 	add_peers(s, out);
 	add_counters(s, out);
 }
@@ -694,8 +694,8 @@ static int open_all(struct server *s, char *why, size_t why_size)
 		return -1;
 	}
 	if (conf->managers) {
-		s->link = manager_link_new(s->base, conf, &link_ops, s, why, why_size);
-		if (!s->link)
+		s->manager = manager_link_new(s->base, conf, &link_ops, s, why, why_size);
+		if (!s->manager)
 			return -1;
 	}
 	new_generation(s);
@@ -753,7 +753,7 @@ void server_free(struct server *server)
 		remove_link(server, l);
 		free_link(l);
 	}
-	manager_link_free(server->link);
+	manager_link_free(server->manager);
 	loader_close(server->loader);
 	judge_close(server->judge);
 	audit_close(server->audit);
