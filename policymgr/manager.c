@@ -12,7 +12,7 @@
 #include "policy_store.h"
 #include "registry.h"
 
-#define COUNTERS 6
+#define COUNTERS 7
 
 struct manager {
 	struct event_base *base;
@@ -80,6 +80,7 @@ static void fill_status(Sockgate__Status *out, void *arg)
 	count(m, out, "versions_refused", n->n_refused);
 	count(m, out, "connections", n->n_connections);
 	count(m, out, "connections_no_room", n->n_no_room);
+	count(m, out, "connections_pushed_out", n->n_pushed_out);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

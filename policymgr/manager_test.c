@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <event2/event.h>
 #include <sqlite3.h>
@@ -747,6 +748,34 @@ static void the_newer_connection_of_a_server_counts(void **state)
 	end_client(&again);
 }
 
+/* As many as there may be, and more: they say nothing. */
+static void strangers_keep_nobody_out(void **state)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_port = htons(manager_port(manager)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct client one, two;
+	int fd[80];
+
+	(void)state;
+	make_client(&one, &ca, TLS_ROLE_SERVER, "sec1");
+	make_client(&two, &ca, TLS_ROLE_SERVER, "sec2");
+	connect_server(&one);
+	for (int i = 0; i < 80; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fd[i], (struct sockaddr *)&addr, sizeof(addr)), 0);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	connect_server(&two);
+	assert_false(one.down);
+	for (int i = 0; i < 80; i++)
+		close(fd[i]);
+	end_client(&one);
+	end_client(&two);
+}
+
 static void forget(struct client *c, const char *host)
 {
 	Sockgate__PolicyServersQuery query = SOCKGATE__POLICY_SERVERS_QUERY__INIT;
@@ -854,6 +883,7 @@ int main(void)
 		TEST(a_cut_push_begins_anew),
 		TEST(what_was_loaded_by_force_is_drift),
 		TEST(the_newer_connection_of_a_server_counts),
+		TEST(strangers_keep_nobody_out),
 		TEST(only_one_that_is_away_is_forgotten),
 	};
 	int rc;

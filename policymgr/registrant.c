@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "addr.h"
@@ -218,6 +219,17 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	}
 }
 
+/* Anybody can cause this: no more than one line a second. */
+static void refused_early(const struct registrant *r, const char *why)
+{
+	time_t now = time(NULL);
+
+	if (now == *r->env->complained_s)
+		return;
+	*r->env->complained_s = now;
+	log_warnx("connection from %s refused: %s", r->from, why);
+}
+
 static void on_down(struct channel *ch, const char *why, void *arg)
 {
 	struct registrant *r = arg;
@@ -226,7 +238,7 @@ static void on_down(struct channel *ch, const char *why, void *arg)
 	if (r->registered)
 		log_info("server %s (%s) is away: %s", r->host, r->from, why);
 	else
-		log_warnx("connection from %s refused: %s", r->from, why);
+		refused_early(r, why);
 	end(r);
 }
 

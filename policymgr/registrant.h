@@ -24,6 +24,7 @@ struct registrant_env {
 	struct event_base *base;
 	SSL_CTX *tls;
 	const char *host;		/* our own name */
+	int64_t *complained_s;		/* when a refused connection was last logged */
 	/*
 	 * registered: the server has said who it is, and what it runs; returns NULL, or
 	 *             why it may not stay

@@ -20,7 +20,10 @@
 
 #define PING_INTERVAL_S 30
 #define BACKLOG 128
-/* Connections beside those of max_servers: anybody can make those. */
+/*
+ * Connections beside those of max_servers: anybody can make those.  If there are too
+ * many, the oldest that has not registered makes room, since it had most time.
+ */
 #define STRANGERS_MAX 64
 
 #define STATE(name) SOCKGATE__POLICY_STATE__POLICY_##name
@@ -51,6 +54,7 @@ struct registry {
 	struct shared_policy *newest;	/* NULL: there is none */
 	unsigned int seconds;
 	bool listening;
+	int64_t complained_s;		/* when a refused connection was last logged */
 	struct registry_counters n;
 };
 
@@ -325,6 +329,24 @@ int registry_forget(struct registry *r, const char *host, char *why, size_t why_
 
 /* ---- connections ---- */
 
+/* Returns false if all that are here have registered. */
+static bool push_out_stranger(struct registry *r)
+{
+	struct registrant *registrant;
+	struct connection *c;
+
+	DL_FOREACH(r->connections, c) {
+		registrant = c->registrant;
+		if (registrant_is_registered(registrant))
+			continue;
+		r->n.n_pushed_out++;
+		drop(r, c);
+		registrant_free(registrant);
+		return true;
+	}
+	return false;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 		      struct sockaddr *addr, int len, void *arg)
 {
@@ -335,7 +357,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	(void)listener, (void)len;
 	addr_format(addr, from);
 	r->n.n_connections++;
-	if (r->n_connections < r->conf->max_servers + STRANGERS_MAX)
+	if (r->n_connections < r->conf->max_servers + STRANGERS_MAX || push_out_stranger(r))
 		c = calloc(1, sizeof(*c));
 	if (!c) {
 		r->n.n_no_room++;
@@ -410,7 +432,8 @@ static int open_all(struct registry *r, const char *host, char *why, size_t why_
 	}
 	r->env = (struct registrant_env){
 		.base = r->base, .tls = r->tls, .host = host, .registered = registered,
-		.reported = reported, .gone = gone, .due = due, .latest = latest, .arg = r,
+		.reported = reported, .gone = gone, .due = due, .latest = latest,
+		.complained_s = &r->complained_s, .arg = r,
 	};
 	return listen_on(r, why, why_size);
 }

@@ -16,6 +16,7 @@ struct registry;
 struct registry_counters {
 	uint64_t n_connections;
 	uint64_t n_no_room;	/* closed, since there were too many */
+	uint64_t n_pushed_out;	/* had not registered when another needed room */
 	uint64_t n_pushed;	/* versions accepted by a server */
 	uint64_t n_refused;	/* versions refused by a server */
 };
