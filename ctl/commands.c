@@ -31,7 +31,7 @@ static void overview(FILE *out)
 		     "  sockgate policy check FILE && sockgate policy load FILE\n"
 		     "\n"
 		     "Ends with 0: done, or yes; 1: no, or it did not work; 2: the command\n"
-		     "line is wrong.\n");
+		     "line is wrong; 3: a policy was pushed, but is not in force everywhere.\n");
 }
 
 const struct command *command_find(const char *name)

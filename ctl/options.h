@@ -11,6 +11,7 @@ enum {
 	RESULT_OK = 0,
 	RESULT_NO = 1,		/* the answer is no, or it did not work */
 	RESULT_USAGE = 2,	/* the command line is wrong */
+	RESULT_PARTLY = 3,	/* it is done, but not everywhere */
 };
 
 struct options;

@@ -512,7 +512,7 @@ const struct command command_policy = {
 "  -b, --back N               show, diff, rollback: the policy of N changes ago\n"
 "  -m, --comment COMMENT      push, rollback: why, on one line\n"
 "  -w, --wait SECONDS         push, rollback: until all servers that are connected have\n"
-"                             answered; tells what each has, and ends with 1 unless all\n"
+"                             answered; tells what each has, and ends with 3 unless all\n"
 "                             of them have it in force\n"
 "      --key FILE             the key that signs (default " VERSIONS_KEY_DEFAULT ")\n"
 "  -N, --number N             push: this number, above all before it\n"
@@ -521,12 +521,14 @@ const struct command command_policy = {
 "  -j, --json   as JSON; what is refused is JSON too, with \"ok\": false\n"
 "\n"
 "Ends with 0: done, or nothing is wrong or would change; 1: something is, or it did\n"
-"not work; 2: the command line is wrong.\n"
+"not work; 2: the command line is wrong; 3: the version is made, but not in force on all\n"
+"servers that are connected.\n"
 "\n"
 "Examples:\n"
 "  sockgate policy check new.conf && sockgate policy load new.conf\n"
 "  sockgate policy test -n 10000 new.conf\n"
 "  sockgate policy show | diff - /etc/sockgate/policy.conf\n"
-"  sockgate policy push new.conf -m 'no P2P' --wait 30 || sockgate policy rollback\n",
+"  sockgate policy push new.conf -m 'no P2P' --wait 30\n"
+"  [ $? != 3 ] || sockgate policy rollback --wait 30\n",
 	.run = run,
 };

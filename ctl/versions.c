@@ -373,8 +373,9 @@ static int print_made(const struct options *o, const struct version_options *v,
 	}
 	if (wait_for_servers(o, v->wait, p->number, &list, why, sizeof(why))) {
 		server_list_free(&list);
-		return options_failed(o, "version %" PRIu64 " is committed, but what came of "
-				      "it is not known: %s", p->number, why);
+		options_failed(o, "version %" PRIu64 " is committed, but what came of it is "
+			       "not known: %s", p->number, why);
+		return RESULT_PARTLY;
 	}
 	ok = !v->wait || all(&list, p->number, runs);
 	if (o->json) {
@@ -384,12 +385,12 @@ static int print_made(const struct options *o, const struct version_options *v,
 		json_object_set_new(json, "warnings", reading_warnings(r));
 		if (v->wait)
 			json_object_set_new(json, "servers", results_json(&list, p->number));
-		ok = print_json(json) && ok;
+		print_json(json);
 	}
 	if (!o->json)
 		print_results(v, &list, p->number);
 	server_list_free(&list);
-	return ok ? RESULT_OK : RESULT_NO;
+	return ok ? RESULT_OK : RESULT_PARTLY;
 }
 
 /* Takes the text of @r. */

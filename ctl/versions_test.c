@@ -270,10 +270,10 @@ static void a_server_that_refuses_is_told_with_its_reason(void **state)
 	(void)state;
 	standin_write(&standin, GOOD);
 	start_manager(ONE_REFUSES);
-	assert_int_equal(run(false, "push --key KEY -m why --wait 20 FILE"), RESULT_NO);
+	assert_int_equal(run(false, "push --key KEY -m why --wait 20 FILE"), RESULT_PARTLY);
 	has("sec1                  applied\n");
 	has("sec3                  refused: version 3:7: no\\x1b[2J\n");
-	assert_int_equal(run(true, "push --key KEY -m why --wait 20 FILE"), RESULT_NO);
+	assert_int_equal(run(true, "push --key KEY -m why --wait 20 FILE"), RESULT_PARTLY);
 	json = parsed();
 	assert_int_equal(json_unpack(json, "{s:b, s:i, s:[{}, {}, {s:s, s:s}]}", "ok", &ok,
 				     "version", &version, "servers", "result", &result,
@@ -290,7 +290,7 @@ static void waiting_ends(void **state)
 	(void)state;
 	standin_write(&standin, GOOD);
 	start_manager(ONE_IS_SILENT);
-	assert_int_equal(run(false, "push --key KEY -m why --wait 1 FILE"), RESULT_NO);
+	assert_int_equal(run(false, "push --key KEY -m why --wait 1 FILE"), RESULT_PARTLY);
 	has("version 3 is committed");
 	has("sec3                  no answer\n");
 }
