@@ -15,12 +15,11 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "backoff.h"
 #include "channel.h"
 #include "log.h"
 #include "moment.h"
 
-#define BACKOFF_FIRST_MS 200
-#define BACKOFF_MAX_MS 10000
 #define PING_MS 1000
 
 /* A connection that ends sooner is not made again at once. */
@@ -48,19 +47,6 @@ struct server {
 	uint64_t losses;
 	char error[512];
 };
-
-unsigned int server_backoff_ms(unsigned int round, uint32_t random)
-{
-	unsigned int ms = BACKOFF_MAX_MS;
-
-	if (round < 1)
-		round = 1;
-	if (round <= 6)
-		ms = BACKOFF_FIRST_MS << (round - 1);
-	if (ms > BACKOFF_MAX_MS)
-		ms = BACKOFF_MAX_MS;
-	return ms / 2 + random % (ms / 2 + 1);
-}
 
 static void wait_ms(struct server *s, unsigned int ms)
 {
@@ -103,7 +89,7 @@ static void attempt_failed(struct server *s)
 	s->failed = 0;
 	s->rounds++;
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	wait_ms(s, server_backoff_ms(s->rounds, random));
+	wait_ms(s, backoff_ms(s->rounds, random));
 	s->ops.state(SERVER_AWAY, s->arg);
 }
 

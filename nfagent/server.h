@@ -73,12 +73,4 @@ const char *server_error(const struct server *s);
 /* Connections that were up and ended. */
 uint64_t server_losses(const struct server *s);
 
-/*
- * server_backoff_ms - how long to wait before the next round of attempts
- * @round:  rounds that failed since the last connection, from 1
- * @random: any number; spreads agents that lost a server at the same moment
- * Between half and all of 200 ms, doubled each round up to 10 s.
- */
-unsigned int server_backoff_ms(unsigned int round, uint32_t random);
-
 #endif

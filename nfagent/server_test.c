@@ -503,21 +503,6 @@ static void test_wrong_server(void **state)
 	assert_int_equal(peers[0].hellos, 0);
 }
 
-static void test_backoff(void **state)
-{
-	(void)state;
-	assert_int_equal(server_backoff_ms(1, 0), 100);
-	assert_int_equal(server_backoff_ms(1, 100), 200);
-	assert_int_equal(server_backoff_ms(2, 0), 200);
-	assert_int_equal(server_backoff_ms(6, 0), 3200);
-	assert_int_equal(server_backoff_ms(7, 0), 5000);
-	assert_int_equal(server_backoff_ms(4000000000U, 5000), 10000);
-	for (uint32_t r = 0; r < 100000; r += 77) {
-		assert_true(server_backoff_ms(3, r) >= 400);
-		assert_true(server_backoff_ms(3, r) <= 800);
-	}
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -534,7 +519,6 @@ int main(void)
 		TEST(test_hanging_server_is_left),
 		TEST(test_refused_by_name),
 		TEST(test_wrong_server),
-		cmocka_unit_test(test_backoff),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
