@@ -93,7 +93,7 @@ static int run(struct options *o, int argc, char **argv)
 					     "`%s'", DAYS_MAX, optarg);
 	}
 	if (subject.role == TLS_ROLE_NONE)
-		return options_usage(o, "--role takes agent, server or manager");
+		return options_usage(o, "--role takes agent, server, sigdb or manager");
 	if (optind + 1 != argc)
 		return options_usage(o, "it takes one host name");
 	if ((size_t)snprintf(subject.host, sizeof(subject.host), "%s", argv[optind]) >=
@@ -107,13 +107,14 @@ const struct command command_enroll = {
 	.name = "enroll",
 	.summary = "make the certificate of a host",
 	.help =
-"Usage: sockgate enroll HOST [--role agent|server|manager] [--dir DIR] [--days N]\n"
+"Usage: sockgate enroll HOST [--role agent|server|sigdb|manager] [--dir DIR] [--days N]\n"
 "                       [--force] [-j]\n"
 "\n"
 "Writes key.pem, cert.pem and ca.pem into DIR/HOST, and says where they belong.  The\n"
 "certificate says which host its holder may speak for, and in which role.\n"
 "\n"
-"      --role ROLE  agent (default), server, or manager, for policymgr\n"
+"      --role ROLE  agent (default), server, sigdb for a signature service, or manager,\n"
+"                   for policymgr\n"
 "      --dir DIR    of the CA (default " CA_DIR_DEFAULT ")\n"
 "      --days N     how long it is valid (default 365), but no longer than the CA\n"
 "      --force      replace a certificate that is there\n"
@@ -121,6 +122,7 @@ const struct command command_enroll = {
 "\n"
 "Examples:\n"
 "  sockgate enroll sec1 --role server\n"
+"  sockgate enroll sig1 --role sigdb\n"
 "  for h in web1 web2; do sockgate enroll $h; done\n",
 	.run = run,
 };

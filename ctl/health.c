@@ -127,13 +127,30 @@ static void judge_server(const struct health_facts *f, struct health *h)
 			"records until then", "records are not being stored: %s",
 			f->server->audit_error);
 	judge_managed(f->server, h);
+	if (*f->server->signatures_error)
+		PROBLEM(h, unless_said(f->server->signatures_error, "look at the addresses in "
+				       "secsrv.conf, and run `sockgate status' where sigdb "
+				       "serves"),
+			"executables cannot be identified: %s", f->server->signatures_error);
 	judge_certificate(f, h, f->server, "server");
+}
+
+static void judge_sigdb(const struct health_facts *f, struct health *h)
+{
+	if (!f->sigdb) {
+		PROBLEM(h, "", "%s", f->sigdb_why);
+		return;
+	}
+	if (*f->sigdb->signatures_error)
+		PROBLEM(h, "", "sigdb cannot answer: %s", f->sigdb->signatures_error);
+	judge_certificate(f, h, f->sigdb, "sigdb");
 }
 
 void health_judge(const struct health_facts *facts, struct health *health)
 {
 	memset(health, 0, sizeof(*health));
-	if (!facts->want_workload && !facts->want_server && !facts->want_manager)
+	if (!facts->want_workload && !facts->want_server && !facts->want_sigdb &&
+	    !facts->want_manager)
 		PROBLEM(health, "modprobe sockgate and start nfagent, or start secsrv",
 			"nothing of sockgate runs on this machine");
 	if (facts->want_workload) {
@@ -142,6 +159,8 @@ void health_judge(const struct health_facts *facts, struct health *health)
 	}
 	if (facts->want_server)
 		judge_server(facts, health);
+	if (facts->want_sigdb)
+		judge_sigdb(facts, health);
 	if (facts->want_manager)
 		judge_manager(facts, health);
 }

@@ -11,13 +11,16 @@
 
 /* What was found; a why says why the part beside it is NULL. */
 struct health_facts {
-	bool want_workload, want_server, want_manager;	/* what this machine should be */
+	/* What this machine should be. */
+	bool want_workload, want_server, want_sigdb, want_manager;
 	const struct kernel_status *kernel;
 	const char *kernel_why;
 	const Sockgate__Status *agent;
 	const char *agent_why;
 	const Sockgate__Status *server;
 	const char *server_why;
+	const Sockgate__Status *sigdb;
+	const char *sigdb_why;
 	const Sockgate__Status *manager;
 	const char *manager_why;
 	time_t now;

@@ -12,7 +12,7 @@
 #define DAY 86400
 
 static struct kernel_status kernel;
-static Sockgate__Status agent, server;
+static Sockgate__Status agent, server, sigdb;
 static struct health_facts facts;
 static struct health health;
 
@@ -28,6 +28,7 @@ static int set_up(void **state)
 	sockgate__status__init(&server);
 	server.generation = 3;
 	server.policy_rules = 10;
+	sockgate__status__init(&sigdb);
 	facts = (struct health_facts){ .now = NOW, .want_workload = true, .want_server = true,
 				       .kernel = &kernel, .agent = &agent,
 				       .server = &server, .kernel_why = "",
@@ -163,6 +164,34 @@ static void a_reason_may_know_what_to_do(void **state)
 	assert_non_null(strstr(health.problem[0].remedy, "addresses in nfagent.conf"));
 }
 
+static void signatures_cannot_be_asked(void **state)
+{
+	(void)state;
+	server.signatures_error = (char *)"192.0.2.3:6611 (sig1): no answer";
+	one_problem("executables cannot be identified: 192.0.2.3:6611 (sig1): no answer");
+	assert_non_null(strstr(health.problem[0].remedy, "secsrv.conf"));
+}
+
+static void signature_service(void **state)
+{
+	(void)state;
+	facts.want_workload = facts.want_server = false;
+	facts.want_sigdb = true;
+	facts.sigdb_why = "nobody answers on sigdb.sock";
+	one_problem("nobody answers on sigdb.sock");
+	facts.sigdb = &sigdb;
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	sigdb.signatures_error = (char *)"s.db: damaged";
+	one_problem("sigdb cannot answer: s.db: damaged");
+	sigdb.signatures_error = (char *)"";
+	sigdb.program = (char *)"sigdb";
+	sigdb.certificate_end = NOW + 3 * DAY;
+	health_judge(&facts, &health);
+	assert_int_equal(health.warnings, 1);
+	assert_non_null(strstr(health.warning[0].remedy, "--role sigdb --force"));
+}
+
 static void certificates_end(void **state)
 {
 	(void)state;
@@ -196,6 +225,8 @@ int main(void)
 		TEST(crowded),
 		TEST(a_reason_may_know_what_to_do),
 		TEST(certificates_end),
+		TEST(signatures_cannot_be_asked),
+		TEST(signature_service),
 	};
 
 	return cmocka_run_group_tests_name("health", tests, NULL, NULL);

@@ -10,13 +10,16 @@
 
 #define OPTIONS_MAX 20
 
-enum { OPT_AGENT_SOCKET = 0x1000, OPT_SERVER_SOCKET, OPT_MANAGER_SOCKET };
+enum {
+	OPT_AGENT_SOCKET = 0x1000, OPT_SERVER_SOCKET, OPT_SIGDB_SOCKET, OPT_MANAGER_SOCKET,
+};
 
 static const struct option common[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "agent-socket", required_argument, NULL, OPT_AGENT_SOCKET },
 	{ "server-socket", required_argument, NULL, OPT_SERVER_SOCKET },
+	{ "sigdb-socket", required_argument, NULL, OPT_SIGDB_SOCKET },
 	{ "manager-socket", required_argument, NULL, OPT_MANAGER_SOCKET },
 };
 #define COMMON_COUNT (sizeof(common) / sizeof(common[0]))
@@ -35,6 +38,7 @@ void options_init(struct options *o)
 					   CONTROL_AGENT_SOCKET);
 	o->server_socket = from_environment("SOCKGATE_SERVER_SOCKET",
 					    CONTROL_SERVER_SOCKET);
+	o->sigdb_socket = from_environment("SOCKGATE_SIGDB_SOCKET", CONTROL_SIGDB_SOCKET);
 	o->manager_socket = from_environment("SOCKGATE_MANAGER_SOCKET",
 					     CONTROL_MANAGER_SOCKET);
 }
@@ -54,6 +58,9 @@ static bool take_common(struct options *o, int c)
 		return true;
 	case OPT_SERVER_SOCKET:
 		o->server_socket = optarg;
+		return true;
+	case OPT_SIGDB_SOCKET:
+		o->sigdb_socket = optarg;
 		return true;
 	case OPT_MANAGER_SOCKET:
 		o->manager_socket = optarg;

@@ -27,6 +27,7 @@ struct options {
 	const struct command *command;
 	const char *agent_socket;
 	const char *server_socket;
+	const char *sigdb_socket;
 	const char *manager_socket;
 	bool json;
 };

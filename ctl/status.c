@@ -19,16 +19,16 @@
 #define WAIT_MAX 86400
 #define POLL_NS (200 * 1000 * 1000)
 
-enum role { ROLE_AUTO, ROLE_WORKLOAD, ROLE_SERVER, ROLE_BOTH };
+enum role { ROLE_AUTO, ROLE_WORKLOAD, ROLE_SERVER, ROLE_BOTH, ROLE_SIGDB };
 
 /* What was found, and the memory that it is in. */
 struct picture {
 	struct health_facts facts;
 	struct health health;
 	struct kernel_status kernel;
-	Sockgate__Status *agent, *server, *manager;
+	Sockgate__Status *agent, *server, *sigdb, *manager;
 	char kernel_why[WHY_SIZE], agent_why[WHY_SIZE], server_why[WHY_SIZE];
-	char manager_why[WHY_SIZE];
+	char sigdb_why[WHY_SIZE], manager_why[WHY_SIZE];
 };
 
 static Sockgate__Status *look_at(const char *path, const char *program, char *why,
@@ -49,9 +49,11 @@ static void forget(struct picture *p)
 		sockgate__status__free_unpacked(p->agent, NULL);
 	if (p->server)
 		sockgate__status__free_unpacked(p->server, NULL);
+	if (p->sigdb)
+		sockgate__status__free_unpacked(p->sigdb, NULL);
 	if (p->manager)
 		sockgate__status__free_unpacked(p->manager, NULL);
-	p->agent = p->server = p->manager = NULL;
+	p->agent = p->server = p->sigdb = p->manager = NULL;
 }
 
 /* A socket without a daemon was left by one that should be there. */
@@ -72,19 +74,24 @@ static void look(const struct options *o, enum role role, struct picture *p)
 				      sizeof(p->agent_why));
 	f->server = p->server = look_at(o->server_socket, "secsrv", p->server_why,
 					sizeof(p->server_why));
+	f->sigdb = p->sigdb = look_at(o->sigdb_socket, "sigdb", p->sigdb_why,
+				      sizeof(p->sigdb_why));
 	f->manager = p->manager = look_at(o->manager_socket, "policymgr", p->manager_why,
 					  sizeof(p->manager_why));
 	f->kernel_why = p->kernel_why;
 	f->agent_why = p->agent_why;
 	f->server_why = p->server_why;
+	f->sigdb_why = p->sigdb_why;
 	f->manager_why = p->manager_why;
 	f->now = time(NULL);
 
 	f->want_workload = role == ROLE_WORKLOAD || role == ROLE_BOTH;
 	f->want_server = role == ROLE_SERVER || role == ROLE_BOTH;
+	f->want_sigdb = role == ROLE_SIGDB;
 	if (role == ROLE_AUTO) {
 		f->want_workload = f->kernel || f->agent || left_a_trace(o->agent_socket);
 		f->want_server = f->server || left_a_trace(o->server_socket);
+		f->want_sigdb = f->sigdb || left_a_trace(o->sigdb_socket);
 		f->want_manager = f->manager || left_a_trace(o->manager_socket);
 	}
 	health_judge(f, &p->health);
@@ -156,7 +163,7 @@ static void print_program(const Sockgate__Status *s)
 {
 	char program[64], version[64], host[300], up[64];
 
-	printf("%s %s on %s, up %s, policy ", text_clean(s->program, program, sizeof(program)),
+	printf("%s %s on %s, up %s", text_clean(s->program, program, sizeof(program)),
 	       text_clean(s->version, version, sizeof(version)),
 	       text_clean(s->host, host, sizeof(host)),
 	       text_duration(s->uptime_s, up, sizeof(up)));
@@ -165,7 +172,7 @@ static void print_program(const Sockgate__Status *s)
 static void print_head(const Sockgate__Status *s)
 {
 	print_program(s);
-	printf("generation %" PRIu64 "\n", s->generation);
+	printf(", policy generation %" PRIu64 "\n", s->generation);
 }
 
 static void print_counters(const Sockgate__Status *s)
@@ -200,6 +207,26 @@ static void print_agent(const Sockgate__Status *s)
 	print_counters(s);
 }
 
+/* A database, or the service that has one; of an older secsrv nothing. */
+static void print_signatures(const Sockgate__Status *s)
+{
+	char text[512];
+
+	if (*s->signatures)
+		printf("  %-11s%s\n", "signatures",
+		       text_clean(s->signatures, text, sizeof(text)));
+}
+
+static void print_sigdb(const Sockgate__Status *s)
+{
+	print_program(s);
+	printf(", signatures version %016" PRIx64 "\n", s->signatures_version);
+	print_signatures(s);
+	printf("  %-11s%" PRIu32 " connected\n", "servers", s->clients);
+	print_certificate(s);
+	print_counters(s);
+}
+
 static void print_peer(const Sockgate__Peer *p)
 {
 	char host[300], address[100], version[64], context[64], up[64];
@@ -226,6 +253,7 @@ static void print_server(const Sockgate__Status *s)
 		printf("  %-11s%s, version %" PRIu64 "%s\n", "manager",
 		       text_clean(s->manager, file, sizeof(file)), s->policy_version,
 		       s->policy_drift ? ", which is not in force" : "");
+	print_signatures(s);
 	print_certificate(s);
 	for (size_t i = 0; i < s->n_agent; i++)
 		print_peer(s->agent[i]);
@@ -263,6 +291,8 @@ static void print_text(const struct picture *p)
 		print_agent(p->agent);
 	if (p->server)
 		print_server(p->server);
+	if (p->sigdb)
+		print_sigdb(p->sigdb);
 	if (p->manager)
 		print_manager(p->manager);
 	print_list(h->warning, h->warnings, COLOUR_NOTE, "warning");
@@ -350,6 +380,8 @@ static json_t *server_json(const Sockgate__Status *s)
 	json_object_set_new(object, "policy_version",
 			    json_integer((json_int_t)s->policy_version));
 	json_object_set_new(object, "policy_drift", json_boolean(s->policy_drift));
+	json_object_set_new(object, "signatures", text_json(s->signatures));
+	json_object_set_new(object, "signatures_error", text_json(s->signatures_error));
 	json_object_set_new(object, "agents", agents);
 	return object;
 }
@@ -363,6 +395,21 @@ static json_t *manager_json(const Sockgate__Status *s)
 	return object;
 }
 
+static json_t *sigdb_json(const Sockgate__Status *s)
+{
+	json_t *object = head_json(s);
+	char version[20];
+
+	/* It has no policy, and a number of 64 bits is more than JSON's readers take. */
+	json_object_del(object, "generation");
+	snprintf(version, sizeof(version), "%016" PRIx64, s->signatures_version);
+	json_object_set_new(object, "signatures", text_json(s->signatures));
+	json_object_set_new(object, "signatures_error", text_json(s->signatures_error));
+	json_object_set_new(object, "signatures_version", json_string(version));
+	json_object_set_new(object, "servers", json_integer(s->clients));
+	return object;
+}
+
 static bool print_json(const struct picture *p)
 {
 	const struct health *h = &p->health;
@@ -373,6 +420,7 @@ static bool print_json(const struct picture *p)
 		"kernel", p->facts.kernel ? kernel_json(p->facts.kernel) : json_null(),
 		"agent", p->agent ? agent_json(p->agent) : json_null(),
 		"server", p->server ? server_json(p->server) : json_null(),
+		"sigdb", p->sigdb ? sigdb_json(p->sigdb) : json_null(),
 		"manager", p->manager ? manager_json(p->manager) : json_null());
 	bool ok = json && !json_dumpf(json, stdout, JSON_INDENT(2)) &&
 		  putchar('\n') != EOF;
@@ -407,9 +455,9 @@ static void look_until_up(const struct options *o, enum role role, uint64_t wait
 
 static bool read_role(const char *text, enum role *role)
 {
-	static const char *const names[] = { "auto", "workload", "server", "both" };
+	static const char *const names[] = { "auto", "workload", "server", "both", "sigdb" };
 
-	for (int i = ROLE_AUTO; i <= ROLE_BOTH; i++) {
+	for (int i = ROLE_AUTO; i <= ROLE_SIGDB; i++) {
 		if (!strcmp(text, names[i])) {
 			*role = (enum role)i;
 			return true;
@@ -438,8 +486,8 @@ static int run(struct options *o, int argc, char **argv)
 			return options_usage(o, "--wait takes seconds from 0 to %d, not "
 					     "`%s'", WAIT_MAX, optarg);
 		if (c == 'r' && !read_role(optarg, &role))
-			return options_usage(o, "--role takes auto, workload, server or "
-					     "both, not `%s'", optarg);
+			return options_usage(o, "--role takes auto, workload, server, "
+					     "both or sigdb, not `%s'", optarg);
 	}
 	if (optind < argc)
 		return options_usage(o, "`%s' is one word too many", argv[optind]);
@@ -458,20 +506,23 @@ const struct command command_status = {
 	.help =
 "Usage: sockgate status [--wait SECONDS] [--role ROLE] [-j]\n"
 "\n"
-"Shows the kernel module, nfagent, secsrv and policymgr as far as they are on this\n"
-"machine.\n"
+"Shows the kernel module, nfagent, secsrv, a signature service and policymgr as far\n"
+"as they are on this machine.\n"
 "Ends with 0 if everything that should be up is up: on a workload the module is\n"
 "loaded, an agent registered and connected to a security server; on a security\n"
-"server a policy is in force and records are being stored.  Otherwise it ends with\n"
-"1 and a line says what is wrong and what to do.\n"
+"server a policy is in force, records are being stored and signatures can be asked;\n"
+"a signature service can read its database.  Otherwise it ends with 1 and a line says\n"
+"what is wrong and what to do.\n"
 "\n"
 "  -w, --wait SECONDS  wait until all is up, but not longer\n"
-"      --role ROLE     what this machine should be: workload, server or both; auto\n"
-"                      (default): whatever has left a trace here\n"
+"      --role ROLE     what this machine should be: workload, server, both or\n"
+"                      sigdb; auto (default): whatever has left a trace here\n"
 "  -j, --json          as JSON\n"
-"      --agent-socket FILE, --server-socket FILE, --manager-socket FILE\n"
+"      --agent-socket FILE, --server-socket FILE, --sigdb-socket FILE,\n"
+"      --manager-socket FILE\n"
 "                      where the daemons listen (or SOCKGATE_AGENT_SOCKET,\n"
-"                      SOCKGATE_SERVER_SOCKET, SOCKGATE_MANAGER_SOCKET in the\n"
+"                      SOCKGATE_SERVER_SOCKET, SOCKGATE_SIGDB_SOCKET,\n"
+"                      SOCKGATE_MANAGER_SOCKET in the\n"
 "                      environment)\n"
 "\n"
 "Examples:\n"

@@ -7,6 +7,7 @@
 
 #define CONTROL_AGENT_SOCKET "/run/sockgate/nfagent.sock"
 #define CONTROL_SERVER_SOCKET "/run/sockgate/secsrv.sock"
+#define CONTROL_SIGDB_SOCKET "/run/sockgate/sigdb.sock"
 #define CONTROL_MANAGER_SOCKET "/run/sockgate/policymgr.sock"
 
 /*

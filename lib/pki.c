@@ -141,6 +141,20 @@ int pki_make_ca(const char *name, time_t from, time_t to, struct pki_pair *ca,
 	return make_pair(NULL, &what, ca, &why);
 }
 
+/* A server asks signature services and policy managers; those ask nobody. */
+static const char *key_usage(enum tls_role role)
+{
+	switch (role) {
+	case TLS_ROLE_SERVER:
+		return "serverAuth,clientAuth";
+	case TLS_ROLE_SIGDB:
+	case TLS_ROLE_MANAGER:
+		return "serverAuth";
+	default:
+		return "clientAuth";
+	}
+}
+
 int pki_issue(const struct pki_pair *ca, const struct tls_peer *subject,
 	      time_t from, time_t to, struct pki_pair *leaf, char *text,
 	      size_t text_size)
@@ -152,8 +166,7 @@ int pki_issue(const struct pki_pair *ca, const struct tls_peer *subject,
 		.common_name = subject->host,
 		.basic_constraints = "critical,CA:FALSE",
 		.key_usage = "critical,digitalSignature",
-		.extended_key_usage = subject->role == TLS_ROLE_AGENT ?
-			"clientAuth" : "serverAuth,clientAuth",
+		.extended_key_usage = key_usage(subject->role),
 		.alternative_name = uri,
 		.from = from,
 		.to = to,
@@ -161,7 +174,7 @@ int pki_issue(const struct pki_pair *ca, const struct tls_peer *subject,
 
 	memset(leaf, 0, sizeof(*leaf));
 	if (subject->role == TLS_ROLE_NONE)
-		return why_set(&why, "the role must be agent, server or manager");
+		return why_set(&why, "the role must be agent, server, sigdb or manager");
 	if (!tls_host_valid(subject->host))
 		return why_set(&why, "`%s' is not a host name (letters, digits, \".\", "
 			    "\"-\", \"_\")", subject->host);

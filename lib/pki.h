@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Making certificates: a CA, and what it issues to agents, servers and managers. */
+/* Making certificates: a CA, and what it issues to agents and to the services. */
 #ifndef SOCKGATE_PKI_H
 #define SOCKGATE_PKI_H
 
@@ -32,8 +32,8 @@ int pki_make_ca(const char *name, time_t from, time_t to, struct pki_pair *ca,
 
 /*
  * pki_issue - a key and a certificate for one host in one role
- * The certificate says "URI:sockgate:ROLE:HOST", may be used as a client, and
- * as a server unless that is an agent.  It never outlives the CA's own.
+ * The certificate says "URI:sockgate:ROLE:HOST".  An agent may use it as a client, a sigdb
+ * and a manager as a server, and a server as both.  It never outlives the CA's own.
  */
 int pki_issue(const struct pki_pair *ca, const struct tls_peer *subject,
 	      time_t from, time_t to, struct pki_pair *leaf, char *why,

@@ -62,12 +62,19 @@ static void what_is_issued_is_valid(void **state)
 	struct pki_pair ca = make_ca(now + PKI_CA_DAYS * DAY);
 	struct pki_pair agent = issue(&ca, TLS_ROLE_AGENT, "web1", now + 365 * DAY);
 	struct pki_pair server = issue(&ca, TLS_ROLE_SERVER, "sec1", now + 365 * DAY);
+	struct pki_pair sigdb = issue(&ca, TLS_ROLE_SIGDB, "sig1", now + 365 * DAY);
 	struct tls_peer peer;
 
 	(void)state;
 	assert_int_equal(verify(&ca, agent.cert, "ssl_client", now + DAY), X509_V_OK);
 	assert_int_equal(verify(&ca, server.cert, "ssl_server", now + DAY), X509_V_OK);
 	assert_int_equal(verify(&ca, server.cert, "ssl_client", now + DAY), X509_V_OK);
+	/* A signature service is asked, and asks nobody. */
+	assert_int_equal(verify(&ca, sigdb.cert, "ssl_server", now + DAY), X509_V_OK);
+	assert_int_equal(verify(&ca, sigdb.cert, "ssl_client", now + DAY),
+			 X509_V_ERR_INVALID_PURPOSE);
+	assert_int_equal(tls_peer_of_cert(sigdb.cert, &peer), 0);
+	assert_int_equal(peer.role, TLS_ROLE_SIGDB);
 	/* An agent's certificate does not make a server, nor another CA. */
 	assert_int_equal(verify(&ca, agent.cert, "ssl_server", now + DAY),
 			 X509_V_ERR_INVALID_PURPOSE);
@@ -82,6 +89,7 @@ static void what_is_issued_is_valid(void **state)
 	assert_string_equal(peer.host, "sec1");
 	pki_free(&agent);
 	pki_free(&server);
+	pki_free(&sigdb);
 	pki_free(&ca);
 }
 

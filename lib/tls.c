@@ -24,19 +24,22 @@
 static const char *const role_names[] = {
 	[TLS_ROLE_AGENT] = "agent",
 	[TLS_ROLE_SERVER] = "server",
+	[TLS_ROLE_SIGDB] = "sigdb",
 	[TLS_ROLE_MANAGER] = "manager",
 };
 
+#define ROLES (sizeof(role_names) / sizeof(role_names[0]))
+
 const char *tls_role_name(enum tls_role role)
 {
-	return role > TLS_ROLE_NONE && role <= TLS_ROLE_LAST ? role_names[role] : "none";
+	return role > TLS_ROLE_NONE && role < ROLES ? role_names[role] : "none";
 }
 
 enum tls_role tls_role_from_name(const char *name)
 {
-	for (enum tls_role role = TLS_ROLE_NONE + 1; role <= TLS_ROLE_LAST; role++)
-		if (!strcasecmp(name, role_names[role]))
-			return role;
+	for (size_t i = TLS_ROLE_NONE + 1; i < ROLES; i++)
+		if (!strcasecmp(name, role_names[i]))
+			return (enum tls_role)i;
 	return TLS_ROLE_NONE;
 }
 

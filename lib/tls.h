@@ -12,8 +12,8 @@ enum tls_role {
 	TLS_ROLE_NONE,
 	TLS_ROLE_AGENT,
 	TLS_ROLE_SERVER,
-	TLS_ROLE_MANAGER,
-	TLS_ROLE_LAST = TLS_ROLE_MANAGER,
+	TLS_ROLE_SIGDB,		/* answers servers' questions about executables */
+	TLS_ROLE_MANAGER,	/* gives servers their policy */
 };
 
 /* What a certificate says its holder is: URI SAN "sockgate:ROLE:HOST". */
@@ -80,7 +80,7 @@ EVP_PKEY *tls_read_key(const char *file, char *why, size_t why_size);
 /* Letters, digits, "." "-" "_", 1 to 255 of them, none of ".-" at the start. */
 bool tls_host_valid(const char *host);
 
-/* "agent", "server", "manager" and back (TLS_ROLE_NONE if unknown). */
+/* "agent", "server", "sigdb", "manager" and back (TLS_ROLE_NONE if unknown). */
 const char *tls_role_name(enum tls_role role);
 enum tls_role tls_role_from_name(const char *name);
 

@@ -199,6 +199,21 @@ static void wrong_role(void **state)
 			       "--role agent" });
 }
 
+/* Each name leads back to its role, and nothing else does. */
+static void names_of_roles(void **state)
+{
+	static const enum tls_role roles[] = {
+		TLS_ROLE_AGENT, TLS_ROLE_SERVER, TLS_ROLE_SIGDB,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		assert_int_equal(tls_role_from_name(tls_role_name(roles[i])), roles[i]);
+	assert_int_equal(tls_role_from_name("none"), TLS_ROLE_NONE);
+	assert_string_equal(tls_role_name(TLS_ROLE_NONE), "none");
+	assert_string_equal(tls_role_name((enum tls_role)99), "none");
+}
+
 static void wrong_host(void **state)
 {
 	(void)state;
@@ -497,6 +512,7 @@ int main(void)
 		cmocka_unit_test(right_peer),
 		cmocka_unit_test(any_host_of_the_role),
 		cmocka_unit_test(wrong_role),
+		cmocka_unit_test(names_of_roles),
 		cmocka_unit_test(wrong_host),
 		cmocka_unit_test(foreign_authority),
 		cmocka_unit_test(nobody_is_expected_unless_said),

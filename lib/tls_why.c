@@ -34,8 +34,8 @@ void tls_why_peer(long error, const struct why *why)
 		{ X509_V_ERR_CERT_SIGNATURE_FAILURE,
 		  "certificate is of another CA of the same name; " SAME_CA },
 		{ X509_V_ERR_INVALID_PURPOSE,
-		  "certificate is of another role; enroll it with --role server if it is "
-		  "a server, with --role agent if not" },
+		  "certificate is of another role; enroll it with --role agent, "
+		  "server or sigdb, as what it is" },
 	};
 
 	for (size_t i = 0; i < COUNT(known); i++) {
@@ -120,7 +120,7 @@ void tls_why_code(unsigned long code, const struct why *why)
 		  "machines" },
 		{ SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE,
 		  "our certificate is of another role; enroll this machine with --role "
-		  "agent, or as a server with --role server" },
+		  "agent, server or sigdb, as what it is" },
 		{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE,
 		  "our certificate is not of whom it expects; its own log says more" },
 		{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,

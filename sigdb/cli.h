@@ -25,6 +25,7 @@ int cmd_stats(const struct cli *cli, int argc, char **argv);
 int cmd_export(const struct cli *cli, int argc, char **argv);
 int cmd_sightings(const struct cli *cli, int argc, char **argv);
 int cmd_identify(const struct cli *cli, int argc, char **argv);
+int cmd_serve(const struct cli *cli, int argc, char **argv);
 int cmd_scan(const struct cli *cli, int argc, char **argv);
 int cmd_upgrade(const struct cli *cli, int argc, char **argv);
 

@@ -14,7 +14,14 @@
 #include "build_id.h"
 #include "explain.h"
 #include "handle.h"
+#include "remote.h"
 #include "sha256.h"
+
+/* Who is asked: one of both. */
+struct source {
+	struct sigdb *db;
+	struct remote *service;
+};
 
 /* One question of the command line, and its answer. */
 struct question {
@@ -53,8 +60,26 @@ static int read_file(struct question *q)
 	return ret;
 }
 
+static void look_up(const struct source *from, struct question *q)
+{
+	q->result = from->service ? remote_lookup(from->service, &q->of, &q->answer) :
+				    sigdb_lookup(from->db, &q->of, &q->answer);
+}
+
+static const char *reason_of(const struct source *from)
+{
+	return from->service ? remote_error(from->service) : sigdb_error(from->db);
+}
+
+static int explain(const struct source *from, const struct question *q, explain_fn fn,
+		   void *arg)
+{
+	return from->service ? remote_explain(from->service, &q->of, fn, arg) :
+			       sigdb_explain(from->db, &q->of, fn, arg);
+}
+
 /* Returns 0, or -1 after saying what is wrong. */
-static int ask(struct sigdb *db, const char *asked, struct question *q)
+static int ask(const struct source *from, const char *asked, struct question *q)
 {
 	const char *slash = strrchr(asked, '/');
 
@@ -71,14 +96,18 @@ static int ask(struct sigdb *db, const char *asked, struct question *q)
 		}
 	} else if (!hex_decode(asked, q->sha256, sizeof(q->sha256))) {
 		q->kind = "sha256";
+	} else if (from->service) {
+		cli_fail("%s: a service is asked about files and hashes, not about names",
+			 asked);
+		return -1;
 	} else {
 		/* As for content that nothing is known of: no file has the hash 0. */
 		q->kind = "name";
 		q->of.file_name = asked;
 	}
-	q->result = sigdb_lookup(db, &q->of, &q->answer);
+	look_up(from, q);
 	if (q->result == SIGDB_ERROR) {
-		cli_fail("%s", sigdb_error(db));
+		cli_fail("%s", reason_of(from));
 		return -1;
 	}
 	return 0;
@@ -176,12 +205,12 @@ static int print_explanation(const struct explain_row *row, void *arg)
 	return 0;
 }
 
-static int explain_text(struct sigdb *db, const struct question *q)
+static int explain_text(const struct source *from, const struct question *q)
 {
 	int count = 0;
 
-	if (sigdb_explain(db, &q->of, print_explanation, &count))
-		return cli_fail("%s", sigdb_error(db));
+	if (explain(from, q, print_explanation, &count))
+		return cli_fail("%s", reason_of(from));
 	if (!count)
 		puts("  no signature of this hash, and no claim to any");
 	return CLI_OK;
@@ -213,15 +242,15 @@ static int add_explanation(const struct explain_row *row, void *arg)
 			  "outcome", explain_outcome_name(row->outcome)));
 }
 
-static int explain_json(struct sigdb *db, const struct question *q, json_t *json)
+static int explain_json(const struct source *from, const struct question *q, json_t *json)
 {
 	json_t *rows = json_array();
-	int ret = sigdb_explain(db, &q->of, add_explanation, rows);
+	int ret = explain(from, q, add_explanation, rows);
 
 	if (!ret)
 		ret = json_object_set(json, "explanation", rows);
 	json_decref(rows);
-	return ret ? cli_fail("%s", sigdb_error(db)) : CLI_OK;
+	return ret ? cli_fail("%s", reason_of(from)) : CLI_OK;
 }
 
 static json_t *answer_json(const struct question *q)
@@ -261,16 +290,17 @@ struct show {
 	json_t *list;		/* NULL: as text */
 };
 
-static int show_json(struct sigdb *db, const struct question *q, const struct show *show)
+static int show_json(const struct source *from, const struct question *q,
+		     const struct show *show)
 {
 	json_t *json = answer_json(q);
 	json_t *rows = json_array();
 
 	if (strcmp(q->kind, "name") == 0 &&
-	    known_by_hash(db, q->of.file_name, add_row, rows) > 0)
+	    known_by_hash(from->db, q->of.file_name, add_row, rows) > 0)
 		json_object_set(json, "known_by_hash", rows);
 	json_decref(rows);
-	if (json && show->explain && explain_json(db, q, json)) {
+	if (json && show->explain && explain_json(from, q, json)) {
 		json_decref(json);
 		return CLI_FAILED;
 	}
@@ -279,29 +309,71 @@ static int show_json(struct sigdb *db, const struct question *q, const struct sh
 	return CLI_OK;
 }
 
-static int show_text(struct sigdb *db, const struct question *q, const struct show *show)
+static int show_text(const struct source *from, const struct question *q,
+		     const struct show *show)
 {
 	int printed = 0;
 
 	print_answer(q);
 	if (strcmp(q->kind, "name") == 0 && q->result == SIGDB_UNKNOWN &&
-	    known_by_hash(db, q->of.file_name, print_row, &printed) < 0)
-		return cli_fail("%s", sigdb_error(db));
-	return show->explain ? explain_text(db, q) : CLI_OK;
+	    known_by_hash(from->db, q->of.file_name, print_row, &printed) < 0)
+		return cli_fail("%s", sigdb_error(from->db));
+	return show->explain ? explain_text(from, q) : CLI_OK;
 }
 
-static int lookup_all(struct sigdb *db, char **asked, int count, const struct show *show)
+static int lookup_all(const struct source *from, char **asked, int count,
+		      const struct show *show)
 {
 	int ret = CLI_OK;
 
 	for (int i = 0; i < count; i++) {
 		struct question q;
 
-		if (ask(db, asked[i], &q) ||
-		    (show->list ? show_json(db, &q, show) : show_text(db, &q, show)) ||
+		if (ask(from, asked[i], &q) ||
+		    (show->list ? show_json(from, &q, show) : show_text(from, &q, show)) ||
 		    q.result != SIGDB_KNOWN)
 			ret = CLI_FAILED;
 	}
+	return ret;
+}
+
+/* Which service is asked, if any, and as whom. */
+struct service {
+	const char *address, *name, *certificates;
+};
+
+static struct remote *connect_to(const struct service *service)
+{
+	char ca[PATH_MAX], cert[PATH_MAX], key[PATH_MAX], reason[1024];
+	struct tls_files files = { .ca = ca, .cert = cert, .key = key };
+	struct remote *r;
+
+	snprintf(ca, sizeof(ca), "%s/ca.pem", service->certificates);
+	snprintf(cert, sizeof(cert), "%s/cert.pem", service->certificates);
+	snprintf(key, sizeof(key), "%s/key.pem", service->certificates);
+	r = remote_open(service->address, service->name, &files, reason, sizeof(reason));
+	if (!r)
+		cli_fail("%s", reason);
+	return r;
+}
+
+static int run(const struct cli *cli, const struct service *service, char **asked,
+	       int count, const struct show *show)
+{
+	struct source from = { NULL, NULL };
+	int ret = CLI_FAILED;
+
+	if (service->address)
+		from.service = connect_to(service);
+	else
+		from.db = cli_open(cli, false);
+	if (from.service || from.db) {
+		ret = lookup_all(&from, asked, count, show);
+		if (show->list)
+			ret |= cli_print(json_incref(show->list));
+	}
+	remote_close(from.service);
+	sigdb_close(from.db);
 	return ret;
 }
 
@@ -310,33 +382,34 @@ int cmd_lookup(const struct cli *cli, int argc, char **argv)
 	static const struct option options[] = {
 		{ "explain", no_argument, NULL, 'e' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "service", required_argument, NULL, 's' },
+		{ "service-name", required_argument, NULL, 'n' },
+		{ "certificates", required_argument, NULL, 'c' },
 		{ NULL, 0, NULL, 0 },
 	};
+	struct service service = { .certificates = "/etc/sockgate/server" };
 	struct show show = { .explain = false };
-	struct sigdb *db;
+	bool json = false;
 	int c, ret;
 
 	while ((c = getopt_long(argc, argv, "j", options, NULL)) != -1) {
-		if (c == 'e') {
+		if (c == 'e')
 			show.explain = true;
-		} else if (c == 'j') {
-			json_decref(show.list);
-			show.list = json_array();
-		} else {
-			json_decref(show.list);
+		else if (c == 'j')
+			json = true;
+		else if (c == 's')
+			service.address = optarg;
+		else if (c == 'n')
+			service.name = optarg;
+		else if (c == 'c')
+			service.certificates = optarg;
+		else
 			return cli_usage("lookup: wrong option");
-		}
 	}
-	if (optind == argc) {
-		json_decref(show.list);
+	if (optind == argc)
 		return cli_usage("lookup: expected a file, a SHA-256 or a file name");
-	}
-	db = cli_open(cli, false);
-	ret = db ? lookup_all(db, argv + optind, argc - optind, &show) : CLI_FAILED;
-	if (db && show.list)
-		ret |= cli_print(show.list);
-	else
-		json_decref(show.list);
-	sigdb_close(db);
+	show.list = json ? json_array() : NULL;
+	ret = run(cli, &service, argv + optind, argc - optind, &show);
+	json_decref(show.list);
 	return ret;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "serve_conf.h"
 
 static const struct {
 	const char *name;
@@ -19,6 +20,7 @@ static const struct {
 	{ "identify", cmd_identify },
 	{ "scan", cmd_scan },
 	{ "upgrade", cmd_upgrade },
+	{ "serve", cmd_serve },
 };
 
 static const char help[] =
@@ -32,6 +34,8 @@ static const char help[] =
 	"                                 [--type P] [--file P] [--label NAME]\n"
 	"                                 [--trust N] [--threat N] [-j] RDS\n"
 	"       sigdb [-d DB] lookup [--explain] [-j] FILE|SHA256|NAME...\n"
+	"       sigdb lookup --service ADDRESS [--service-name NAME] [--certificates DIR]\n"
+	"                    [--explain] [-j] FILE|SHA256...\n"
 	"       sigdb [-d DB] stats [-j]\n"
 	"       sigdb [-d DB] export csv\n"
 	"       sigdb [-d DB] export feed --key PRIVATE --name NAME [--full] [-j] DIR\n"
@@ -42,6 +46,7 @@ static const char help[] =
 	"                              [--safe|--unsafe]\n"
 	"       sigdb [-d DB] scan --rules FILE [-j] FILE...\n"
 	"       sigdb [-d DB] upgrade\n"
+	"       sigdb [-d DB] serve [-n] [--debug] [-c FILE]\n"
 	"\n"
 	"  -d, --database DB   default " SIGDB_DEFAULT_PATH "\n"
 	"  -j, --json          print JSON\n"
@@ -54,11 +59,17 @@ static const char help[] =
 	"  --keep              keep the signatures of what is no longer installed\n"
 	"  --explain           show every signature that was looked at, and why it counts\n"
 	"                      or does not\n"
+	"  --service ADDRESS   ask the service there, as the security server on this machine\n"
+	"  --service-name NAME which its certificate must name\n"
+	"  --certificates DIR  of the security server, default /etc/sockgate/server\n"
 	"  --replace           remove what earlier files brought and these do not\n"
 	"  --product P, ...    only what fits the shell pattern; may be given several times\n"
 	"  --key FILE          of Ed25519, in PEM\n"
 	"  --full              everything, not only what changed since the last feed\n"
 	"  --skip-old          pass over feeds that were imported before\n"
+	"  -c, --config FILE   default " SERVE_CONF_DEFAULT "\n"
+	"  -n, --check         check configuration and certificates, then exit\n"
+	"  --debug             say more\n"
 	"  --label NAME        of the source: another import of it replaces this one\n"
 	"\n"
 	"A FILE has a slash in it; 64 hexadecimal digits are a SHA256; all else is a NAME.\n"
