@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "signatures.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sqlite3.h>
 
 /* Out of memory must not end the program: the value is just looked up again. */
@@ -134,6 +136,10 @@ int signatures_warn(struct policy *policy, const char *file, struct policy_error
 	int rc = 0;
 
 	snprintf(err->file, sizeof(err->file), "%s", file);
+	if (access(file, F_OK) && errno == ENOENT)
+		return settings_fail(err, NULL, "is not there, so what has no signature "
+				     "cannot be known here; if secsrv asks a service, check "
+				     "it where that has its database");
 	if (sqlite3_open_v2(file, &s.db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
 		rc = settings_fail(err, NULL, "cannot be opened: %s",
 				   s.db ? sqlite3_errmsg(s.db) : "out of memory");

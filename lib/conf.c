@@ -235,6 +235,13 @@ bool conf_has(struct conf *c, const char *path)
 	return look_up(c, path);
 }
 
+bool conf_is_group(struct conf *c, const char *path)
+{
+	const config_setting_t *s = look_up(c, path);
+
+	return s && config_setting_is_group(s);
+}
+
 void conf_reject(struct conf *c, const char *path, const char *fmt, ...)
 {
 	va_list ap;

@@ -41,6 +41,7 @@ void conf_close(struct conf *c);
  *              is required
  * conf_count:  elements of a list or array, 0 if absent
  * conf_has:    is it there?  (counts as asked for)
+ * conf_is_group: is it there, as a group { }?  (counts as asked for)
  */
 bool conf_string(struct conf *c, const char *path, const char *def,
 		 const char **out);
@@ -52,6 +53,7 @@ bool conf_addr(struct conf *c, const char *path, const char *def,
 	       socklen_t *len);
 unsigned int conf_count(struct conf *c, const char *path);
 bool conf_has(struct conf *c, const char *path);
+bool conf_is_group(struct conf *c, const char *path);
 
 /*
  * conf_reject - for a rule of the caller's own: the value at @path is wrong

@@ -91,6 +91,9 @@ static void all_right(void **state)
 		    conf_string(c, "words.[0]", NULL, &text));
 	assert_int_equal(conf_count(c, "nothing"), 0);
 	assert_false(conf_has(c, "nobody"));
+	assert_true(conf_is_group(c, "tls"));
+	assert_false(conf_is_group(c, "words"));
+	assert_false(conf_is_group(c, "nobody"));
 	finish(c, NULL);
 }
 

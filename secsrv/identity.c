@@ -1,110 +1,119 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Out of memory must not end the program: the entry is just not remembered. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "identity.h"
-#include "log.h"
 #include "reporter.h"
-#include "sigdb/sigdb.h"
+#include "sigdb/watched.h"
 
 #define NAME_MAX_BYTES 255
-/*
- * A lookup is done in the event loop: it reads a few pages by an index, which the
- * page cache has, and does no more than so many steps, a millisecond or so.
- */
-#define LOOKUP_STEPS 50000
 
 /* Of identity_refresh(), which is once a second. */
 #define NOTE_INTERVAL 10
 
-struct key {
-	uint8_t sha256[SHA256_SIZE];	/* of the content */
-	uint8_t place[SHA256_SIZE];	/* of path and name */
-};
-
-struct entry {
-	struct key key;
-	struct sigdb_answer answer;
-	UT_hash_handle hh;
-};
-
 struct identity_cache {
-	char *path;
-	struct sigdb *db;		/* NULL: could not be opened again */
-	uint64_t changes;
-	struct entry *entries;		/* least recently used first */
-	unsigned int max;
-	bool complained;
-	struct sigdb_answer answer;	/* of the last lookup */
+	const struct identity_conf *conf;
+	struct watched *database;	/* NULL: services are asked */
+	struct services *services;	/* NULL: the database is */
+	struct answers *answers;
 	struct reporter *reporter;
+	void (*changed)(void *arg);
+	void *arg;
+	bool stale;			/* a service has said so */
 	unsigned int refreshes;
+	struct sigdb_answer answer;	/* of the last lookup */
 	struct identity_counters n;
 };
 
-static void forget_all(struct identity_cache *c)
+static uint64_t monotonic_s(void)
 {
-	struct entry *e = c->entries, *next;
+	struct timespec ts;
 
-	/* The table goes; the entries stay linked. */
-	HASH_CLEAR(hh, c->entries);
-	for (; e; e = next) {
-		next = e->hh.next;
-		free(e);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
+/* ---- services ------------------------------------------------------------ */
+
+static void on_answered(const struct answer_key *key, const struct sigdb_answer *answer,
+			void *arg)
+{
+	struct identity_cache *c = arg;
+
+	answers_put(c->answers, key, answer, monotonic_s());
+}
+
+static void on_changed(void *arg)
+{
+	struct identity_cache *c = arg;
+
+	answers_drop(c->answers);
+	c->stale = true;
+	if (c->changed)
+		c->changed(c->arg);
+}
+
+static int send_report(const Sockgate__SightingsReport *report, void *arg)
+{
+	return services_report(arg, report);
+}
+
+static void on_reported(enum services_report_result result, void *arg)
+{
+	static const enum reporter_result results[] = {
+		[SERVICES_STORED] = REPORTER_STORED,
+		[SERVICES_REFUSED] = REPORTER_REFUSED,
+		[SERVICES_LOST] = REPORTER_AGAIN,
+	};
+	struct identity_cache *c = arg;
+
+	reporter_sent(c->reporter, results[result]);
+	if (result == SERVICES_STORED && reporter_has_part(c->reporter))
+		reporter_send(c->reporter, send_report, c->services);
+}
+
+static const struct services_ops services_events = {
+	.answered = on_answered, .changed = on_changed, .reported = on_reported,
+};
+
+/* ---- opening ------------------------------------------------------------- */
+
+static bool open_source(struct identity_cache *c, struct event_base *base, SSL_CTX *tls,
+			char *why, size_t why_size)
+{
+	if (!c->conf->services.n) {
+		c->database = watched_open(c->conf->file, why, why_size);
+		return c->database;
 	}
+	c->services = services_new(base, tls, &c->conf->services, &services_events, c);
+	if (!c->services)
+		snprintf(why, why_size, "out of memory");
+	return c->services;
 }
 
-static bool reopen(struct identity_cache *c, char *why, size_t why_size)
-{
-	sigdb_close(c->db);
-	c->db = sigdb_open(c->path, false, why, why_size);
-	if (!c->db)
-		return false;
-	sigdb_limit(c->db, LOOKUP_STEPS);
-	if (!sigdb_changes(c->db, &c->changes))
-		return true;
-	snprintf(why, why_size, "%s", sigdb_error(c->db));
-	sigdb_close(c->db);
-	c->db = NULL;
-	return false;
-}
-
-struct identity_cache *identity_open(const char *path, unsigned int max,
-				     char *why, size_t why_size)
+struct identity_cache *identity_open(struct event_base *base, SSL_CTX *tls,
+				     const struct identity_conf *conf,
+				     void (*changed)(void *arg), void *arg, char *why,
+				     size_t why_size)
 {
 	struct identity_cache *c = calloc(1, sizeof(*c));
-	struct sigdb *made;
 
 	if (!c) {
 		snprintf(why, why_size, "out of memory");
 		return NULL;
 	}
-	c->max = max;
-	c->path = strdup(path);
-	if (!c->path) {
+	c->conf = conf;
+	c->changed = changed;
+	c->arg = arg;
+	c->answers = answers_new(&conf->cache);
+	c->reporter = reporter_new(conf->services.n ? NULL : conf->file);
+	if (!c->answers || !c->reporter)
 		snprintf(why, why_size, "out of memory");
-		goto fail;
-	}
-	c->reporter = reporter_new(path);
-	if (!c->reporter) {
-		snprintf(why, why_size, "out of memory");
-		goto fail;
-	}
-	if (reopen(c, why, why_size))
+	else if (open_source(c, base, tls, why, why_size))
 		return c;
-	/* Perhaps there is none yet. */
-	made = sigdb_open(path, true, why, why_size);
-	if (!made)
-		goto fail;
-	sigdb_close(made);
-	if (reopen(c, why, why_size))
-		return c;
-fail:
 	identity_close(c);
 	return NULL;
 }
@@ -113,12 +122,14 @@ void identity_close(struct identity_cache *cache)
 {
 	if (!cache)
 		return;
-	forget_all(cache);
+	services_free(cache->services);
 	reporter_free(cache->reporter);
-	sigdb_close(cache->db);
-	free(cache->path);
+	answers_free(cache->answers);
+	watched_close(cache->database);
 	free(cache);
 }
+
+/* ---- looking up ---------------------------------------------------------- */
 
 /* Returns false if the content is not verified: then there is nothing to ask. */
 static bool make_question(struct sigdb_question *q, const Sockgate__Process *p)
@@ -131,14 +142,14 @@ static bool make_question(struct sigdb_question *q, const Sockgate__Process *p)
 	/* Where a file is gone, or is elsewhere, its name and path say nothing. */
 	if (p->deleted || p->foreign_path)
 		return true;
-	if (*p->name && strlen(p->name) <= NAME_MAX_BYTES)
+	if (*p->name && strlen(p->name) <= NAME_MAX_BYTES && !strchr(p->name, '/'))
 		q->file_name = p->name;
 	if (*p->path == '/' && strlen(p->path) <= SIGDB_PATH_MAX)
 		q->path = p->path;
 	return true;
 }
 
-static int make_key(struct key *key, const struct sigdb_question *q)
+static int make_key(struct answer_key *key, const struct sigdb_question *q)
 {
 	char place[SIGDB_PATH_MAX + 1 + NAME_MAX_BYTES + 1];
 	int len;
@@ -147,65 +158,6 @@ static int make_key(struct key *key, const struct sigdb_question *q)
 		       q->file_name ? q->file_name : "");
 	memcpy(key->sha256, q->sha256, SHA256_SIZE);
 	return sha256_memory(place, (size_t)len, key->place);
-}
-
-static const struct sigdb_answer *recall(struct identity_cache *c,
-					 const struct key *key)
-{
-	struct entry *e;
-
-	HASH_FIND(hh, c->entries, key, sizeof(*key), e);
-	if (!e)
-		return NULL;
-	/* To the end of the list: most recently used. */
-	HASH_DEL(c->entries, e);
-	HASH_ADD(hh, c->entries, key, sizeof(e->key), e);
-	if (!e->hh.tbl) {
-		c->answer = e->answer;
-		free(e);
-		return &c->answer;
-	}
-	return &e->answer;
-}
-
-static void remember(struct identity_cache *c, const struct key *key)
-{
-	struct entry *e;
-
-	if (HASH_COUNT(c->entries) >= c->max) {
-		e = c->entries;
-		HASH_DEL(c->entries, e);
-		free(e);
-		c->n.n_evicted++;
-	}
-	e = calloc(1, sizeof(*e));
-	if (!e)
-		return;
-	e->key = *key;
-	e->answer = c->answer;
-	HASH_ADD(hh, c->entries, key, sizeof(e->key), e);
-	if (!e->hh.tbl)
-		free(e);
-}
-
-static const struct sigdb_answer *look_up(struct identity_cache *c,
-					  const struct sigdb_question *q,
-					  const struct key *key)
-{
-	enum sigdb_result result = SIGDB_ERROR;
-
-	if (c->db)
-		result = sigdb_lookup(c->db, q, &c->answer);
-	if (result != SIGDB_ERROR) {
-		c->n.n_looked_up++;
-		remember(c, key);
-		return &c->answer;
-	}
-	c->n.n_failed++;
-	if (c->db && !c->complained)
-		log_warnx("signature database: %s", sigdb_error(c->db));
-	c->complained = true;
-	return NULL;
 }
 
 /*
@@ -237,57 +189,137 @@ static bool is_unknown(const struct sigdb_answer *a)
 	return a->source != SIGDB_HASH && a->source != SIGDB_HASH_ONLY;
 }
 
-int identity_lookup(struct identity_cache *cache, const char *host,
-		    const Sockgate__Process *process, Sockgate__Identity *out)
+static void found(struct identity_cache *c, const char *host,
+		  const struct sigdb_question *q, const struct sigdb_answer *a,
+		  Sockgate__Identity *out)
+{
+	if (is_unknown(a))
+		reporter_note(c->reporter, q->sha256, host, q->path ? q->path : "",
+			      time(NULL));
+	convert(a, out);
+}
+
+static const struct sigdb_answer *ask_database(struct identity_cache *c,
+					       const struct sigdb_question *q,
+					       const struct answer_key *key,
+					       uint64_t now_s)
+{
+	if (watched_lookup(c->database, q, &c->answer) == SIGDB_ERROR)
+		return NULL;
+	c->n.n_looked_up++;
+	answers_put(c->answers, key, &c->answer, now_s);
+	return &c->answer;
+}
+
+static enum identity_state ask_services(struct identity_cache *c,
+					const struct sigdb_question *q,
+					const struct answer_key *key,
+					unsigned int wait_ms, struct inquiry **inquiry)
+{
+	unsigned int max_ms = c->conf->services.wait_ms;
+
+	if (!wait_ms || wait_ms > max_ms)
+		wait_ms = max_ms;
+	*inquiry = services_ask(c->services, key, q, wait_ms);
+	return *inquiry ? IDENTITY_AWAITED : IDENTITY_UNAVAILABLE;
+}
+
+enum identity_state identity_lookup(struct identity_cache *cache, const char *host,
+				    const Sockgate__Process *process,
+				    unsigned int wait_ms, uint64_t now_s,
+				    Sockgate__Identity *out, struct inquiry **inquiry)
 {
 	const struct sigdb_answer *answer;
-	struct sigdb_question question;
-	struct key key;
+	struct sigdb_question q;
+	struct answer_key key;
+	enum identity_state state = IDENTITY_UNAVAILABLE;
 
-	if (!make_question(&question, process) || make_key(&key, &question))
-		return -1;
-	answer = recall(cache, &key);
-	if (answer)
-		cache->n.n_hit++;
+	if (!make_question(&q, process) || make_key(&key, &q))
+		return IDENTITY_UNAVAILABLE;
+	answer = answers_get(cache->answers, &key, now_s);
+	if (!answer && cache->services)
+		state = ask_services(cache, &q, &key, wait_ms, inquiry);
+	else if (!answer)
+		answer = ask_database(cache, &q, &key, now_s);
+	if (answer) {
+		found(cache, host, &q, answer, out);
+		return IDENTITY_FOUND;
+	}
+	cache->n.n_failed += state == IDENTITY_UNAVAILABLE;
+	return state;
+}
+
+static void on_done(struct services_wait *w, const struct sigdb_answer *answer)
+{
+	struct identity_wait *wait = (struct identity_wait *)
+		((char *)w - offsetof(struct identity_wait, wait));
+	struct identity_cache *c = wait->cache;
+	Sockgate__Identity identity;
+	struct sigdb_question q;
+
+	if (answer && make_question(&q, wait->process)) {
+		found(c, wait->host, &q, answer, &identity);
+		wait->done(wait, &identity);
+		return;
+	}
+	c->n.n_failed++;
+	wait->done(wait, NULL);
+}
+
+void identity_await(struct identity_cache *cache, struct inquiry *inquiry,
+		    struct identity_wait *wait)
+{
+	wait->cache = cache;
+	wait->wait.done = on_done;
+	services_await(inquiry, &wait->wait);
+}
+
+void identity_cancel(struct identity_wait *wait)
+{
+	services_cancel(&wait->wait);
+}
+
+/* ---- now and then -------------------------------------------------------- */
+
+static void tell_sightings(struct identity_cache *c)
+{
+	if (c->services)
+		reporter_send(c->reporter, send_report, c->services);
 	else
-		answer = look_up(cache, &question, &key);
-	if (!answer)
-		return -1;
-	if (is_unknown(answer))
-		reporter_note(cache->reporter, question.sha256, host,
-			      question.path ? question.path : "", time(NULL));
-	convert(answer, out);
-	return 0;
+		reporter_flush(c->reporter);
 }
 
 bool identity_refresh(struct identity_cache *cache)
 {
-	uint64_t changes;
-	char why[512];
+	bool stale = cache->stale;
 
+	cache->stale = false;
+	if (cache->database && watched_refresh(cache->database)) {
+		answers_drop(cache->answers);
+		stale = true;
+	}
 	if (++cache->refreshes % NOTE_INTERVAL == 0)
-		reporter_flush(cache->reporter);
-	if (cache->db && !sigdb_changes(cache->db, &changes)) {
-		cache->complained = false;
-		if (changes == cache->changes)
-			return false;
-		cache->changes = changes;
-		forget_all(cache);
-		return true;
-	}
-	if (reopen(cache, why, sizeof(why))) {
-		cache->complained = false;
-		forget_all(cache);
-		return true;
-	}
-	if (!cache->complained)
-		log_warnx("signature database: %s", why);
-	cache->complained = true;
-	return false;
+		tell_sightings(cache);
+	return stale;
 }
 
 const struct identity_counters *identity_counters(struct identity_cache *cache)
 {
+	cache->n.cache = *answers_counters(cache->answers);
+	cache->n.cached = answers_count(cache->answers);
+	if (cache->services)
+		cache->n.services = *services_counters(cache->services);
 	cache->n.n_not_noted = reporter_lost(cache->reporter);
 	return &cache->n;
+}
+
+const char *identity_source(const struct identity_cache *cache)
+{
+	return cache->services ? services_in_use(cache->services) : cache->conf->file;
+}
+
+const char *identity_error(const struct identity_cache *cache)
+{
+	return cache->services ? services_error(cache->services) :
+				 watched_error(cache->database);
 }

@@ -35,7 +35,15 @@ static const char signature[] =
 	"INSERT INTO hash_signature VALUES (x'01010101010101010101010101010101"
 	"01010101010101010101010101010101', 1, 1, NULL, 4, 1, 'curl', 1, 1);";
 
-static int look_up(uint8_t content, const char *name, Sockgate__Identity *out)
+static enum identity_state find(const char *host, const Sockgate__Process *p,
+				Sockgate__Identity *out)
+{
+	struct inquiry *inquiry;
+
+	return identity_lookup(cache, host, p, 0, 1, out, &inquiry);
+}
+
+static enum identity_state look_up(uint8_t content, const char *name, Sockgate__Identity *out)
 {
 	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
 	uint8_t hash[32];
@@ -45,38 +53,36 @@ static int look_up(uint8_t content, const char *name, Sockgate__Identity *out)
 	p.sha256.data = hash;
 	p.sha256.len = sizeof(hash);
 	p.name = (char *)name;
-	return identity_lookup(cache, "host", &p, out);
+	return find("host", &p, out);
 }
 
 static void test_answers_are_remembered_until_signatures_change(void **state)
 {
-	const struct identity_counters *n = identity_counters(cache);
 	Sockgate__Identity id;
 
 	(void)state;
-	assert_int_equal(look_up(1, "x", &id), 0);
+	assert_int_equal(look_up(1, "x", &id), IDENTITY_FOUND);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
 	assert_string_equal(id.name, "");
-	assert_int_equal(look_up(1, "x", &id), 0);
-	assert_int_equal(n->n_looked_up, 1);
-	assert_int_equal(n->n_hit, 1);
+	assert_int_equal(look_up(1, "x", &id), IDENTITY_FOUND);
+	assert_int_equal(identity_counters(cache)->n_looked_up, 1);
+	assert_int_equal(identity_counters(cache)->cache.n_hit, 1);
 	assert_false(identity_refresh(cache));
 	run_sql(signature);
 	assert_true(identity_refresh(cache));
 	assert_false(identity_refresh(cache));
-	assert_int_equal(look_up(1, "x", &id), 0);
+	assert_int_equal(look_up(1, "x", &id), IDENTITY_FOUND);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__HASH);
 	assert_string_equal(id.name, "curl");
 	assert_string_equal(id.vendor, "Debian");
 	assert_int_equal(id.trust, 4);
 	/* The name is a part of the question. */
-	assert_int_equal(look_up(1, "y", &id), 0);
-	assert_int_equal(n->n_looked_up, 3);
+	assert_int_equal(look_up(1, "y", &id), IDENTITY_FOUND);
+	assert_int_equal(identity_counters(cache)->n_looked_up, 3);
 }
 
 static void test_the_least_recently_used_makes_room(void **state)
 {
-	const struct identity_counters *n = identity_counters(cache);
 	Sockgate__Identity id;
 
 	(void)state;
@@ -84,12 +90,12 @@ static void test_the_least_recently_used_makes_room(void **state)
 		look_up(i, "", &id);
 	look_up(10, "", &id);		/* used again */
 	look_up(20, "", &id);		/* evicts 11 */
-	assert_int_equal(n->n_evicted, 1);
-	assert_int_equal(n->n_looked_up, 5);
+	assert_int_equal(identity_counters(cache)->cache.n_evicted, 1);
+	assert_int_equal(identity_counters(cache)->n_looked_up, 5);
 	look_up(10, "", &id);
-	assert_int_equal(n->n_looked_up, 5);
+	assert_int_equal(identity_counters(cache)->n_looked_up, 5);
 	look_up(11, "", &id);
-	assert_int_equal(n->n_looked_up, 6);
+	assert_int_equal(identity_counters(cache)->n_looked_up, 6);
 }
 
 static void test_unverified_content_is_nobody(void **state)
@@ -100,13 +106,12 @@ static void test_unverified_content_is_nobody(void **state)
 	(void)state;
 	p.name = (char *)"curl";
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
-	assert_int_equal(identity_lookup(cache, "host", &p, &id), -1);
+	assert_int_equal(find("host", &p, &id), IDENTITY_UNAVAILABLE);
 }
 
 /* A name that holds only where the caller looks is not asked for. */
 static void test_foreign_name_is_not_looked_up(void **state)
 {
-	const struct identity_counters *n = identity_counters(cache);
 	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
 	uint8_t sha256[32] = { 1 };
 	Sockgate__Identity id;
@@ -117,16 +122,15 @@ static void test_foreign_name_is_not_looked_up(void **state)
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	p.foreign_path = true;
 	p.name = (char *)"x";
-	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
 	p.name = (char *)"y";
-	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
-	assert_int_equal(n->n_looked_up, 1);
-	assert_int_equal(n->n_hit, 1);
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
+	assert_int_equal(identity_counters(cache)->n_looked_up, 1);
+	assert_int_equal(identity_counters(cache)->cache.n_hit, 1);
 }
 
 static void test_the_path_is_a_part_of_the_question(void **state)
 {
-	const struct identity_counters *n = identity_counters(cache);
 	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
 	uint8_t sha256[32] = { 2 };
 	Sockgate__Identity id;
@@ -140,16 +144,16 @@ static void test_the_path_is_a_part_of_the_question(void **state)
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	p.path = (char *)"/home/u/agentd";
 	p.name = (char *)"agentd";
-	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
 	p.path = (char *)"/opt/agentd";
-	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__FILE_NAME);
 	assert_string_equal(id.name, "agentd");
 	assert_int_equal(id.trust, 1);
-	assert_int_equal(n->n_looked_up, 2);
+	assert_int_equal(identity_counters(cache)->n_looked_up, 2);
 	p.deleted = true;
-	assert_int_equal(identity_lookup(cache, "host", &p, &id), 0);
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
 }
 
@@ -180,14 +184,14 @@ static void test_what_nobody_knows_is_noted(void **state)
 	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	p.path = (char *)"/usr/bin/curl";
 	memset(sha256, 1, sizeof(sha256));
-	assert_int_equal(identity_lookup(cache, "web1", &p, &id), 0);
+	assert_int_equal(find("web1", &p, &id), IDENTITY_FOUND);
 	memset(sha256, 7, sizeof(sha256));
 	p.path = (char *)"/tmp/x";
-	assert_int_equal(identity_lookup(cache, "web1", &p, &id), 0);
-	assert_int_equal(identity_lookup(cache, "web1", &p, &id), 0);
+	assert_int_equal(find("web1", &p, &id), IDENTITY_FOUND);
+	assert_int_equal(find("web1", &p, &id), IDENTITY_FOUND);
 	/* Where it lies only as its container sees it. */
 	p.foreign_path = true;
-	assert_int_equal(identity_lookup(cache, "web2", &p, &id), 0);
+	assert_int_equal(find("web2", &p, &id), IDENTITY_FOUND);
 	identity_close(cache);
 	cache = NULL;
 	s = sightings_open(path, false, why, sizeof(why));
@@ -201,21 +205,24 @@ static void test_what_nobody_knows_is_noted(void **state)
 
 static void test_a_broken_database_is_an_error_not_unknown(void **state)
 {
-	const struct identity_counters *n = identity_counters(cache);
 	Sockgate__Identity id;
 
 	(void)state;
 	run_sql("DROP TABLE hash_signature");
-	assert_int_equal(look_up(1, "", &id), -1);
-	assert_int_equal(n->n_failed, 1);
+	assert_int_equal(look_up(1, "", &id), IDENTITY_UNAVAILABLE);
+	assert_int_equal(identity_counters(cache)->n_failed, 1);
 }
 
 static int open_cache(void **state)
 {
+	static struct identity_conf conf = {
+		.file = path,
+		.cache = { .max = 4, .lifetime_s = 100, .unknown_lifetime_s = 100 },
+	};
 	char why[512];
 
 	(void)state;
-	cache = identity_open(path, 4, why, sizeof(why));
+	cache = identity_open(NULL, NULL, &conf, NULL, NULL, why, sizeof(why));
 	if (!cache)
 		fail_msg("%s", why);
 	return 0;

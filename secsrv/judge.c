@@ -17,7 +17,6 @@ struct judge {
 	char error[1024];
 	/* What the last decision points to. */
 	char decision_id[SERIAL_TEXT_SIZE];
-	Sockgate__Identity identity;
 };
 
 static void log_warnings(const struct policy *policy, const char *name)
@@ -47,7 +46,7 @@ void judge_reject(struct judge *j, const struct policy_error *err)
 	log_warnx("policy refused, the one in force stays: %s", j->error);
 }
 
-struct judge *judge_open(const char *policy_file, const char *signatures,
+struct judge *judge_open(const char *policy_file, struct identity_cache *identities,
 			 uint64_t generation, uint64_t now_s, char *why,
 			 size_t why_size)
 {
@@ -69,10 +68,7 @@ struct judge *judge_open(const char *policy_file, const char *signatures,
 			settings_error_text(&err, why, why_size);
 		goto fail;
 	}
-	j->identities = identity_open(signatures, IDENTITY_CACHE_MAX, why,
-				      why_size);
-	if (!j->identities)
-		goto fail;
+	j->identities = identities;
 	judge_put(j, policy, policy_file, now_s);
 	return j;
 fail:
@@ -86,7 +82,6 @@ void judge_close(struct judge *judge)
 	if (!judge)
 		return;
 	policy_free(judge->policy);
-	identity_close(judge->identities);
 	free(judge->file);
 	free(judge);
 }
@@ -135,29 +130,47 @@ static void fill_in(const struct decision *d, Sockgate__Decision *out)
 		out->missing = (char *)condition_name(d->missing);
 }
 
-void judge_question(struct judge *judge, const char *host,
-		    const Sockgate__Question *question, uint64_t now_us,
-		    Sockgate__Decision *out)
+static void decide_at(const struct judge *j, const char *host,
+		      const Sockgate__Question *question,
+		      const Sockgate__Identity *identity, uint64_t now_s,
+		      struct decision *d)
 {
 	struct subject subject = {
 		.host = host,
 		.event = question->event,
 		.process = question->process,
 		.user = question->user,
+		.identity = identity,
 	};
+
+	subject_at(&subject, j->policy, (int64_t)now_s);
+	decide(j->policy, &subject, d);
+}
+
+void judge_question(struct judge *judge, const char *host,
+		    const Sockgate__Question *question,
+		    const Sockgate__Identity *identity, uint64_t now_us,
+		    Sockgate__Decision *out)
+{
 	struct decision d;
 
 	sockgate__decision__init(out);
-	if (!identity_lookup(judge->identities, host, question->process,
-			     &judge->identity))
-		subject.identity = out->identity = &judge->identity;
-	subject_at(&subject, judge->policy, (int64_t)(now_us / 1000000));
-	decide(judge->policy, &subject, &d);
+	out->identity = (Sockgate__Identity *)identity;
+	decide_at(judge, host, question, identity, now_us / 1000000, &d);
 	fill_in(&d, out);
 	serial_next(&judge->serial, now_us, judge->decision_id);
 	out->decision_id = judge->decision_id;
 	out->generation = judge->generation;
 	count(&judge->n, &d);
+}
+
+bool judge_needs_identity(const struct judge *judge, const char *host,
+			  const Sockgate__Question *question, uint64_t now_s)
+{
+	struct decision d;
+
+	decide_at(judge, host, question, NULL, now_s, &d);
+	return d.failed;
 }
 
 const struct policy *judge_policy(const struct judge *judge)
@@ -185,7 +198,7 @@ const struct judge_counters *judge_counters(const struct judge *judge)
 	return &judge->n;
 }
 
-const struct identity_counters *judge_identities(const struct judge *judge)
+struct identity_cache *judge_identities(const struct judge *judge)
 {
-	return identity_counters(judge->identities);
+	return judge->identities;
 }

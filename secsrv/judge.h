@@ -27,12 +27,13 @@ struct judge_counters {
 };
 
 /*
- * judge_open - load the policy and open the signature database
+ * judge_open - load the policy
+ * @identities: outlives the judge
  * @generation: the last one that was in force, 0 if none
  * @now_s:      wall clock, seconds since 1970
  * @why:        on failure a sentence
  */
-struct judge *judge_open(const char *policy_file, const char *signatures,
+struct judge *judge_open(const char *policy_file, struct identity_cache *identities,
 			 uint64_t generation, uint64_t now_s, char *why,
 			 size_t why_size);
 void judge_close(struct judge *judge);
@@ -58,12 +59,21 @@ bool judge_refresh(struct judge *judge, uint64_t now_s);
 /*
  * judge_question - decide
  * @question: complete, as question_check() has found it
+ * @identity: of its process; NULL: nothing may be assumed of it
  * @now_us:   wall clock, microseconds since 1970
  * @out:      set up; what it points to is good until the next call
  */
 void judge_question(struct judge *judge, const char *host,
-		    const Sockgate__Question *question, uint64_t now_us,
+		    const Sockgate__Question *question,
+		    const Sockgate__Identity *identity, uint64_t now_us,
 		    Sockgate__Decision *out);
+
+/*
+ * judge_needs_identity - would a rule fail for want of the identity of its process?
+ * @now_s: wall clock, seconds since 1970
+ */
+bool judge_needs_identity(const struct judge *judge, const char *host,
+			  const Sockgate__Question *question, uint64_t now_s);
 
 const struct policy *judge_policy(const struct judge *judge);
 const char *judge_policy_file(const struct judge *judge);
@@ -71,6 +81,7 @@ uint64_t judge_generation(const struct judge *judge);
 /* Why the last load was refused; empty if it was not. */
 const char *judge_error(const struct judge *judge);
 const struct judge_counters *judge_counters(const struct judge *judge);
-const struct identity_counters *judge_identities(const struct judge *judge);
+/* Who executables are; its answers are for judge_question(). */
+struct identity_cache *judge_identities(const struct judge *judge);
 
 #endif

@@ -39,12 +39,11 @@ static const char usage_text[] =
 	"\n"
 	"Exit status: 0 fine, 1 failed, 2 wrong usage.  See secsrv(8).\n";
 
-static int check(const struct server_conf *conf)
+static int check_policy(const struct server_conf *conf)
 {
 	struct policy_error err;
 	struct policy *policy = policy_load(conf->policy, &err);
 	char why[1024];
-	SSL_CTX *tls;
 
 	if (!policy) {
 		log_warnx("%s", settings_error_text(&err, why, sizeof(why)));
@@ -54,16 +53,39 @@ static int check(const struct server_conf *conf)
 		log_warnx("%s:%u: %s", conf->policy, policy->warning[i].line,
 			  policy->warning[i].text);
 	policy_free(policy);
-	tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, sizeof(why));
+	return 0;
+}
+
+static int check_tls(const struct server_conf *conf, bool listens)
+{
+	char why[1024];
+	SSL_CTX *tls = tls_context(listens, TLS_ROLE_SERVER, &conf->tls, why, sizeof(why));
+
 	if (!tls) {
 		log_warnx("%s", why);
 		return 1;
 	}
 	SSL_CTX_free(tls);
-	if (!conf->managers || !ed25519_check(conf->policy_key, why, sizeof(why)))
+	return 0;
+}
+
+static int check_policy_key(const struct server_conf *conf)
+{
+	char why[1024];
+
+	if (!ed25519_check(conf->policy_key, why, sizeof(why)))
 		return 0;
 	log_warnx("%s", why);
 	return 1;
+}
+
+static int check(const struct server_conf *conf)
+{
+	if (check_policy(conf) || check_tls(conf, true))
+		return 1;
+	if (conf->identity.services.n && check_tls(conf, false))
+		return 1;
+	return conf->managers ? check_policy_key(conf) : 0;
 }
 
 static void on_hup(evutil_socket_t number, short what, void *arg)

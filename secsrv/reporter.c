@@ -31,8 +31,10 @@ struct seen {
 };
 
 struct reporter {
-	char *signatures;
+	char *signatures;		/* NULL: a service's */
 	struct seen *seen;		/* the event loop's */
+	struct seen *part;		/* for a service: what it was told last */
+	bool on_its_way;
 	uint64_t lost;
 
 	pthread_t thread;
@@ -152,13 +154,15 @@ struct reporter *reporter_new(const char *signatures)
 
 	if (!r)
 		return NULL;
-	r->signatures = strdup(signatures);
-	if (!r->signatures) {
-		free(r);
-		return NULL;
-	}
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->work, NULL);
+	if (!signatures)
+		return r;
+	r->signatures = strdup(signatures);
+	if (!r->signatures) {
+		reporter_free(r);
+		return NULL;
+	}
 	start(r);
 	return r;
 }
@@ -167,7 +171,7 @@ static struct seen *add(struct reporter *r, const struct key *key, int64_t now_s
 {
 	struct seen *one;
 
-	if (!r->running || HASH_COUNT(r->seen) >= REPORTER_MAX)
+	if ((r->signatures && !r->running) || HASH_COUNT(r->seen) >= REPORTER_MAX)
 		return NULL;
 	one = calloc(1, sizeof(*one));
 	if (!one)
@@ -214,6 +218,79 @@ void reporter_flush(struct reporter *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* Bytes on the wire, about. */
+static size_t size_of(const struct seen *one)
+{
+	return sizeof(one->key.sha256) + strlen(one->key.host) +
+	       (one->path ? strlen(one->path) : 0) + 64;
+}
+
+/* Moves as much as fits into one message from what was seen to the part. */
+static void make_part(struct reporter *r)
+{
+	struct seen *one, *next;
+	size_t bytes = 0;
+
+	HASH_ITER(hh, r->seen, one, next) {
+		bytes += size_of(one);
+		if (HASH_COUNT(r->part) == REPORTER_PART_MAX || bytes > REPORTER_PART_BYTES)
+			return;
+		HASH_DEL(r->seen, one);
+		HASH_ADD(hh, r->part, key, sizeof(one->key), one);
+		if (one->hh.tbl)
+			continue;
+		r->lost++;
+		free(one->path);
+		free(one);
+	}
+}
+
+static void fill_in(Sockgate__Sighting *out, struct seen *one)
+{
+	sockgate__sighting__init(out);
+	out->sha256.data = one->key.sha256;
+	out->sha256.len = SHA256_SIZE;
+	out->host = one->key.host;
+	if (one->path)
+		out->path = one->path;
+	out->first_s = one->first_s;
+	out->last_s = one->last_s;
+	out->count = one->count;
+}
+
+void reporter_send(struct reporter *r, reporter_send_fn send, void *arg)
+{
+	Sockgate__SightingsReport report = SOCKGATE__SIGHTINGS_REPORT__INIT;
+	Sockgate__Sighting each[REPORTER_PART_MAX], *list[REPORTER_PART_MAX];
+
+	if (r->on_its_way)
+		return;
+	if (!r->part)
+		make_part(r);
+	for (struct seen *one = r->part; one; one = one->hh.next) {
+		list[report.n_sighting] = &each[report.n_sighting];
+		fill_in(list[report.n_sighting++], one);
+	}
+	report.sighting = list;
+	r->on_its_way = report.n_sighting && !send(&report, arg);
+}
+
+void reporter_sent(struct reporter *r, enum reporter_result result)
+{
+	r->on_its_way = false;
+	if (result == REPORTER_AGAIN)
+		return;
+	if (result == REPORTER_REFUSED)
+		r->lost += HASH_COUNT(r->part);
+	free_seen(r->part);
+	r->part = NULL;
+}
+
+bool reporter_has_part(const struct reporter *r)
+{
+	return HASH_COUNT(r->seen) >= REPORTER_PART_MAX;
+}
+
 uint64_t reporter_lost(const struct reporter *r)
 {
 	return r->lost;
@@ -239,6 +316,8 @@ void reporter_free(struct reporter *r)
 		return;
 	if (r->running)
 		stop(r);
+	free_seen(r->seen);
+	free_seen(r->part);
 	sightings_close(r->db);
 	pthread_cond_destroy(&r->work);
 	pthread_mutex_destroy(&r->lock);

@@ -55,12 +55,14 @@ struct link {
 #define for_each_link(s, l, next)					\
 	for ((l) = (s)->links; (l) && ((next) = (l)->hh.next, 1); (l) = (next))
 
-#define COUNTERS_MAX 32
+#define COUNTERS_MAX 48
 
 struct server {
 	struct event_base *base;
 	const struct server_conf *conf;
 	SSL_CTX *tls;
+	SSL_CTX *services_tls;		/* as a client of signature services */
+	struct identity_cache *identities;
 	struct judge *judge;
 	struct loader *loader;
 	struct manager_link *manager;	/* NULL: the policy is our own */
@@ -403,7 +405,7 @@ static void count(struct server *s, Sockgate__Status *out, const char *name,
 static void add_counters(struct server *s, Sockgate__Status *out)
 {
 	const struct judge_counters *j = judge_counters(s->judge);
-	const struct identity_counters *id = judge_identities(s->judge);
+	const struct identity_counters *id = identity_counters(s->identities);
 	const struct audit_status *a = &s->audit_status;
 
 	out->counter = s->counters;
@@ -422,10 +424,21 @@ static void add_counters(struct server *s, Sockgate__Status *out)
 	count(s, out, "records_waiting_bytes", a->waiting);
 	count(s, out, "audit_backlog_full", a->n_refused);
 	count(s, out, "audit_commits", a->n_commits);
-	count(s, out, "identity_hits", id->n_hit);
-	count(s, out, "identity_lookups", id->n_looked_up);
+	count(s, out, "identity_hits", id->cache.n_hit);
+	count(s, out, "identity_misses", id->cache.n_missed);
+	count(s, out, "identity_lookups", id->n_looked_up + id->services.n_answered);
 	count(s, out, "identity_failed", id->n_failed);
-	count(s, out, "identity_evicted", id->n_evicted);
+	count(s, out, "identity_cached", id->cached);
+	count(s, out, "identity_evicted", id->cache.n_evicted);
+	count(s, out, "identity_expired", id->cache.n_expired);
+	count(s, out, "signature_inquiries", id->services.n_asked);
+	count(s, out, "signature_inquiries_another", id->services.n_another);
+	count(s, out, "signature_inquiries_refused", id->services.n_refused);
+	count(s, out, "signature_inquiries_timed_out", id->services.n_timeouts);
+	count(s, out, "signature_inquiries_full", id->services.n_full);
+	count(s, out, "signature_answers_late", id->services.n_late);
+	count(s, out, "signature_answers_impossible", id->services.n_impossible);
+	count(s, out, "signature_services_lost", id->services.n_losses);
 	count(s, out, "sightings_not_noted", id->n_not_noted);
 	count(s, out, "policies_loaded", j->n_loaded);
 	count(s, out, "policies_refused", j->n_rejected);
@@ -482,6 +495,8 @@ static void fill_status(Sockgate__Status *out, void *arg)
 	out->audit_error = s->audit_status.error;
 	if (s->manager)
 		manager_link_describe(s->manager, out);
+	out->signatures = (char *)identity_source(s->identities);
+	out->signatures_error = (char *)identity_error(s->identities);
 	add_peers(s, out);
 	add_counters(s, out);
 }
@@ -514,13 +529,24 @@ static void set_listening(struct server *s, bool on)
 		event_del(s->control);
 }
 
+static void refresh_signatures(struct server *s)
+{
+	if (judge_refresh(s->judge, wall_s()))
+		new_generation(s);
+}
+
+/* A service says so: agents and kernels forget at once. */
+static void on_signatures(void *arg)
+{
+	refresh_signatures(arg);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
 
 	(void)fd, (void)what;
-	if (judge_refresh(s->judge, wall_s()))
-		new_generation(s);
+	refresh_signatures(s);
 	if (++s->seconds % PING_INTERVAL_S == 0)
 		ping_sessions(s);
 	if (!s->listening)
@@ -672,6 +698,21 @@ static int start_tick(struct server *s, char *why, size_t why_size)
 	return -1;
 }
 
+static int open_identities(struct server *s, char *why, size_t why_size)
+{
+	const struct server_conf *conf = s->conf;
+
+	if (conf->identity.services.n) {
+		s->services_tls = tls_context(false, TLS_ROLE_SERVER, &conf->tls, why,
+					      why_size);
+		if (!s->services_tls)
+			return -1;
+	}
+	s->identities = identity_open(s->base, s->services_tls, &conf->identity,
+				      on_signatures, s, why, why_size);
+	return s->identities ? 0 : -1;
+}
+
 static int open_all(struct server *s, char *why, size_t why_size)
 {
 	const struct server_conf *conf = s->conf;
@@ -684,8 +725,10 @@ static int open_all(struct server *s, char *why, size_t why_size)
 			      &audit_ops, s, &generation, why, why_size);
 	if (!s->audit)
 		return -1;
-	s->judge = judge_open(conf->policy, conf->signatures, generation, wall_s(),
-			      why, why_size);
+	if (open_identities(s, why, why_size))
+		return -1;
+	s->judge = judge_open(conf->policy, s->identities, generation, wall_s(), why,
+			      why_size);
 	if (!s->judge)
 		return -1;
 	s->loader = loader_open(s->base, conf->policy, on_loaded, s);
@@ -756,7 +799,9 @@ void server_free(struct server *server)
 	manager_link_free(server->manager);
 	loader_close(server->loader);
 	judge_close(server->judge);
+	identity_close(server->identities);
 	audit_close(server->audit);
+	SSL_CTX_free(server->services_tls);
 	SSL_CTX_free(server->tls);
 	free(server->peer);
 	free(server->peers);

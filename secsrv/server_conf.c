@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "addr.h"
 #include "conf.h"
 #include "control.h"
 #include "server_conf.h"
+#include "sigdb/serve_conf.h"
 #include "sigdb/sigdb.h"
 
 static void read_listen(struct server_conf *s)
@@ -64,6 +66,58 @@ static void read_number(struct server_conf *s, const char *path, int64_t def,
 	*out = (unsigned int)value;
 }
 
+static void read_services(struct server_conf *s)
+{
+	struct services_conf *services = &s->identity.services;
+	unsigned int n = conf_count(s->conf, "signatures.services");
+	char path[48];
+
+	if (!n || n > SERVICES_MAX) {
+		conf_reject(s->conf, "signatures.services", "needs 1 to %d services: "
+			    "services = ( { address = \"192.0.2.1:6611\"; name = \"sig1\"; } );",
+			    SERVICES_MAX);
+		return;
+	}
+	services->n = n;
+	for (unsigned int i = 0; i < n; i++) {
+		struct service_address *a = &services->list[i];
+
+		snprintf(path, sizeof(path), "signatures.services.[%u].address", i);
+		conf_addr(s->conf, path, NULL, SERVE_PORT_DEFAULT, &a->addr, &a->len);
+		snprintf(path, sizeof(path), "signatures.services.[%u].name", i);
+		conf_string(s->conf, path, NULL, &a->name);
+		if (a->len)
+			addr_format((struct sockaddr *)&a->addr, a->text);
+	}
+}
+
+/* The path of a database, or a group that says more. */
+static void read_signatures(struct server_conf *s)
+{
+	struct identity_conf *id = &s->identity;
+
+	read_number(s, "signatures.remember", 65536, 1, 10000000, &id->cache.max);
+	read_number(s, "signatures.remember_s", 3600, 1, 86400 * 365,
+		    &id->cache.lifetime_s);
+	read_number(s, "signatures.remember_unknown_s", 300, 1, 86400 * 365,
+		    &id->cache.unknown_lifetime_s);
+	read_number(s, "signatures.wait_ms", 1000, 10, 60000, &id->services.wait_ms);
+	read_number(s, "signatures.silence_ms", 3000, 100, 60000,
+		    &id->services.each.silence_ms);
+	id->services.each.attempt_ms = id->services.each.silence_ms;
+	if (!conf_is_group(s->conf, "signatures")) {
+		conf_string(s->conf, "signatures", SIGDB_DEFAULT_PATH, &id->file);
+		return;
+	}
+	conf_string(s->conf, "signatures.file", SIGDB_DEFAULT_PATH, &id->file);
+	if (!conf_has(s->conf, "signatures.services"))
+		return;
+	if (conf_has(s->conf, "signatures.file"))
+		conf_reject(s->conf, "signatures.services",
+			    "`signatures' names a file or services, not both");
+	read_services(s);
+}
+
 int server_conf_load(struct server_conf *conf, const char *file, char *why,
 		     size_t why_size)
 {
@@ -81,8 +135,7 @@ int server_conf_load(struct server_conf *conf, const char *file, char *why,
 	conf_string(c, "tls.cert", "/etc/sockgate/server/cert.pem", &conf->tls.cert);
 	conf_string(c, "tls.key", "/etc/sockgate/server/key.pem", &conf->tls.key);
 	conf_string(c, "policy", "/etc/sockgate/policy.conf", &conf->policy);
-	conf_string(c, "signatures", SIGDB_DEFAULT_PATH,
-		    &conf->signatures);
+	read_signatures(conf);
 	conf_string(c, "audit", "/var/lib/sockgate/audit.sqlite", &conf->audit);
 	read_number(conf, "audit_keep_days", 0, 0, 36500,
 		    &conf->audit_bounds.keep_days);

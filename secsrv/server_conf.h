@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "audit.h"
+#include "identity.h"
 #include "tls.h"
 
 #define SERVER_CONF_DEFAULT "/etc/sockgate/secsrv.conf"
@@ -35,7 +36,7 @@ struct server_conf {
 	const char *control;
 	struct tls_files tls;
 	const char *policy;
-	const char *signatures;
+	struct identity_conf identity;
 	const char *audit;
 	struct audit_bounds audit_bounds;
 	unsigned int max_agents;

@@ -923,13 +923,13 @@ static void test_signatures_that_change_are_a_new_generation(void **state)
 
 	(void)state;
 	greet(&c);
-	db = sigdb_open(conf.signatures, true, why, sizeof(why));
+	db = sigdb_open(conf.identity.file, true, why, sizeof(why));
 	assert_non_null(db);
 	sigdb_close(db);
 	/* As an import would: the file as a whole is what is watched. */
 	snprintf(command, sizeof(command), "%s/moved", dir);
-	assert_int_equal(rename(conf.signatures, command), 0);
-	db = sigdb_open(conf.signatures, true, why, sizeof(why));
+	assert_int_equal(rename(conf.identity.file, command), 0);
+	db = sigdb_open(conf.identity.file, true, why, sizeof(why));
 	assert_non_null(db);
 	sigdb_close(db);
 	unlink(command);

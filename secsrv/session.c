@@ -16,6 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include <event2/event.h>
+#include <utlist.h>
 
 #include "addr.h"
 #include "channel.h"
@@ -31,6 +32,21 @@
 /* An agent's share of the audit log's backlog. */
 #define WAITING_MAX (AUDIT_BACKLOG_MAX / 8)
 
+/* Of an agent's questions so many wait for a signature service. */
+#define ASKED_MAX 4096
+/* What of an agent's time is left for the rest. */
+#define RESERVE(ms) ((ms) / 4)
+
+/* A question that waits for a signature service. */
+struct asked {
+	struct identity_wait wait;
+	struct session *session;
+	uint64_t id;
+	Sockgate__Question *question;
+	int64_t waited_us, since_us;	/* before it was asked, and since when */
+	struct asked *prev, *next;
+};
+
 struct session {
 	const struct session_env *env;
 	struct channel *ch;
@@ -44,6 +60,8 @@ struct session {
 	bool greeted;
 	uint64_t questions;
 	uint64_t held_back;		/* first sequence without room, 0: none */
+	struct asked *asked;		/* questions that wait for a service */
+	unsigned int n_asked;
 	size_t waiting;			/* bytes of records not yet committed */
 };
 
@@ -175,27 +193,126 @@ static int64_t turn_us(const struct session *s)
 	       woke.tv_usec;
 }
 
-static void answer(struct session *s, uint64_t id, const Sockgate__Question *q)
+static int64_t monotonic_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* It waits since @waited_us; @identity is NULL if nothing may be assumed. */
+static void decide_question(struct session *s, uint64_t id, const Sockgate__Question *q,
+			    const Sockgate__Identity *identity, int64_t waited_us)
 {
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
-	const char *why = question_check(q);
 	Sockgate__Decision decision;
 
-	if (why) {
-		malformed(s, id, why);
-		return;
-	}
-	if (question_is_late(q, turn_us(s))) {
+	if (question_is_late(q, waited_us)) {
 		s->env->n->n_late++;
 		return;
 	}
-	judge_question(s->env->judge, s->source.host, q, wall_us(), &decision);
+	judge_question(s->env->judge, s->source.host, q, identity, wall_us(), &decision);
 	s->questions++;
 	s->env->n->n_questions++;
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_DECISION;
 	msg.decision = &decision;
 	send_message(s, &msg);
+}
+
+static void free_asked(struct asked *a)
+{
+	sockgate__question__free_unpacked(a->question, NULL);
+	free(a);
+}
+
+static void on_identity(struct identity_wait *wait, const Sockgate__Identity *identity)
+{
+	struct asked *a = (struct asked *)wait;
+	struct session *s = a->session;
+
+	DL_DELETE(s->asked, a);
+	s->n_asked--;
+	/* This may end the session. */
+	decide_question(s, a->id, a->question, identity,
+			a->waited_us + monotonic_us() - a->since_us);
+	free_asked(a);
+}
+
+/* Takes the question over.  Returns false if it cannot wait. */
+static bool await_identity(struct session *s, Sockgate__Message *msg,
+			   struct inquiry *inquiry, int64_t waited_us)
+{
+	struct asked *a = s->n_asked < ASKED_MAX ? calloc(1, sizeof(*a)) : NULL;
+
+	if (!a)
+		return false;
+	a->session = s;
+	a->id = msg->id;
+	a->question = msg->question;
+	a->waited_us = waited_us;
+	a->since_us = monotonic_us();
+	a->wait.done = on_identity;
+	a->wait.host = s->source.host;
+	a->wait.process = a->question->process;
+	/* It is ours now: take it out of the channel's message. */
+	msg->question = NULL;
+	msg->body_case = SOCKGATE__MESSAGE__BODY__NOT_SET;
+	DL_APPEND(s->asked, a);
+	s->n_asked++;
+	identity_await(judge_identities(s->env->judge), inquiry, &a->wait);
+	return true;
+}
+
+/* How long a service may take, so that the agent still hears of it; 0: any time. */
+static unsigned int patience_ms(const Sockgate__Question *q, int64_t waited_us)
+{
+	int64_t left = (int64_t)q->budget_ms - RESERVE(q->budget_ms) - waited_us / 1000;
+
+	if (!q->budget_ms)
+		return 0;
+	return left > 1 ? (unsigned int)left : 1;
+}
+
+/*
+ * Mostly, be it for the name in the record.  But as long as no service is there, nobody
+ * waits in vain; the question may be about the very connection to a service.
+ */
+static bool is_worth_waiting(const struct session *s, const Sockgate__Question *q)
+{
+	const struct judge *judge = s->env->judge;
+
+	return !*identity_error(judge_identities(judge)) ||
+	       judge_needs_identity(judge, s->source.host, q, wall_us() / 1000000);
+}
+
+static void answer(struct session *s, Sockgate__Message *msg)
+{
+	const Sockgate__Question *q = msg->question;
+	const char *why = question_check(q);
+	enum identity_state state;
+	Sockgate__Identity identity;
+	struct inquiry *inquiry;
+	int64_t waited_us;
+
+	if (why) {
+		malformed(s, msg->id, why);
+		return;
+	}
+	waited_us = turn_us(s);
+	if (question_is_late(q, waited_us)) {
+		s->env->n->n_late++;
+		return;
+	}
+	state = identity_lookup(judge_identities(s->env->judge), s->source.host, q->process,
+				patience_ms(q, waited_us),
+				(uint64_t)monotonic_us() / 1000000, &identity, &inquiry);
+	if (state == IDENTITY_AWAITED && is_worth_waiting(s, q) &&
+	    await_identity(s, msg, inquiry, waited_us))
+		return;
+	decide_question(s, msg->id, q, state == IDENTITY_FOUND ? &identity : NULL,
+			waited_us);
 }
 
 /* ---- records ---- */
@@ -277,7 +394,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		greet(s, msg->id, msg->hello);
 		break;
 	case SOCKGATE__MESSAGE__BODY_QUESTION:
-		answer(s, msg->id, msg->question);
+		answer(s, msg);
 		break;
 	case SOCKGATE__MESSAGE__BODY_RECORDS:
 		take_records(s, msg);
@@ -348,6 +465,12 @@ struct session *session_new(const struct session_env *env, int fd, uint64_t id,
 
 void session_free(struct session *s)
 {
+	struct asked *a, *next;
+
+	DL_FOREACH_SAFE(s->asked, a, next) {
+		identity_cancel(&a->wait);
+		free_asked(a);
+	}
 	channel_free(s->ch);
 	free(s);
 }
