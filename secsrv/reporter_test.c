@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "frame.h"
 #include "reporter.h"
 #include "sigdb/sighting.h"
 
@@ -130,6 +131,117 @@ static void test_what_there_is_no_room_for_is_counted(void **state)
 	assert_int_equal(reporter_lost(reporter), 3);
 }
 
+/* ---- to a service ---- */
+
+static struct {
+	unsigned int parts;
+	size_t count, bytes;	/* of the last */
+	uint8_t first;		/* content of its first */
+	bool away;		/* nobody takes it */
+} sent;
+
+static int take_part(const Sockgate__SightingsReport *report, void *arg)
+{
+	(void)arg;
+	if (sent.away)
+		return -1;
+	sent.parts++;
+	sent.count = report->n_sighting;
+	sent.bytes = sockgate__sightings_report__get_packed_size(report);
+	sent.first = report->sighting[0]->sha256.data[0];
+	return 0;
+}
+
+static void send(void)
+{
+	reporter_send(reporter, take_part, NULL);
+}
+
+static void note_many(uint32_t n, const char *where)
+{
+	uint8_t hash[SHA256_SIZE] = { 0 };
+
+	for (uint32_t i = 1; i <= n; i++) {
+		memcpy(hash, &i, sizeof(i));
+		reporter_note(reporter, hash, "web1", where, 1);
+	}
+}
+
+static void test_one_part_at_a_time(void **state)
+{
+	(void)state;
+	send();
+	assert_int_equal(sent.parts, 0);
+	note_many(REPORTER_PART_MAX + 10, "/a");
+	assert_true(reporter_has_part(reporter));
+	send();
+	assert_int_equal(sent.count, REPORTER_PART_MAX);
+	/* The next waits for what came of it. */
+	send();
+	assert_int_equal(sent.parts, 1);
+	reporter_sent(reporter, REPORTER_STORED);
+	assert_false(reporter_has_part(reporter));
+	send();
+	assert_int_equal(sent.parts, 2);
+	assert_int_equal(sent.count, 10);
+	reporter_sent(reporter, REPORTER_STORED);
+	send();
+	assert_int_equal(sent.parts, 2);
+	assert_int_equal(reporter_lost(reporter), 0);
+}
+
+/* What was not acknowledged is the next part again, whatever came since. */
+static void test_a_part_is_sent_again(void **state)
+{
+	(void)state;
+	note(7, "web1", "/a", 1);
+	sent.away = true;
+	send();
+	sent.away = false;
+	note(8, "web1", "/b", 1);
+	send();
+	assert_int_equal(sent.count, 1);
+	assert_int_equal(sent.first, 7);
+	reporter_sent(reporter, REPORTER_AGAIN);
+	send();
+	assert_int_equal(sent.parts, 2);
+	assert_int_equal(sent.first, 7);
+	reporter_sent(reporter, REPORTER_REFUSED);
+	assert_int_equal(reporter_lost(reporter), 1);
+	send();
+	assert_int_equal(sent.first, 8);
+}
+
+/* Long paths make short parts: no frame is too large. */
+static void test_a_part_fits_into_a_frame(void **state)
+{
+	static char where[4000];
+
+	(void)state;
+	memset(where, 'x', sizeof(where) - 1);
+	where[0] = '/';
+	note_many(REPORTER_PART_MAX, where);
+	send();
+	assert_true(sent.count < REPORTER_PART_MAX);
+	assert_true(sent.bytes > REPORTER_PART_BYTES / 2);
+	assert_true(sent.bytes < FRAME_LIMIT);
+}
+
+static int open_for_service(void **state)
+{
+	(void)state;
+	memset(&sent, 0, sizeof(sent));
+	reporter = reporter_new(NULL);
+	return reporter ? 0 : -1;
+}
+
+static int close_for_service(void **state)
+{
+	(void)state;
+	reporter_free(reporter);
+	return 0;
+}
+
 static int open_reporter(void **state)
 {
 	(void)state;
@@ -167,6 +279,8 @@ static int tear_down(void **state)
 }
 
 #define reporter_test(f) cmocka_unit_test_setup_teardown(f, open_reporter, close_reporter)
+#define service_test(f) \
+	cmocka_unit_test_setup_teardown(f, open_for_service, close_for_service)
 
 int main(void)
 {
@@ -175,6 +289,10 @@ int main(void)
 		reporter_test(test_a_flush_hands_over_and_the_next_adds),
 		reporter_test(test_noting_waits_for_nothing),
 		reporter_test(test_what_there_is_no_room_for_is_counted),
+		service_test(test_what_there_is_no_room_for_is_counted),
+		service_test(test_one_part_at_a_time),
+		service_test(test_a_part_is_sent_again),
+		service_test(test_a_part_fits_into_a_frame),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -314,19 +315,18 @@ static void on_identity(struct identity_wait *wait, const Sockgate__Identity *id
 	take((struct question *)wait, identity);
 }
 
-static void ask_at(struct question *q, uint8_t content, unsigned int wait_ms,
-		   uint64_t now_s)
+static void ask_about(struct question *q, uint8_t content, const char *name,
+		      unsigned int wait_ms, uint64_t now_s)
 {
 	Sockgate__Identity identity;
 	struct inquiry *inquiry;
 
-	memset(q, 0, sizeof(*q));
 	memset(q->hash, content, sizeof(q->hash));
 	sockgate__process__init(&q->process);
 	q->process.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	q->process.sha256.data = q->hash;
 	q->process.sha256.len = sizeof(q->hash);
-	q->process.name = (char *)"thing";
+	q->process.name = (char *)name;
 	q->process.path = (char *)"/usr/bin/thing";
 	q->wait.done = on_identity;
 	q->wait.host = "web1";
@@ -337,6 +337,13 @@ static void ask_at(struct question *q, uint8_t content, unsigned int wait_ms,
 		identity_await(cache, inquiry, &q->wait);
 	else
 		take(q, q->state == IDENTITY_FOUND ? &identity : NULL);
+}
+
+static void ask_at(struct question *q, uint8_t content, unsigned int wait_ms,
+		   uint64_t now_s)
+{
+	memset(q, 0, sizeof(*q));
+	ask_about(q, content, "thing", wait_ms, now_s);
 }
 
 static void ask(struct question *q, uint8_t content)
@@ -732,6 +739,31 @@ static void test_negative_answers_are_remembered(void **state)
 	assert_int_equal(identity_counters(cache)->cache.n_expired, 1);
 }
 
+/* So many that a service does not answer, and no more. */
+static void test_bound_of_what_is_on_its_way(void **state)
+{
+	struct question *q = calloc(SERVICES_INQUIRIES_MAX + 1, sizeof(*q));
+
+	(void)state;
+	assert_non_null(q);
+	wait_until(both_connected, NULL);
+	peers[0].manner = peers[1].manner = SAYS_NOTHING;
+	conf.services.wait_ms = 600000;
+	for (unsigned int i = 0; i <= SERVICES_INQUIRIES_MAX; i++) {
+		snprintf(q[i].name, sizeof(q[i].name), "thing-%u", i);
+		ask_about(&q[i], 1, q[i].name, 0, 1);
+		assert_int_equal(q[i].state, i < SERVICES_INQUIRIES_MAX ?
+				 IDENTITY_AWAITED : IDENTITY_UNAVAILABLE);
+	}
+	assert_int_equal(counters()->n_full, 1);
+	/* Those that are on their way are asked no more than once. */
+	ask_about(&q[SERVICES_INQUIRIES_MAX], 1, "thing-5", 0, 1);
+	assert_int_equal(q[SERVICES_INQUIRIES_MAX].state, IDENTITY_AWAITED);
+	for (unsigned int i = 0; i <= SERVICES_INQUIRIES_MAX; i++)
+		identity_cancel(&q[i].wait);
+	free(q);
+}
+
 static void test_who_no_longer_waits_is_not_told(void **state)
 {
 	struct question q, r;
@@ -913,6 +945,7 @@ int main(void)
 		TEST(test_a_change_is_heard_of),
 		TEST(test_a_change_while_it_was_away),
 		TEST(test_negative_answers_are_remembered),
+		TEST(test_bound_of_what_is_on_its_way),
 		TEST(test_who_no_longer_waits_is_not_told),
 		TEST(test_sightings_are_reported),
 		TEST(test_sightings_are_sent_again),
