@@ -267,7 +267,7 @@ static void what_no_signature_is_about_is_told(void **state)
 	assert_null(strstr(standin.output, "\"d\""));
 	remove_database(database);
 	assert_int_equal(run("check", true, text), RESULT_NO);
-	check_refusal(0, "cannot be opened");
+	check_refusal(0, "cannot be known here");
 	option[0] = '\0';
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -301,6 +302,30 @@ static void test_changed_signature_reaches_the_agent(void **state)
 	assert_false(agent.failed);
 }
 
+static time_t monotonic_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+/* Not when the server looks for changes by itself, which is every second. */
+static void test_changes_reach_the_agent_at_once(void **state)
+{
+	time_t began = monotonic_s();
+	char name[16];
+
+	(void)state;
+	for (unsigned int i = 1; i <= 20; i++) {
+		snprintf(name, sizeof(name), "name-%u", i);
+		import(name);
+		serve_refresh(serve);
+		run_until(&agent.changes, i, NULL);
+	}
+	assert_true(monotonic_s() - began < 15);
+}
+
 /* No field, no silence: a rule that needs it takes its failure action. */
 static void test_without_the_service_rules_fail(void **state)
 {
@@ -331,6 +356,7 @@ static void test_a_rule_by_file_does_not_wait(void **state)
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port),
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	time_t began;
 
 	(void)state;
 	stop_service();
@@ -340,10 +366,13 @@ static void test_a_rule_by_file_does_not_wait(void **state)
 	assert_int_equal(listen(fd, 8), 0);
 	start_server("wait_ms = 60000; silence_ms = 60000;");
 	path = "/usr/sbin/sigdb";
+	began = monotonic_s();
 	send_question(2, 0);
 	run_until(&agent.decisions, 1, NULL);
 	assert_string_equal(agent.rule, "sigdb");
 	assert_false(agent.failed);
+	/* A handshake would be given up after ten seconds. */
+	assert_true(monotonic_s() - began < 8);
 	path = "/usr/bin/thing";
 	close(fd);
 	start_service();
@@ -478,6 +507,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_service_says_what_it_is),
 		TEST(test_changed_signature_reaches_the_agent),
+		TEST(test_changes_reach_the_agent_at_once),
 		TEST(test_without_the_service_rules_fail),
 		TEST(test_a_rule_by_file_does_not_wait),
 		TEST(test_what_is_remembered_needs_no_service),

@@ -217,14 +217,10 @@ static void write_conf(struct fixture *f)
 	assert_int_equal(fclose(out), 0);
 }
 
-static int start(void **state)
+static void start_service(struct fixture *f)
 {
 	char why[1024];
-	struct fixture *f;
 
-	fixture_setup(state);
-	f = *state;
-	import(f, curl, "8");
 	write_conf(f);
 	if (serve_conf_load(&conf, conf_file, why, sizeof(why)))
 		fail_msg("%s", why);
@@ -232,6 +228,13 @@ static int start(void **state)
 	serve = serve_new(base, &conf, why, sizeof(why));
 	if (!serve)
 		fail_msg("%s", why);
+}
+
+static int start(void **state)
+{
+	fixture_setup(state);
+	import(*state, curl, "8");
+	start_service(*state);
 	return 0;
 }
 
@@ -307,34 +310,23 @@ static void test_tells_of_a_change_at_once(void **state)
 /* So that a restart costs nobody what is remembered. */
 static void test_version_is_the_databases(void **state)
 {
-	struct fixture *f = *state;
 	struct client c, d;
-	char why[1024];
 
 	connect_server(&c);
 	hang_up(&c);
 	serve_free(serve);
 	serve_conf_free(&conf);
-	write_conf(f);
-	assert_int_equal(serve_conf_load(&conf, conf_file, why, sizeof(why)), 0);
-	((struct sockaddr_in *)&conf.listen[0].addr)->sin_port = 0;
-	serve = serve_new(base, &conf, why, sizeof(why));
-	assert_non_null(serve);
+	start_service(*state);
 	connect_server(&d);
 	assert_true(c.version == d.version);
 	hang_up(&d);
 }
 
-/* A database in another's place is another one, though it counts its imports alike. */
-static void test_another_database_is_noticed(void **state)
+/* Another database in the place of this one, which counts its imports alike. */
+static void replace_database(struct fixture *f)
 {
-	struct fixture *f = *state;
 	char aside[160], companion[160];
-	struct client c;
-	uint64_t before;
 
-	connect_server(&c);
-	before = c.version;
 	sigdb_close(f->db);
 	snprintf(aside, sizeof(aside), "%s.old", f->db_path);
 	assert_int_equal(rename(f->db_path, aside), 0);
@@ -345,6 +337,16 @@ static void test_another_database_is_noticed(void **state)
 	f->db = sigdb_open(f->db_path, true, f->why, sizeof(f->why));
 	assert_non_null(f->db);
 	import(f, curl, "other");
+}
+
+static void test_another_database_is_noticed(void **state)
+{
+	struct client c;
+	uint64_t before;
+
+	connect_server(&c);
+	before = c.version;
+	replace_database(*state);
 	serve_refresh(serve);
 	wait_for(&c.changes, 2, &c.down);
 	assert_true(c.version != before);
@@ -352,6 +354,21 @@ static void test_another_database_is_noticed(void **state)
 	wait_for(&c.answers, 1, &c.down);
 	assert_string_equal(c.answer.version, "other");
 	hang_up(&c);
+}
+
+static void test_another_database_after_a_restart(void **state)
+{
+	struct client c, d;
+
+	connect_server(&c);
+	hang_up(&c);
+	serve_free(serve);
+	serve_conf_free(&conf);
+	replace_database(*state);
+	start_service(*state);
+	connect_server(&d);
+	assert_true(c.version != d.version);
+	hang_up(&d);
 }
 
 static void refuse(SSL_CTX *tls, enum tls_role role, const char *expect)
@@ -629,6 +646,7 @@ int main(void)
 		TEST(test_tells_of_a_change_at_once),
 		TEST(test_version_is_the_databases),
 		TEST(test_another_database_is_noticed),
+		TEST(test_another_database_after_a_restart),
 		TEST(test_only_servers_are_clients),
 		TEST(test_as_many_as_may_be),
 		TEST(test_what_makes_no_sense_is_an_error),
