@@ -110,6 +110,20 @@ static void judge_managed(const Sockgate__Status *s, struct health *h)
 			"which was accepted last", s->policy_version);
 }
 
+static void judge_signatures(const Sockgate__Status *s, struct health *h)
+{
+	const char *why = s->signatures_error;
+	const char *remedy = unless_said(why, "look at the addresses in secsrv.conf, and run "
+					 "`sockgate status' where sigdb serves");
+
+	if (!*why)
+		return;
+	if (*s->signatures)
+		WARNING(h, remedy, "a signature service is not up, others are asked: %s", why);
+	else
+		PROBLEM(h, remedy, "executables cannot be identified: %s", why);
+}
+
 static void judge_server(const struct health_facts *f, struct health *h)
 {
 	if (!f->server) {
@@ -126,12 +140,8 @@ static void judge_server(const struct health_facts *f, struct health *h)
 		PROBLEM(h, "make room or repair the audit database; agents keep their "
 			"records until then", "records are not being stored: %s",
 			f->server->audit_error);
+	judge_signatures(f->server, h);
 	judge_managed(f->server, h);
-	if (*f->server->signatures_error)
-		PROBLEM(h, unless_said(f->server->signatures_error, "look at the addresses in "
-				       "secsrv.conf, and run `sockgate status' where sigdb "
-				       "serves"),
-			"executables cannot be identified: %s", f->server->signatures_error);
 	judge_certificate(f, h, f->server, "server");
 }
 

@@ -170,6 +170,14 @@ static void signatures_cannot_be_asked(void **state)
 	server.signatures_error = (char *)"192.0.2.3:6611 (sig1): no answer";
 	one_problem("executables cannot be identified: 192.0.2.3:6611 (sig1): no answer");
 	assert_non_null(strstr(health.problem[0].remedy, "secsrv.conf"));
+	server.signatures = (char *)"192.0.2.4:6611";
+	health_judge(&facts, &health);
+	assert_int_equal(health.problems, 0);
+	assert_int_equal(health.warnings, 1);
+	assert_non_null(strstr(health.warning[0].what, "a signature service is not up"));
+	server.signatures_error = (char *)"";
+	health_judge(&facts, &health);
+	assert_int_equal(health.warnings, 0);
 }
 
 static void signature_service(void **state)

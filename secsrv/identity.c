@@ -315,7 +315,9 @@ const struct identity_counters *identity_counters(struct identity_cache *cache)
 
 const char *identity_source(const struct identity_cache *cache)
 {
-	return cache->services ? services_in_use(cache->services) : cache->conf->file;
+	if (cache->services)
+		return services_in_use(cache->services);
+	return *watched_error(cache->database) ? "" : cache->conf->file;
 }
 
 const char *identity_error(const struct identity_cache *cache)

@@ -93,9 +93,9 @@ bool identity_refresh(struct identity_cache *cache);
 
 const struct identity_counters *identity_counters(struct identity_cache *cache);
 
-/* The database, or the address of the service in use ("" if none is). */
+/* What is asked now: the database, or the address of a service; "" if nothing can be. */
 const char *identity_source(const struct identity_cache *cache);
-/* Why signatures cannot be asked; "" if they can. */
+/* Why that is nothing, or why a service is not up that could be asked too; or "". */
 const char *identity_error(const struct identity_cache *cache);
 
 #endif

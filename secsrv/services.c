@@ -477,10 +477,12 @@ const char *services_in_use(const struct services *s)
 	return "";
 }
 
-/* Why the first of them is not there. */
 const char *services_error(const struct services *s)
 {
-	return *services_in_use(s) ? "" : service_error(s->service[0]);
+	for (unsigned int i = 0; i < s->conf->n; i++)
+		if (!service_is_up(s->service[i]))
+			return service_error(s->service[i]);
+	return "";
 }
 
 const struct services_counters *services_counters(struct services *s)

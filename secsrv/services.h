@@ -96,7 +96,7 @@ void services_cancel(struct services_wait *wait);
  */
 int services_report(struct services *s, const Sockgate__SightingsReport *report);
 
-/* Address of the service in use, "" if none; and why there is none. */
+/* Address of the service in use, "" if none; and why the first of others is not up. */
 const char *services_in_use(const struct services *s);
 const char *services_error(const struct services *s);
 const struct services_counters *services_counters(struct services *s);

@@ -283,7 +283,7 @@ static bool is_worth_waiting(const struct session *s, const Sockgate__Question *
 {
 	const struct judge *judge = s->env->judge;
 
-	return !*identity_error(judge_identities(judge)) ||
+	return *identity_source(judge_identities(judge)) ||
 	       judge_needs_identity(judge, s->source.host, q, wall_us() / 1000000);
 }
 
