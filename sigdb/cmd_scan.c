@@ -21,15 +21,16 @@ static int show(const char *path, const struct scan_result *r, json_t *list)
 	return 0;
 }
 
-static int scan_all(struct sigdb *db, struct scanner *scanner, char **file, int count,
-		    json_t *list)
+static int scan_all(struct sigdb *db, struct scanner *scanner, const uint8_t *sha256,
+		    char **file, int count, json_t *list)
 {
 	struct scan_result result;
 	int ret = CLI_OK;
 	char why[1024];
 
 	for (int i = 0; i < count; i++)
-		if (scan_file(db, scanner, file[i], &result, why, sizeof(why)))
+		if (scan_file(db, scanner, file[i], sha256, &result, why,
+			      sizeof(why)))
 			ret = cli_fail("%s", why);
 		else if (show(file[i], &result, list))
 			ret = cli_fail("out of memory");
@@ -40,10 +41,12 @@ int cmd_scan(const struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "rules", required_argument, NULL, 'r' },
+		{ "sha256", required_argument, NULL, 's' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *rules = NULL;
+	const char *rules = NULL, *hex = NULL;
+	uint8_t sha256[SHA256_SIZE];
 	struct scanner *scanner;
 	struct sigdb *db;
 	bool json = false;
@@ -54,6 +57,8 @@ int cmd_scan(const struct cli *cli, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "j", options, NULL)) != -1) {
 		if (c == 'r')
 			rules = optarg;
+		else if (c == 's')
+			hex = optarg;
 		else if (c == 'j')
 			json = true;
 		else
@@ -61,13 +66,16 @@ int cmd_scan(const struct cli *cli, int argc, char **argv)
 	}
 	if (!rules || optind == argc)
 		return cli_usage("scan: expected --rules and files");
+	if (hex && (argc - optind != 1 || hex_decode(hex, sha256, SHA256_SIZE)))
+		return cli_usage("scan: --sha256 is about one file, and has 64 digits");
 	scanner = scanner_new(rules, why, sizeof(why));
 	if (!scanner)
 		return cli_fail("%s", why);
 	list = json ? json_array() : NULL;
 	db = import_open(cli);
 	if (db)
-		ret = scan_all(db, scanner, argv + optind, argc - optind, list);
+		ret = scan_all(db, scanner, hex ? sha256 : NULL, argv + optind,
+			       argc - optind, list);
 	if (db && list)
 		ret |= cli_print(list);
 	else

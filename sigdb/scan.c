@@ -11,7 +11,9 @@
 #include <unistd.h>
 #include <yara.h>
 
+#include "confined.h"
 #include "handle.h"
+#include "sighting.h"
 #include "store.h"
 #include "text.h"
 
@@ -141,29 +143,72 @@ static void take_rule(struct finding *f, YR_RULE *rule)
 	sigdb_text_clean(category, f->category, sizeof(f->category));
 }
 
+/*
+ * What comes from a stranger is looked at in a process that can do nothing else, and
+ * that says no more than which rules match: by their numbers, since the same memory is
+ * at the same place there.  What they mean is read here.
+ */
+struct look {
+	struct scanner *scanner;
+	const void *bytes;
+	size_t size;
+	uint32_t *out;			/* numbers of rules */
+	size_t count, max;
+};
+
 static int on_match(YR_SCAN_CONTEXT *context, int message, void *data, void *arg)
 {
+	struct look *l = arg;
+
 	(void)context;
-	if (message == CALLBACK_MSG_RULE_MATCHING)
-		take_rule(arg, data);
+	if (message == CALLBACK_MSG_RULE_MATCHING && l->count < l->max)
+		l->out[l->count++] = (uint32_t)((YR_RULE *)data -
+						l->scanner->rules->rules_table);
 	return CALLBACK_CONTINUE;
+}
+
+static ssize_t look_at(void *arg, void *out, size_t size)
+{
+	struct look *l = arg;
+
+	l->out = out;
+	l->max = size / sizeof(*l->out);
+	if (yr_rules_scan_mem(l->scanner->rules, l->bytes, l->size,
+			      SCAN_FLAGS_REPORT_RULES_MATCHING, on_match, l,
+			      SCAN_SECONDS_MAX) != ERROR_SUCCESS)
+		return -1;
+	return (ssize_t)(l->count * sizeof(*l->out));
+}
+
+static void take_numbers(struct scanner *s, const uint32_t *number, size_t count,
+			 struct finding *f)
+{
+	uint32_t at = 0;
+	YR_RULE *rule;
+
+	yr_rules_foreach(s->rules, rule) {
+		for (size_t i = 0; i < count; i++)
+			if (number[i] == at) {
+				take_rule(f, rule);
+				break;
+			}
+		at++;
+	}
 }
 
 /* The bytes that were hashed are the bytes that are scanned. */
 static int scan_bytes(struct scanner *s, const void *bytes, size_t size, struct finding *f,
 		      const char **why)
 {
-	switch (yr_rules_scan_mem(s->rules, bytes, size, SCAN_FLAGS_REPORT_RULES_MATCHING,
-				  on_match, f, SCAN_SECONDS_MAX)) {
-	case ERROR_SUCCESS:
-		return 0;
-	case ERROR_SCAN_TIMEOUT:
-		*why = "takes too long to scan";
+	struct look look = { .scanner = s, .bytes = bytes, .size = size };
+	uint32_t number[SCAN_MATCHES_MAX];
+	ssize_t len = confined_run(look_at, &look, number, sizeof(number),
+				   SCAN_SECONDS_MAX, why);
+
+	if (len < 0)
 		return -1;
-	default:
-		*why = "cannot be scanned";
-		return -1;
-	}
+	take_numbers(s, number, (size_t)len / sizeof(*number), f);
+	return 0;
 }
 
 /* Into memory of ours, freed by the caller: a mapping could change, or end. */
@@ -201,6 +246,59 @@ out:
 
 /* ---- remembering --------------------------------------------------------- */
 
+/*
+ * What changes no signature is noted beside them: a note among them would look like a
+ * change, for which all that was decided is forgotten.  Without those notes, which may
+ * be lost, it is scanned again.
+ */
+static bool is_noted_beside(const struct sigdb *db, const struct scanner *s,
+			    const uint8_t *sha256)
+{
+	struct sightings *notes;
+	char why[1024];
+	bool found;
+
+	notes = sightings_open(db->path, false, why, sizeof(why));
+	if (!notes)
+		return false;
+	found = sightings_scanned(notes, sha256, s->digest);
+	sightings_close(notes);
+	return found;
+}
+
+static int note_beside(struct sigdb *db, const struct scanner *s, const uint8_t *sha256)
+{
+	struct sightings *notes;
+	char why[1024];
+	int ret;
+
+	notes = sightings_open(db->path, true, why, sizeof(why));
+	if (!notes)
+		return sigdb_failf(db, "%s", why);
+	ret = sightings_note_scan(notes, sha256, s->digest, time(NULL));
+	if (ret)
+		sigdb_failf(db, "%s", sightings_error(notes));
+	sightings_close(notes);
+	return ret;
+}
+
+/* Has any text of rules had something to say of it? */
+static int has_finding(struct sigdb *db, const uint8_t *sha256, bool *found)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (sqlite3_prepare_v2(db->sql, "SELECT 1 FROM scan WHERE sha256 = ?1", -1, &stmt,
+			       NULL) != SQLITE_OK)
+		return sigdb_fail(db, "looking for its scans");
+	sqlite3_bind_blob(stmt, 1, sha256, SHA256_SIZE, SQLITE_STATIC);
+	rc = sqlite3_step(stmt);
+	*found = rc == SQLITE_ROW;
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 :
+						       sigdb_fail(db, "looking for its scans");
+}
+
 /* Returns 1 if it was scanned by these rules, 0 if not, -1 on failure. */
 static int recall(struct sigdb *db, const struct scanner *s, struct scan_result *result)
 {
@@ -221,7 +319,7 @@ static int recall(struct sigdb *db, const struct scanner *s, struct scan_result 
 		ret = sigdb_fail(db, "looking for its scans");
 	}
 	sqlite3_finalize(stmt);
-	return ret;
+	return ret ? ret : is_noted_beside(db, s, result->sha256);
 }
 
 static int note(struct sigdb *db, const struct scanner *s, const struct scan_result *result)
@@ -265,9 +363,15 @@ static int sign(struct store *st, const uint8_t *sha256, const struct finding *f
 static int keep(struct sigdb *db, const struct scanner *s, const struct scan_result *result,
 		const struct finding *f)
 {
-	struct store *st = store_begin(db, "yara", STORE_RANK_SCAN);
 	struct store_counts counts;
+	struct store *st;
+	bool found = false;
 
+	if (has_finding(db, result->sha256, &found))
+		return -1;
+	if (f->threat < 0 && !found)
+		return note_beside(db, s, result->sha256);
+	st = store_begin(db, "yara", STORE_RANK_SCAN);
 	if (!st)
 		return -1;
 	if (sign(st, result->sha256, f) || note(db, s, result)) {
@@ -277,7 +381,7 @@ static int keep(struct sigdb *db, const struct scanner *s, const struct scan_res
 	return store_commit(st, &counts);
 }
 
-int scan_file(struct sigdb *db, struct scanner *s, const char *path,
+int scan_file(struct sigdb *db, struct scanner *s, const char *path, const uint8_t *sha256,
 	      struct scan_result *result, char *why, size_t why_size)
 {
 	struct finding f = { .threat = -1 };
@@ -293,7 +397,13 @@ int scan_file(struct sigdb *db, struct scanner *s, const char *path,
 		snprintf(why, why_size, "%s: %s", path, reason);
 		return -1;
 	}
-	ret = sha256_memory(bytes, size, result->sha256) ? -1 : recall(db, s, result);
+	if (sha256_memory(bytes, size, result->sha256) ||
+	    (sha256 && memcmp(sha256, result->sha256, SHA256_SIZE) != 0)) {
+		snprintf(why, why_size, "%s: has another content than was said", path);
+		free(bytes);
+		return -1;
+	}
+	ret = recall(db, s, result);
 	result->remembered = ret == 1;
 	if (!ret && scan_bytes(s, bytes, size, &f, &reason)) {
 		snprintf(why, why_size, "%s: %s", path, reason);

@@ -16,6 +16,7 @@ struct sigdb;
 #define SCAN_SECONDS_MAX 60
 
 #define SCAN_MATCHES_SIZE 1024
+#define SCAN_MATCHES_MAX 1024	/* rules that are looked at, of those that match */
 
 struct scanner;
 
@@ -34,10 +35,12 @@ struct scan_result {
 
 /*
  * scan_file - scan a file, unless it was by these very rules, and keep the result
+ * @sha256: what its content has to be; NULL: whatever it is
  * What the rules say becomes a signature of the file's hash, see sigdb(8).  Returns 0,
  * or -1 with a sentence in @why; then nothing was changed.
  */
 int scan_file(struct sigdb *db, struct scanner *scanner, const char *path,
-	      struct scan_result *result, char *why, size_t why_size);
+	      const uint8_t *sha256, struct scan_result *result, char *why,
+	      size_t why_size);
 
 #endif

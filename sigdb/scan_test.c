@@ -27,8 +27,8 @@ static struct scan_result scan(struct fixture *f, struct scanner *s, const char 
 {
 	struct scan_result r;
 
-	if (scan_file(f->db, s, fixture_write(f, "file", 0755, content), &r, f->why,
-		      sizeof(f->why)))
+	if (scan_file(f->db, s, fixture_write(f, "file", 0755, content), NULL, &r,
+		      f->why, sizeof(f->why)))
 		fail_msg("%s", f->why);
 	return r;
 }
@@ -73,6 +73,42 @@ static void what_no_rule_fits_stays_unknown(void **state)
 	assert_string_equal(scan(f, s, "#!/bin/sh\n").matches, "");
 	assert_int_equal(look(f, "#!/bin/sh\n").source, SIGDB_NONE);
 	assert_true(scan(f, s, "#!/bin/sh\n").remembered);
+	scanner_free(s);
+}
+
+/* Or all that was decided by them would be forgotten each time. */
+static void what_no_rule_fits_leaves_the_signatures_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct scanner *s = compile(f, miner_rules);
+	uint64_t before, after;
+
+	assert_int_equal(sigdb_changes(f->db, &before), 0);
+	scan(f, s, "#!/bin/sh\n");
+	assert_int_equal(sigdb_changes(f->db, &after), 0);
+	assert_int_equal(before, after);
+	scan(f, s, MINER);
+	assert_int_equal(sigdb_changes(f->db, &after), 0);
+	assert_int_not_equal(before, after);
+	scanner_free(s);
+}
+
+static void another_content_than_was_said_is_not_scanned(void **state)
+{
+	struct fixture *f = *state;
+	struct scanner *s = compile(f, miner_rules);
+	uint8_t tool[SHA256_SIZE], miner[SHA256_SIZE];
+	struct scan_result r;
+	const char *path = fixture_write(f, "file", 0755, MINER);
+
+	assert_int_equal(sha256_memory(TOOL, strlen(TOOL), tool), 0);
+	assert_int_equal(sha256_memory(MINER, strlen(MINER), miner), 0);
+	assert_int_equal(scan_file(f->db, s, path, tool, &r, f->why, sizeof(f->why)), -1);
+	assert_non_null(strstr(f->why, "another content"));
+	assert_int_equal(look(f, TOOL).source, SIGDB_NONE);
+	assert_int_equal(look(f, MINER).source, SIGDB_NONE);
+	assert_int_equal(scan_file(f->db, s, path, miner, &r, f->why, sizeof(f->why)), 0);
+	assert_int_equal(look(f, MINER).source, SIGDB_HASH);
 	scanner_free(s);
 }
 
@@ -141,11 +177,11 @@ static void what_is_no_file_or_too_large_is_refused(void **state)
 	const char *path = fixture_write(f, "large", 0644, "x");
 
 	assert_int_equal(truncate(path, (off_t)SCAN_SIZE_MAX + 1), 0);
-	assert_int_equal(scan_file(f->db, s, path, &r, f->why, sizeof(f->why)), -1);
+	assert_int_equal(scan_file(f->db, s, path, NULL, &r, f->why, sizeof(f->why)), -1);
 	assert_non_null(strstr(f->why, "is too large"));
-	assert_int_equal(scan_file(f->db, s, f->dir, &r, f->why, sizeof(f->why)), -1);
+	assert_int_equal(scan_file(f->db, s, f->dir, NULL, &r, f->why, sizeof(f->why)), -1);
 	assert_non_null(strstr(f->why, "is no file"));
-	assert_int_equal(scan_file(f->db, s, "/nowhere", &r, f->why, sizeof(f->why)), -1);
+	assert_int_equal(scan_file(f->db, s, "/nowhere", NULL, &r, f->why, sizeof(f->why)), -1);
 	assert_non_null(strstr(f->why, "No such file"));
 	scanner_free(s);
 }
@@ -157,6 +193,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FRESH(the_rule_with_the_highest_threat_counts),
 		FRESH(what_no_rule_fits_stays_unknown),
+		FRESH(what_no_rule_fits_leaves_the_signatures_alone),
+		FRESH(another_content_than_was_said_is_not_scanned),
 		FRESH(what_was_scanned_is_remembered_for_the_same_rules),
 		FRESH(a_package_does_not_hide_what_is_found),
 		FRESH(wrong_rules_are_refused_with_their_line),

@@ -29,6 +29,11 @@ static const char make_sql[] =
 	" PRIMARY KEY (sha256, host)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS sighting_last ON sighting (last);"
 	"CREATE INDEX IF NOT EXISTS sighting_host ON sighting (host, last);"
+	"CREATE TABLE IF NOT EXISTS scan ("
+	" sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32),"
+	" rules BLOB NOT NULL CHECK (length(rules) = 32),"	/* SHA-256 of their text */
+	" time INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS scan_time ON scan (time);"
 	"PRAGMA application_id = " APPLICATION_ID ";"
 	"PRAGMA user_version = 1;"
 	"COMMIT";
@@ -47,6 +52,10 @@ static const char bound_host_sql[] =
 static const char bound_sql[] =
 	"DELETE FROM sighting WHERE (sha256, host) IN (SELECT sha256, host FROM sighting"
 	" ORDER BY last DESC LIMIT -1 OFFSET ?2)";
+
+static const char bound_scans_sql[] =
+	"DELETE FROM scan WHERE sha256 IN (SELECT sha256 FROM scan"
+	" ORDER BY time DESC LIMIT -1 OFFSET ?2)";
 
 struct sightings {
 	sqlite3 *sql;
@@ -242,4 +251,41 @@ int sightings_forget(struct sightings *s, const uint8_t *sha256)
 	rc = sqlite3_step(stmt);
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_DONE ? sqlite3_changes(s->sql) : fail(s, "writing");
+}
+
+/* ---- scans --------------------------------------------------------------- */
+
+bool sightings_scanned(struct sightings *s, const uint8_t *sha256, const uint8_t *rules)
+{
+	sqlite3_stmt *stmt;
+	bool found;
+
+	/* An older program's has no such table. */
+	if (sqlite3_prepare_v2(s->sql, "SELECT 1 FROM scan WHERE sha256 = ?1 AND rules = ?2",
+			       -1, &stmt, NULL) != SQLITE_OK)
+		return false;
+	sqlite3_bind_blob(stmt, 1, sha256, SHA256_SIZE, SQLITE_STATIC);
+	sqlite3_bind_blob(stmt, 2, rules, SHA256_SIZE, SQLITE_STATIC);
+	found = sqlite3_step(stmt) == SQLITE_ROW;
+	sqlite3_finalize(stmt);
+	return found;
+}
+
+int sightings_note_scan(struct sightings *s, const uint8_t *sha256, const uint8_t *rules,
+			int64_t now_s)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (sqlite3_prepare_v2(s->sql, "REPLACE INTO scan VALUES (?1, ?2, ?3)", -1, &stmt,
+			       NULL) != SQLITE_OK)
+		return fail(s, "writing");
+	sqlite3_bind_blob(stmt, 1, sha256, SHA256_SIZE, SQLITE_STATIC);
+	sqlite3_bind_blob(stmt, 2, rules, SHA256_SIZE, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 3, now_s);
+	rc = sqlite3_step(stmt);
+	sqlite3_finalize(stmt);
+	if (rc != SQLITE_DONE)
+		return fail(s, "writing");
+	return bound(s, bound_scans_sql, NULL, SIGHTINGS_MAX);
 }

@@ -55,6 +55,14 @@ int sightings_each(struct sightings *s, const char *host, uint64_t limit,
 /* Forget a hash, of all hosts.  Returns how many there were, or -1. */
 int sightings_forget(struct sightings *s, const uint8_t *sha256);
 
+/*
+ * What was scanned by rules of YARA that found nothing, so that it is not once more.
+ * @rules: SHA-256 of their text
+ */
+bool sightings_scanned(struct sightings *s, const uint8_t *sha256, const uint8_t *rules);
+int sightings_note_scan(struct sightings *s, const uint8_t *sha256, const uint8_t *rules,
+			int64_t now_s);
+
 /* A sentence for the last -1. */
 const char *sightings_error(const struct sightings *s);
 
