@@ -16,6 +16,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <event2/buffer.h>
@@ -467,6 +469,15 @@ int channel_send(struct channel *ch, const Sockgate__Message *msg)
 size_t channel_backlog(const struct channel *ch)
 {
 	return ch->bev ? evbuffer_get_length(bufferevent_get_output(ch->bev)) : 0;
+}
+
+size_t channel_unsent(const struct channel *ch)
+{
+	int queued = 0;
+
+	if (ch->bev && ioctl(bufferevent_getfd(ch->bev), SIOCOUTQ, &queued))
+		queued = 0;
+	return channel_backlog(ch) + (size_t)queued;
 }
 
 void channel_set_idle_limit(struct channel *ch, unsigned int seconds)

@@ -75,6 +75,9 @@ int channel_send(struct channel *ch, const Sockgate__Message *msg);
 /* Bytes queued and not yet sent. */
 size_t channel_backlog(const struct channel *ch);
 
+/* The same, and what the kernel has of it that the peer has not acknowledged. */
+size_t channel_unsent(const struct channel *ch);
+
 /* Seconds without a byte from the peer after which ->down is told (0: never). */
 void channel_set_idle_limit(struct channel *ch, unsigned int seconds);
 

@@ -33,6 +33,7 @@
 #include "probe.h"
 #include "records.h"
 #include "resolvers.h"
+#include "sender.h"
 #include "server.h"
 #include "spool.h"
 #include "tls.h"
@@ -45,6 +46,8 @@
 #define MAX_JOBS 65536
 #define MAX_FILES 4096		/* executables that are being hashed */
 #define MAX_USERS 65536
+#define MAX_OPEN 256		/* executables kept open for as long as a question */
+#define PART_MS 10		/* so no more than 3 MB in a second */
 #define SPOOL_MEMORY (16U << 20)
 #define SECOND_MS 1000
 #define FLUSH_MS 50
@@ -57,7 +60,9 @@ struct agent {
 	struct kernel *kernel;
 	struct console *console;
 	struct pool *readers, *hashers, *resolver_pool, *spool_pool;
-	struct pool *argument_pool;
+	struct pool *argument_pool, *content_pool;
+	struct sender *sender;
+	unsigned int n_open;
 	struct arguments *arguments;
 	struct hash_cache *hashes;
 	struct identity_conf identity;
@@ -386,10 +391,24 @@ static void on_ask(const struct ask *ask, void *arg)
 	}
 }
 
+/*
+ * Executables are kept open as long as a server might ask: also for questions that wait
+ * for a connection being made.
+ */
+static void keep_files(struct agent *a, enum server_state state)
+{
+	bool wanted = state != SERVER_UP || server_fetches(a->server);
+
+	a->identity.open = wanted && a->settings->content_bytes ? &a->n_open : NULL;
+	if (state != SERVER_UP)
+		sender_stop(a->sender);
+}
+
 static void on_server_state(enum server_state state, void *arg)
 {
 	struct agent *a = arg;
 
+	keep_files(a, state);
 	desk_server(a->desk, state, moment_now());
 	spool_connected(a->spool, state == SERVER_UP);
 }
@@ -426,12 +445,31 @@ static void on_refused(void *arg)
 	spool_refused(a->spool);
 }
 
+static void on_content(uint64_t id, const Sockgate__ContentQuery *query, void *arg)
+{
+	struct sockgate_file file = { 0 };
+	struct agent *a = arg;
+	int fd = -1;
+
+	if (query->sha256.len == HASH_SIZE)
+		fd = desk_take_file(a->desk, query->question, query->sha256.data, &file);
+	sender_add(a->sender, id, fd, &file, query->limit);
+}
+
+static int send_part(uint64_t id, Sockgate__ContentPart *part, void *arg)
+{
+	struct agent *a = arg;
+
+	return server_send_part(a->server, id, part);
+}
+
 static const struct server_ops server_events = {
 	.state = on_server_state,
 	.policy = on_policy,
 	.decided = on_decided,
 	.stored = on_stored,
 	.refused = on_refused,
+	.content = on_content,
 };
 
 static int send_batch(const struct spool_record *list, void *arg)
@@ -562,6 +600,7 @@ static void fill_status(struct console_status *s, void *arg)
 	counts_users(s, a->users);
 	console_count(s, "command_lines_refused",
 		      arguments_counts(a->arguments)->refused);
+	counts_contents(s, a->sender);
 	counts_records(s, a->spool, a->records);
 	counts_kernel(s, a->kernel, a->blind);
 	console_count(s, "server_losses", server_losses(a->server));
@@ -602,8 +641,9 @@ static int start_threads(struct agent *a)
 	a->resolver_pool = pool_new(a->base, RESOLVERS, MAX_JOBS);
 	a->argument_pool = pool_new(a->base, ARGUMENT_READERS, ARGUMENT_JOBS);
 	a->spool_pool = pool_new(a->base, 1, 1);
+	a->content_pool = pool_new(a->base, 1, 1);
 	return a->readers && a->hashers && a->resolver_pool &&
-	       a->argument_pool && a->spool_pool ? 0 : -1;
+	       a->argument_pool && a->spool_pool && a->content_pool ? 0 : -1;
 }
 
 static struct cgroups *open_cgroups(void)
@@ -645,6 +685,7 @@ static int start_identity(struct agent *a)
 		.arg = a,
 		.cgroups = a->cgroups,
 		.unverifiable = s->unverifiable,
+		.max_open = MAX_OPEN,
 	};
 	a->user_conf = (struct user_conf){
 		.passwd = "/etc/passwd",
@@ -728,9 +769,16 @@ static int start_events(struct agent *a)
 
 static int start_server(struct agent *a)
 {
+	const struct sender_conf contents = {
+		.limit = a->settings->content_bytes, .interval_ms = PART_MS,
+		.send = send_part, .arg = a,
+	};
 	struct server_conf *conf = &a->settings->server;
 	char cpu[13];
 
+	a->sender = sender_new(a->base, a->content_pool, &contents);
+	if (!a->sender)
+		return -1;
 	context_cpu(cpu);
 	context_detect("", cpu, a->context, sizeof(a->context));
 	conf->tls = a->tls;
@@ -845,13 +893,17 @@ void agent_stop(struct agent *a)
 	/* So does a batch of records that is being read for the server. */
 	if (a->spool)
 		spool_connected(a->spool, false);
+	if (a->sender)
+		sender_stop(a->sender);
 	server_free(a->server);
 	a->server = NULL;
 	hung += pool_free(a->readers);
 	hung += pool_free(a->hashers);
 	hung += pool_free(a->resolver_pool);
 	hung += pool_free(a->argument_pool);
+	hung += pool_free(a->content_pool);
 	if (!hung) {
+		sender_free(a->sender);
 		arguments_free(a->arguments);
 		users_free(a->users);
 		hash_cache_free(a->hashes);

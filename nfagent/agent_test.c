@@ -56,6 +56,11 @@ static struct {
 	unsigned int records, unreadable;
 	Sockgate__Action effect;
 	Sockgate__Outcome outcome;
+	bool fetches;
+	bool wrong_hash;		/* the server asks for another */
+	FILE *content;			/* what it was sent */
+	bool content_ended;
+	Sockgate__Missing missing;
 } world;
 
 static struct pki_pair ca;
@@ -78,6 +83,7 @@ static void welcome(uint64_t id)
 
 	body.generation = GENERATION;
 	body.events = 1U << SOCKGATE_EVENT_ACCEPT;
+	body.fetches = world.fetches;
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 	msg.welcome = &body;
@@ -92,6 +98,34 @@ static void decide(uint64_t id)
 	msg.body_case = SOCKGATE__MESSAGE__BODY_DECISION;
 	msg.decision = &world.decision;
 	send_to_agent(&msg);
+}
+
+static void fetch(uint64_t question, Sockgate__Process *process)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__ContentQuery query = SOCKGATE__CONTENT_QUERY__INIT;
+
+	query.question = question;
+	query.sha256 = process->sha256;
+	query.limit = UINT64_MAX;
+	if (world.wrong_hash)
+		query.sha256.data[0] ^= 1;
+	msg.id = 5;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_CONTENT_QUERY;
+	msg.content_query = &query;
+	send_to_agent(&msg);
+}
+
+static void take_part(uint64_t id, const Sockgate__ContentPart *part)
+{
+	assert_int_equal(id, 5);
+	world.missing = part->missing;
+	if (part->data.len)
+		assert_int_equal(fwrite(part->data.data, part->data.len, 1, world.content), 1);
+	if (!part->end)
+		return;
+	world.content_ended = true;
+	event_base_loopbreak(world.kernel->base);
 }
 
 static void take_record(uint64_t id, const Sockgate__Records *records)
@@ -113,6 +147,13 @@ static void take_record(uint64_t id, const Sockgate__Records *records)
 	event_base_loopbreak(world.kernel->base);
 }
 
+static void take_question(Sockgate__Message *msg)
+{
+	if (world.content)
+		fetch(msg->id, msg->question->process);
+	decide(msg->id);
+}
+
 static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 {
 	(void)ch;
@@ -120,7 +161,9 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	if (msg->body_case == SOCKGATE__MESSAGE__BODY_HELLO)
 		welcome(msg->id);
 	else if (msg->body_case == SOCKGATE__MESSAGE__BODY_QUESTION)
-		decide(msg->id);
+		take_question(msg);
+	else if (msg->body_case == SOCKGATE__MESSAGE__BODY_CONTENT_PART)
+		take_part(msg->id, msg->content_part);
 	else if (msg->body_case == SOCKGATE__MESSAGE__BODY_RECORDS)
 		take_record(msg->id, msg->records);
 }
@@ -501,6 +544,67 @@ static void test_unreadable_record_does_not_stay(void **state)
 	stop();
 }
 
+/* Sent while its question is answered; the bytes are those that were hashed. */
+static void fetched(const char *more, char **bytes, size_t *size)
+{
+	world.fetches = true;
+	world.content = open_memstream(bytes, size);
+	assert_non_null(world.content);
+	start(more);
+	while (!world.content_ended)
+		run();
+	assert_int_equal(world.answer.action, SOCKGATE_ACTION_ALLOW);
+	stop();
+	assert_int_equal(fclose(world.content), 0);
+}
+
+static void test_executable_is_sent(void **state)
+{
+	FILE *caller = fopen(CALLER, "r");
+	char *bytes, *expected;
+	struct stat st;
+	size_t size;
+
+	(void)state;
+	fetched("", &bytes, &size);
+	assert_int_equal(world.missing, SOCKGATE__MISSING__MISSING_NOTHING);
+	assert_non_null(caller);
+	assert_int_equal(fstat(fileno(caller), &st), 0);
+	assert_int_equal(size, st.st_size);
+	expected = malloc(size);
+	assert_non_null(expected);
+	assert_int_equal(fread(expected, size, 1, caller), 1);
+	assert_memory_equal(bytes, expected, size);
+	free(expected);
+	free(bytes);
+	fclose(caller);
+}
+
+static void test_executable_that_was_not_asked_about(void **state)
+{
+	char *bytes;
+	size_t size;
+
+	(void)state;
+	world.wrong_hash = true;
+	fetched("", &bytes, &size);
+	assert_int_equal(world.missing, SOCKGATE__MISSING__MISSING_GONE);
+	assert_int_equal(size, 0);
+	free(bytes);
+}
+
+static void test_no_executable_leaves_the_machine(void **state)
+{
+	char *bytes;
+	size_t size;
+
+	(void)state;
+	fetched("content_max_bytes = 0;\n", &bytes, &size);
+	assert_int_equal(world.missing, SOCKGATE__MISSING__MISSING_REFUSED);
+	assert_int_equal(size, 0);
+	free(bytes);
+}
+
 static int make_certs(void **state)
 {
 	(void)state;
@@ -529,6 +633,9 @@ int main(void)
 		TEST(test_record_says_what_the_caller_got),
 		TEST(test_recalled),
 		TEST(test_unreadable_record_does_not_stay),
+		TEST(test_executable_is_sent),
+		TEST(test_executable_that_was_not_asked_about),
+		TEST(test_no_executable_leaves_the_machine),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, remove_certs);

@@ -43,6 +43,15 @@ void counts_hashes(struct console_status *s, const struct hash_cache *hashes)
 	console_count(s, "hashes_abandoned", h->abandoned);
 }
 
+void counts_contents(struct console_status *s, const struct sender *sender)
+{
+	const struct sender_counts *c = sender_counts(sender);
+
+	console_count(s, "executables_sent", c->sent);
+	console_count(s, "executables_not_sent", c->refused);
+	console_count(s, "executables_gone", c->gone);
+}
+
 void counts_users(struct console_status *s, const struct users *users)
 {
 	const struct user_counts *u = users_counts(users);

@@ -10,11 +10,13 @@
 #include "hash.h"
 #include "kernel.h"
 #include "records.h"
+#include "sender.h"
 #include "spool.h"
 #include "user.h"
 
 void counts_desk(struct console_status *s, const struct desk *desk);
 void counts_hashes(struct console_status *s, const struct hash_cache *hashes);
+void counts_contents(struct console_status *s, const struct sender *sender);
 void counts_users(struct console_status *s, const struct users *users);
 void counts_records(struct console_status *s, struct spool *spool,
 		    const struct records *records);

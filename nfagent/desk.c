@@ -444,6 +444,17 @@ void desk_resolved(struct desk *desk, uint64_t number, const struct user *user,
 	advance(desk, q, now.us);
 }
 
+int desk_take_file(struct desk *desk, uint64_t number, const uint8_t *sha256,
+		   struct sockgate_file *file)
+{
+	struct question *q = find(desk, number);
+
+	if (!q || q->state != ASKED || memcmp(q->identity->hash.sha256, sha256, HASH_SIZE) != 0)
+		return -1;
+	*file = q->ask.exe;
+	return identity_take_file(q->identity);
+}
+
 void desk_decided(struct desk *desk, uint64_t number,
 		  const Sockgate__Decision *decision, struct moment now)
 {

@@ -144,6 +144,16 @@ void desk_arguments(struct desk *desk, uint64_t number, char *text,
 void desk_resolved(struct desk *desk, uint64_t number, const struct user *user,
 		   struct moment now);
 
+/*
+ * desk_take_file - the executable of a question that the server has
+ * @sha256: what it was hashed to, HASH_SIZE bytes
+ * @file:   how it was then
+ * Returns a descriptor, the caller's from here; -1 if the question is over, has another
+ * hash, or its file was not kept open.
+ */
+int desk_take_file(struct desk *desk, uint64_t number, const uint8_t *sha256,
+		   struct sockgate_file *file);
+
 /* @decision stays the caller's; NULL: the server could not make one. */
 void desk_decided(struct desk *desk, uint64_t number,
 		  const Sockgate__Decision *decision, struct moment now);

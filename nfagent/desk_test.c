@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The desk, between a kernel and a server that only this file is. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "desk.h"
@@ -788,6 +790,56 @@ static void test_hash_that_does_not_come(void **state)
 	assert_int_equal(w.answers, 1);
 }
 
+/* Once, while the server has the question, and by the hash that it was told. */
+static void test_file_of_a_question(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	uint8_t hash[HASH_SIZE], other[HASH_SIZE] = { 0 };
+	struct identity *id = an_identity();
+	struct ask ask = an_ask(1);
+	struct sockgate_file file;
+	unsigned int open_files = 1;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	memset(hash, 0xab, sizeof(hash));
+	ask.exe.size = 77;
+	id->fd = fd;
+	id->open = &open_files;
+	ask_desk(&ask, at(0));
+	desk_identified(w.desk, w.number, id, at(0));
+	assert_int_equal(desk_take_file(w.desk, w.number, hash, &file), -1);
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(desk_take_file(w.desk, w.asked_number, other, &file), -1);
+	assert_int_equal(desk_take_file(w.desk, w.asked_number + 1, hash, &file), -1);
+	assert_int_equal(desk_take_file(w.desk, w.asked_number, hash, &file), fd);
+	assert_int_equal(file.size, 77);
+	assert_int_equal(open_files, 0);
+	assert_int_equal(desk_take_file(w.desk, w.asked_number, hash, &file), -1);
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(close(fd), 0);
+}
+
+static void test_file_is_closed_with_its_question(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
+	struct identity *id = an_identity();
+	struct ask ask = an_ask(1);
+	unsigned int open_files = 1;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	id->fd = fd;
+	id->open = &open_files;
+	ask_desk(&ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, id, at(0));
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(open_files, 0);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
 #define desk_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -827,6 +879,8 @@ int main(void)
 		desk_test(test_deaf_server),
 		desk_test(test_slow_hash),
 		desk_test(test_hash_that_does_not_come),
+		desk_test(test_file_of_a_question),
+		desk_test(test_file_is_closed_with_its_question),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
  */
 #include "identity.h"
 
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,21 @@ struct identity *identity_blank(void)
 {
 	struct identity *id = calloc(1, sizeof(*id));
 
-	if (id)
-		id->hash.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
+	if (!id)
+		return NULL;
+	id->hash.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
+	id->fd = -1;
 	return id;
+}
+
+int identity_take_file(struct identity *id)
+{
+	int fd = id->fd;
+
+	if (fd >= 0)
+		(*id->open)--;
+	id->fd = -1;
+	return fd;
 }
 
 void identity_free(struct identity *id)
@@ -39,6 +52,8 @@ void identity_free(struct identity *id)
 		return;
 	process_facts_free(&id->facts);
 	free(id->cgroup);
+	if (id->fd >= 0)
+		close(identity_take_file(id));
 	free(id);
 }
 
@@ -116,6 +131,17 @@ static void run(struct job *job)
 	read_place(r);
 }
 
+static void keep_file(const struct identity_conf *conf, struct identity *id, int fd)
+{
+	if (fd < 0 || !conf->open || *conf->open >= conf->max_open)
+		return;
+	id->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (id->fd < 0)
+		return;
+	id->open = conf->open;
+	++*id->open;
+}
+
 static void done(struct job *job)
 {
 	struct reading *r = (struct reading *)job;
@@ -126,6 +152,7 @@ static void done(struct job *job)
 		      hash_known(conf->hashes, &r->ask.exe, &id->hash);
 
 	id->hashed = hashed;
+	keep_file(conf, id, r->fd);
 	/* The identity is theirs from here. */
 	if (conf->learned(r->number, id, conf->arg) && !hashed)
 		hash_get(conf->hashes, r->number, r->ask.uid, &r->ask.exe,

@@ -16,11 +16,16 @@ struct identity {
 	struct hash_result hash;
 	char *cgroup;
 	struct cgroup_names place;
+	int fd;			/* the very file; -1: not kept open */
+	unsigned int *open;	/* where that counts */
 };
 
 /* An identity of which nothing is known yet; NULL if out of memory. */
 struct identity *identity_blank(void);
 void identity_free(struct identity *id);
+
+/* The descriptor, which is the caller's from here; -1 if there is none. */
+int identity_take_file(struct identity *id);
 
 struct cgroups;
 
@@ -42,6 +47,9 @@ struct identity_conf {
 	struct cgroups *cgroups;	/* NULL: none */
 	/* patterns (fnmatch) of file systems whose content proves nothing */
 	const char *const *unverifiable;
+	/* How many may be kept open for a server that wants to see them, and are. */
+	unsigned int max_open;
+	unsigned int *open;
 };
 
 /*

@@ -25,6 +25,12 @@
 /* A connection that ends sooner is not made again at once. */
 #define SHORT_LIVED_MS 1000
 
+/*
+ * Bytes that are on their way: with more a part of a file waits.  So no question is
+ * ever behind more than these and one part, on a slow line too.
+ */
+#define PART_UNSENT 16384
+
 /* Ids of what is no question; those count up from 1. */
 #define ID_HELLO (1ULL << 63 | 1)
 #define ID_PING (1ULL << 63 | 2)
@@ -42,6 +48,7 @@ struct server {
 	unsigned int rounds;	/* failed since the last connection */
 	int last_welcome;	/* index of the server of before, -1 */
 	bool welcome;		/* this connection is up */
+	bool fetches;
 	uint64_t welcome_us;	/* since when it is up */
 	uint64_t heard_us;
 	uint64_t losses;
@@ -149,6 +156,7 @@ static void welcomed(struct server *s, const Sockgate__Welcome *welcome)
 	if (s->welcome)
 		return;
 	s->welcome = true;
+	s->fetches = welcome->fetches;
 	s->welcome_us = s->heard_us;
 	s->last_welcome = (int)s->current;
 	s->failed = 0;
@@ -220,6 +228,10 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	case SOCKGATE__MESSAGE__BODY_RECORDS_STORED:
 		if (s->welcome)
 			s->ops.stored(msg->records_stored->sequence, s->arg);
+		break;
+	case SOCKGATE__MESSAGE__BODY_CONTENT_QUERY:
+		if (s->welcome)
+			s->ops.content(msg->id, msg->content_query, s->arg);
 		break;
 	case SOCKGATE__MESSAGE__BODY_PING:
 		send_empty(s, msg->id, SOCKGATE__MESSAGE__BODY_PONG);
@@ -334,6 +346,23 @@ int server_send_records(struct server *s, Sockgate__Records *records)
 	msg.body_case = SOCKGATE__MESSAGE__BODY_RECORDS;
 	msg.records = records;
 	return send_message(s, &msg);
+}
+
+int server_send_part(struct server *s, uint64_t id, Sockgate__ContentPart *part)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+
+	if (!s->welcome || channel_unsent(s->channel) > PART_UNSENT)
+		return -1;
+	msg.id = id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_CONTENT_PART;
+	msg.content_part = part;
+	return send_message(s, &msg);
+}
+
+bool server_fetches(const struct server *s)
+{
+	return s->welcome && s->fetches;
 }
 
 const char *server_in_use(const struct server *s)

@@ -43,6 +43,7 @@ struct server_conf {
  * decided: @decision NULL: the server could not decide
  * stored:  records up to @sequence are committed
  * refused: the server did not take a batch of records now
+ * content: it wants to see an executable
  */
 struct server_ops {
 	void (*state)(enum server_state state, void *arg);
@@ -52,6 +53,7 @@ struct server_ops {
 			void *arg);
 	void (*stored)(uint64_t sequence, void *arg);
 	void (*refused)(void *arg);
+	void (*content)(uint64_t id, const Sockgate__ContentQuery *query, void *arg);
 };
 
 /* @conf is kept by reference.  Starts with the first attempt; NULL: no memory. */
@@ -60,9 +62,16 @@ struct server *server_new(struct event_base *base,
 			  const struct server_ops *ops, void *arg);
 void server_free(struct server *s);
 
-/* Both return 0, or -1 if there is no connection that takes it now. */
+/*
+ * All return 0, or -1 if there is no connection that takes it now.  A part of a file
+ * is taken only where next to nothing else is on its way.
+ */
 int server_ask(struct server *s, uint64_t number, Sockgate__Question *question);
 int server_send_records(struct server *s, Sockgate__Records *records);
+int server_send_part(struct server *s, uint64_t id, Sockgate__ContentPart *part);
+
+/* Does the server in use want to see executables? */
+bool server_fetches(const struct server *s);
 
 /* Address of the server in use, "" if none. */
 const char *server_in_use(const struct server *s);

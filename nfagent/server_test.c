@@ -26,12 +26,15 @@ struct peer {
 	struct channel *ch;
 	bool mute;		/* connected, and says nothing */
 	bool refuses;		/* answers Hello with an error */
+	bool fetches;
 	uint64_t generation;
-	unsigned int hellos, questions, pings, records;
+	unsigned int hellos, questions, pings, records, parts;
 	uint64_t question_id;
 };
 
 static const uint8_t instance[16] = "instance-number";
+
+#define PART_SIZE 32768
 
 static struct event_base *base;
 static struct pki_pair ca;
@@ -43,7 +46,7 @@ static struct server *server;
 /* What the agent's side was told. */
 static struct {
 	enum server_state state;
-	unsigned int states, policies, decided, failed, stored, refused;
+	unsigned int states, policies, decided, failed, stored, refused, content;
 	uint64_t generation, number, sequence;
 	uint32_t events;
 	bool another;
@@ -68,6 +71,7 @@ static void welcome(struct peer *p, uint64_t id)
 		msg.error = &error;
 	} else {
 		body.generation = p->generation;
+		body.fetches = p->fetches;
 		body.events = 1U << SOCKGATE__EVENT_KIND__EVENT_OPEN;
 		msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 		msg.welcome = &body;
@@ -101,6 +105,10 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		break;
 	case SOCKGATE__MESSAGE__BODY_RECORDS:
 		p->records += (unsigned int)msg->records->n_record;
+		event_base_loopbreak(base);
+		break;
+	case SOCKGATE__MESSAGE__BODY_CONTENT_PART:
+		p->parts++;
 		event_base_loopbreak(base);
 		break;
 	case SOCKGATE__MESSAGE__BODY_PING:
@@ -222,8 +230,17 @@ static void on_refused(void *arg)
 	event_base_loopbreak(base);
 }
 
+static void on_content(uint64_t id, const Sockgate__ContentQuery *query, void *arg)
+{
+	(void)arg;
+	told.content++;
+	told.number = id;
+	told.sequence = query->question;
+	event_base_loopbreak(base);
+}
+
 static const struct server_ops ops = { on_state, on_policy, on_decided,
-				       on_stored, on_refused };
+				       on_stored, on_refused, on_content };
 
 /* Runs until a callback ends the loop; a test that hangs fails. */
 static void run(void)
@@ -505,6 +522,44 @@ static void test_wrong_server(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* A part of a file goes only where nothing else is on its way. */
+static void test_content(void **state)
+{
+	Sockgate__ContentQuery query = SOCKGATE__CONTENT_QUERY__INIT;
+	Sockgate__ContentPart part = SOCKGATE__CONTENT_PART__INIT;
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	static uint8_t data[PART_SIZE];
+
+	(void)state;
+	peers[0].fetches = true;
+	start();
+	run_until(SERVER_UP);
+	assert_true(server_fetches(server));
+	msg.id = 33;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_CONTENT_QUERY;
+	query.question = 5;
+	msg.content_query = &query;
+	send_to_agent(&peers[0], &msg);
+	run();
+	assert_int_equal(told.content, 1);
+	assert_int_equal(told.number, 33);
+	assert_int_equal(told.sequence, 5);
+	part.data.data = data;
+	part.data.len = sizeof(data);
+	assert_int_equal(server_send_part(server, 33, &part), 0);
+	assert_int_equal(server_send_part(server, 33, &part), -1);
+	run();
+	assert_int_equal(peers[0].parts, 1);
+}
+
+static void test_server_that_fetches_nothing(void **state)
+{
+	(void)state;
+	start();
+	run_until(SERVER_UP);
+	assert_false(server_fetches(server));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +574,8 @@ int main(void)
 		TEST(test_hanging_server_is_left),
 		TEST(test_refused_by_name),
 		TEST(test_wrong_server),
+		TEST(test_content),
+		TEST(test_server_that_fetches_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,6 +314,8 @@ static void read_limits(struct settings *s)
 	s->hashes_max = read_u32(c, "hashes_max", 16384, 0, 1U << 20);
 	conf_int(c, "hash_max_bytes", 1LL << 30, 1, INT64_MAX, &bytes);
 	s->hash_bytes = (uint64_t)bytes;
+	conf_int(c, "content_max_bytes", 64LL << 20, 0, INT64_MAX, &bytes);
+	s->content_bytes = (uint64_t)bytes;
 	conf_int(c, "spool_max_bytes", 256LL << 20, 1 << 20, 1LL << 40, &bytes);
 	s->spool_bytes = (uint64_t)bytes;
 	s->server.silence_ms = read_u32(c, "silence_ms", 3000, 1500, 600000);

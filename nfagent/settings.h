@@ -27,6 +27,7 @@ struct settings {
 	unsigned int hash_threads;
 	uint64_t hash_bytes;
 	unsigned int hashes_max;
+	uint64_t content_bytes;		/* of a file that the server may see; 0: none */
 	const char *directories[SETTINGS_LIST_MAX + 1];
 	const char *unverifiable[SETTINGS_LIST_MAX + 1];
 	const char *resolv_conf;

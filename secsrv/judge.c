@@ -86,11 +86,16 @@ void judge_close(struct judge *judge)
 	free(judge);
 }
 
+void judge_renew(struct judge *judge, uint64_t now_s)
+{
+	judge->generation = generation_next(judge->generation, now_s);
+}
+
 bool judge_refresh(struct judge *judge, uint64_t now_s)
 {
 	if (!identity_refresh(judge->identities))
 		return false;
-	judge->generation = generation_next(judge->generation, now_s);
+	judge_renew(judge, now_s);
 	log_info("signatures have changed: generation %llu",
 		 (unsigned long long)judge->generation);
 	return true;

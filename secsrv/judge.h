@@ -56,6 +56,9 @@ void judge_reject(struct judge *judge, const struct policy_error *err);
  */
 bool judge_refresh(struct judge *judge, uint64_t now_s);
 
+/* judge_renew - decisions may come out differently now, for another reason */
+void judge_renew(struct judge *judge, uint64_t now_s);
+
 /*
  * judge_question - decide
  * @question: complete, as question_check() has found it

@@ -19,6 +19,7 @@
 #include "addr.h"
 #include "audit.h"
 #include "control.h"
+#include "fetcher.h"
 #include "judge.h"
 #include "loader.h"
 #include "log.h"
@@ -67,6 +68,7 @@ struct server {
 	struct loader *loader;
 	struct manager_link *manager;	/* NULL: the policy is our own */
 	struct audit *audit;
+	struct fetcher *fetcher;	/* NULL: nothing is fetched */
 	struct session_env session_env;
 	struct operator_env operator_env;
 	struct evconnlistener *listener[SERVER_LISTEN_MAX];
@@ -402,6 +404,19 @@ static void count(struct server *s, Sockgate__Status *out, const char *name,
 	s->counters[out->n_counter++] = c;
 }
 
+static void add_fetched(struct server *s, Sockgate__Status *out)
+{
+	const struct fetcher_counters *f = fetcher_counters(s->fetcher);
+
+	count(s, out, "executables_asked_for", f->n_asked);
+	count(s, out, "executables_scanned", f->n_scanned);
+	count(s, out, "executables_put_off", f->n_put_off);
+	count(s, out, "executables_missing", f->n_missing);
+	count(s, out, "executables_too_large", f->n_too_large);
+	count(s, out, "executables_false", f->n_false);
+	count(s, out, "executables_not_scanned", f->n_failed);
+}
+
 static void add_counters(struct server *s, Sockgate__Status *out)
 {
 	const struct judge_counters *j = judge_counters(s->judge);
@@ -440,6 +455,8 @@ static void add_counters(struct server *s, Sockgate__Status *out)
 	count(s, out, "signature_answers_impossible", id->services.n_impossible);
 	count(s, out, "signature_services_lost", id->services.n_losses);
 	count(s, out, "sightings_not_noted", id->n_not_noted);
+	if (s->fetcher)
+		add_fetched(s, out);
 	count(s, out, "policies_loaded", j->n_loaded);
 	count(s, out, "policies_refused", j->n_rejected);
 	count(s, out, "connections", s->n_accepted);
@@ -547,6 +564,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	refresh_signatures(s);
+	if (s->fetcher && fetcher_refresh(s->fetcher, (int64_t)wall_s())) {
+		log_info("the rules to scan by have changed");
+		judge_renew(s->judge, wall_s());
+		new_generation(s);
+	}
 	if (++s->seconds % PING_INTERVAL_S == 0)
 		ping_sessions(s);
 	if (!s->listening)
@@ -713,6 +735,24 @@ static int open_identities(struct server *s, char *why, size_t why_size)
 	return s->identities ? 0 : -1;
 }
 
+static int open_fetcher(struct server *s, char *why, size_t why_size)
+{
+	const struct fetcher_conf conf = {
+		.rules = s->conf->scan_rules,
+		.signatures = s->conf->identity.file,
+		.scanner = s->conf->scanner,
+		.max_bytes = (uint64_t)s->conf->fetch_max_mb << 20,
+	};
+
+	if (!*conf.rules)
+		return 0;
+	s->fetcher = fetcher_new(s->base, &conf);
+	if (s->fetcher)
+		return 0;
+	snprintf(why, why_size, "cannot start a thread");
+	return -1;
+}
+
 static int open_all(struct server *s, char *why, size_t why_size)
 {
 	const struct server_conf *conf = s->conf;
@@ -742,11 +782,13 @@ static int open_all(struct server *s, char *why, size_t why_size)
 			return -1;
 	}
 	new_generation(s);
+	if (open_fetcher(s, why, why_size))
+		return -1;
 	if (open_control(s, why, why_size) || start_tick(s, why, why_size))
 		return -1;
 	s->session_env = (struct session_env){
 		.base = s->base, .tls = s->tls, .judge = s->judge,
-		.audit = s->audit, .n = &s->n, .host = s->host,
+		.audit = s->audit, .fetcher = s->fetcher, .n = &s->n, .host = s->host,
 		.hello = session_hello, .gone = session_gone, .arg = s,
 	};
 	s->operator_env = (struct operator_env){
@@ -797,6 +839,7 @@ void server_free(struct server *server)
 		free_link(l);
 	}
 	manager_link_free(server->manager);
+	fetcher_free(server->fetcher);
 	loader_close(server->loader);
 	judge_close(server->judge);
 	identity_close(server->identities);

@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "control.h"
 #include "server_conf.h"
+#include "sigdb/scan.h"
 #include "sigdb/serve_conf.h"
 #include "sigdb/sigdb.h"
 
@@ -147,6 +148,12 @@ int server_conf_load(struct server_conf *conf, const char *file, char *why,
 		    &conf->policy_key);
 	conf_string(c, "policy_note", "/var/lib/sockgate/policy.version",
 		    &conf->policy_note);
+	conf_string(c, "scan_rules", "", &conf->scan_rules);
+	conf_string(c, "scanner", "sigdb", &conf->scanner);
+	if (*conf->scan_rules && conf->identity.services.n)
+		conf_reject(c, "scan_rules", "scan_rules: executables are scanned where the "
+			    "database is; take it away, or have the database here");
+	read_number(conf, "fetch_max_mb", 64, 1, SCAN_SIZE_MAX >> 20, &conf->fetch_max_mb);
 	if (!conf_finish(c, why, why_size))
 		return 0;
 	server_conf_free(conf);

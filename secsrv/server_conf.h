@@ -44,6 +44,9 @@ struct server_conf {
 	unsigned int managers;		/* 0: the policy is this machine's own */
 	const char *policy_key;		/* public: by which versions are signed */
 	const char *policy_note;	/* which version was accepted last */
+	const char *scan_rules;		/* empty: nothing is fetched */
+	const char *scanner;
+	unsigned int fetch_max_mb;
 };
 
 /*

@@ -48,6 +48,10 @@ struct client {
 	uint32_t fields, line, named;
 	unsigned int messages, decisions, errors, welcomes, changes, records;
 	unsigned int agents, steps, parts;
+	unsigned int queries, decisions_before;
+	uint64_t query, queried;
+	uint32_t lifetime_ms;
+	bool fetches;
 	size_t policy_size;
 	time_t certificate_end;
 	char kernel[64], rule[64], decision_id[64], text[600], policy_error[600], why[512];
@@ -73,6 +77,7 @@ static void take_decision(struct client *c, const Sockgate__Decision *d)
 	c->decisions++;
 	c->action = d->action;
 	c->fields = d->fields;
+	c->lifetime_ms = d->lifetime_ms;
 	snprintf(c->rule, sizeof(c->rule), "%s", d->rule);
 	snprintf(c->decision_id, sizeof(c->decision_id), "%s", d->decision_id);
 }
@@ -97,6 +102,13 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		c->welcomes++;
 		c->generation = msg->welcome->generation;
 		c->named = msg->welcome->events;
+		c->fetches = msg->welcome->fetches;
+		break;
+	case BODY(CONTENT_QUERY):
+		c->queries++;
+		c->decisions_before = c->decisions;
+		c->query = msg->id;
+		c->queried = msg->content_query->question;
 		break;
 	case BODY(DECISION):
 		take_decision(c, msg->decision);
@@ -291,12 +303,18 @@ static void make_question(struct asked *a)
 	a->user.domain = (char *)"web1";
 }
 
-static void ask(struct client *c, uint64_t id)
+static void ask_of(struct client *c, uint64_t id, uint8_t content)
 {
 	struct asked a;
 
 	make_question(&a);
+	memset(a.hash, content, sizeof(a.hash));
 	say(c, id, BODY(QUESTION), &a.question);
+}
+
+static void ask(struct client *c, uint64_t id)
+{
+	ask_of(c, id, 0x11);
 }
 
 static void send_records(struct client *c, uint64_t first, unsigned int n)
@@ -365,6 +383,8 @@ static const char first_policy[] =
 	"  { name = \"https\"; port = 443; action = \"allow\"; }\n"
 	");\n";
 
+static const char *more_conf = "";
+
 /* The lock of a control socket is held until the process ends. */
 static void write_conf(void)
 {
@@ -375,8 +395,8 @@ static void write_conf(void)
 		 "control = \"%s/control%u.sock\";\n"
 		 "tls = { ca = \"%s\"; cert = \"%s\"; key = \"%s\"; };\n"
 		 "policy = \"%s\";\nsignatures = \"%s/sig.sqlite\";\n"
-		 "audit = \"%s/audit.sqlite\";\n", dir, ++starts, server_certs.ca,
-		 server_certs.cert, server_certs.key, policy_file, dir, dir);
+		 "audit = \"%s/audit.sqlite\";\n%s", dir, ++starts, server_certs.ca,
+		 server_certs.cert, server_certs.key, policy_file, dir, dir, more_conf);
 	write_file(conf_file, text);
 }
 
@@ -1014,6 +1034,75 @@ static int tear_down(void **state)
 	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+static int start_fetching(void **state)
+{
+	static char text[256];
+	char rules[96];
+	int ret;
+
+	snprintf(rules, sizeof(rules), "%s/rules.yar", dir);
+	write_file(rules, "rule x { condition: true }");
+	snprintf(text, sizeof(text), "scan_rules = \"%s\"; scanner = \"true\";\n", rules);
+	more_conf = text;
+	ret = start(state);
+	more_conf = "";
+	return ret;
+}
+
+/* Before the answer, since the agent has the file open for as long as it waits. */
+static void test_what_nobody_knows_is_fetched_once(void **state)
+{
+	Sockgate__ContentPart part = SOCKGATE__CONTENT_PART__INIT;
+	struct client c, other;
+
+	(void)state;
+	greet(&c);
+	assert_true(c.fetches);
+	ask(&c, 77);
+	wait_count(c.decisions, 1);
+	assert_int_equal(c.queries, 1);
+	assert_int_equal(c.decisions_before, 0);
+	assert_int_equal(c.queried, 77);
+	ask(&c, 78);
+	wait_count(c.decisions, 2);
+	assert_int_equal(c.queries, 1);
+	/* Another content than was asked for, and more of it than there is. */
+	part.data.data = (uint8_t *)"?";
+	part.data.len = 1;
+	part.end = true;
+	say(&c, c.query, BODY(CONTENT_PART), &part);
+	say(&c, c.query, BODY(CONTENT_PART), &part);
+	ask(&c, 79);
+	wait_count(c.decisions, 3);
+	assert_int_equal(c.queries, 1);
+	assert_int_equal(c.errors, 0);
+	/* Who goes away in the middle does not keep others from being asked. */
+	ask_of(&c, 80, 0x22);
+	wait_count(c.decisions, 4);
+	assert_int_equal(c.queries, 2);
+	greet(&other);
+	ask_of(&other, 81, 0x22);
+	wait_count(other.decisions, 1);
+	assert_int_equal(other.queries, 0);
+	hang_up(&c);
+	hang_up(&other);
+}
+
+static void test_what_is_fetched_later_is_asked_about_soon(void **state)
+{
+	struct client c;
+
+	(void)state;
+	greet(&c);
+	for (uint8_t i = 1; i <= 3; i++) {
+		ask_of(&c, i, i);
+		wait_count(c.decisions, i);
+	}
+	assert_int_equal(c.queries, 2);
+	assert_in_range(c.lifetime_ms, 1, 10000);
+	hang_up(&c);
+}
+
 #define server_test(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -1032,6 +1121,10 @@ int main(void)
 		server_test(test_a_host_may_connect_again_but_not_without_end),
 		server_test(test_strangers_do_not_keep_agents_out),
 		server_test(test_signatures_that_change_are_a_new_generation),
+		cmocka_unit_test_setup_teardown(test_what_nobody_knows_is_fetched_once,
+						start_fetching, stop),
+		cmocka_unit_test_setup_teardown(test_what_is_fetched_later_is_asked_about_soon,
+						start_fetching, stop),
 		cmocka_unit_test(test_start_refuses_what_is_wrong),
 	};
 

@@ -161,6 +161,7 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	welcome.version = (char *)SOCKGATE_VERSION;
 	welcome.host = (char *)s->env->host;
 	welcome.generation = judge_generation(s->env->judge);
+	welcome.fetches = s->env->fetcher != NULL;
 	welcome.events = judge_policy(s->env->judge)->events;
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
@@ -201,6 +202,60 @@ static int64_t monotonic_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+/* By its content: what a claim says of it may be a lie. */
+static bool is_known(const Sockgate__Identity *identity)
+{
+	return identity->source == SOCKGATE__IDENTITY__SOURCE__HASH ||
+	       identity->source == SOCKGATE__IDENTITY__SOURCE__HASH_ONLY;
+}
+
+static int send_query(struct session *s, uint64_t id, uint64_t question,
+		      const Sockgate__Process *process)
+{
+	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
+	Sockgate__ContentQuery query = SOCKGATE__CONTENT_QUERY__INIT;
+
+	query.question = question;
+	query.sha256 = process->sha256;
+	query.limit = fetcher_max_bytes(s->env->fetcher);
+	msg.id = id;
+	msg.body_case = SOCKGATE__MESSAGE__BODY_CONTENT_QUERY;
+	msg.content_query = &query;
+	return send_message(s, &msg);
+}
+
+/*
+ * Nobody knows this one: before the question is answered, for so long does the agent
+ * have the file open.  Returns -1 if the session has ended.
+ */
+static int fetch(struct session *s, uint64_t question, const Sockgate__Process *process,
+		 Sockgate__Decision *decision)
+{
+	uint64_t id;
+
+	if (!s->env->fetcher || !decision->identity || is_known(decision->identity))
+		return 0;
+	switch (fetcher_want(s->env->fetcher, s->id, s->source.host, process->sha256.data,
+			     time(NULL), &id)) {
+	case FETCHER_ASK:
+		return send_query(s, id, question, process);
+	case FETCHER_LATER:
+		/* So that it is soon asked about again. */
+		if (decision->lifetime_ms > FETCHER_LATER_MS)
+			decision->lifetime_ms = FETCHER_LATER_MS;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static void take_part(struct session *s, uint64_t id, const Sockgate__ContentPart *part)
+{
+	if (!s->env->fetcher || !fetcher_take(s->env->fetcher, s->id, id, part, time(NULL)))
+		log_debug("agent %s: a part of an executable that is not waited for",
+			  s->source.host);
+}
+
 /* It waits since @waited_us; @identity is NULL if nothing may be assumed. */
 static void decide_question(struct session *s, uint64_t id, const Sockgate__Question *q,
 			    const Sockgate__Identity *identity, int64_t waited_us)
@@ -215,6 +270,8 @@ static void decide_question(struct session *s, uint64_t id, const Sockgate__Ques
 	judge_question(s->env->judge, s->source.host, q, identity, wall_us(), &decision);
 	s->questions++;
 	s->env->n->n_questions++;
+	if (fetch(s, id, q->process, &decision))
+		return;
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_DECISION;
 	msg.decision = &decision;
@@ -399,6 +456,9 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	case SOCKGATE__MESSAGE__BODY_RECORDS:
 		take_records(s, msg);
 		break;
+	case SOCKGATE__MESSAGE__BODY_CONTENT_PART:
+		take_part(s, msg->id, msg->content_part);
+		break;
 	case SOCKGATE__MESSAGE__BODY_PING:
 		pong(s, msg->id);
 		break;
@@ -471,6 +531,8 @@ void session_free(struct session *s)
 		identity_cancel(&a->wait);
 		free_asked(a);
 	}
+	if (s->env->fetcher)
+		fetcher_gone(s->env->fetcher, s->id, time(NULL));
 	channel_free(s->ch);
 	free(s);
 }

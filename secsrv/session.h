@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 
 #include "audit.h"
+#include "fetcher.h"
 #include "judge.h"
 
 struct session;
@@ -31,6 +32,7 @@ struct session_env {
 	SSL_CTX *tls;
 	struct judge *judge;
 	struct audit *audit;
+	struct fetcher *fetcher;	/* NULL: nothing is fetched */
 	struct session_counters *n;
 	const char *host;		/* our own name */
 	/*

@@ -67,7 +67,7 @@ static char **make_environment(void)
 }
 
 /* Returns 0 or an errno. */
-static int spawn(pid_t *pid, char **argv, int out, bool quiet)
+static int spawn(pid_t *pid, char **argv, int in, int out, bool quiet)
 {
 	posix_spawn_file_actions_t actions;
 	char **env = make_environment();
@@ -78,8 +78,11 @@ static int spawn(pid_t *pid, char **argv, int out, bool quiet)
 	rc = posix_spawn_file_actions_init(&actions);
 	if (rc)
 		goto free_env;
-	rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
-					      O_RDONLY, 0);
+	if (in < 0)
+		rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+						      O_RDONLY, 0);
+	else
+		rc = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	if (!rc)
 		rc = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	if (!rc && quiet)
@@ -93,7 +96,7 @@ free_env:
 	return rc;
 }
 
-int command_open(struct command *cmd, const struct words *w, bool quiet)
+int command_open_with(struct command *cmd, const struct words *w, int in, bool quiet)
 {
 	int fds[2], rc;
 
@@ -105,7 +108,7 @@ int command_open(struct command *cmd, const struct words *w, bool quiet)
 		return -1;
 	cmd->name = w->word[0];
 	cmd->out = fdopen(fds[0], "r");
-	rc = cmd->out ? spawn(&cmd->pid, w->word, fds[1], quiet) : errno;
+	rc = cmd->out ? spawn(&cmd->pid, w->word, in, fds[1], quiet) : errno;
 	close(fds[1]);
 	if (!rc)
 		return 0;
@@ -115,6 +118,11 @@ int command_open(struct command *cmd, const struct words *w, bool quiet)
 		close(fds[0]);
 	errno = rc;
 	return -1;
+}
+
+int command_open(struct command *cmd, const struct words *w, bool quiet)
+{
+	return command_open_with(cmd, w, -1, quiet);
 }
 
 int command_close(struct command *cmd)

@@ -27,12 +27,14 @@ struct command {
 };
 
 /*
- * command_open - start a program from PATH, in the C.UTF-8 locale, with no input
+ * command_open, command_open_with - start a program from PATH, in the C.UTF-8 locale
+ * @in:    its input; without, it has none
  * @quiet: its errors go nowhere, not where ours go
  * Returns 0, or -1 with errno; ENOENT: there is no
  * such program.
  */
 int command_open(struct command *cmd, const struct words *w, bool quiet);
+int command_open_with(struct command *cmd, const struct words *w, int in, bool quiet);
 
 /* Returns its exit status, or 128 + the signal that ended it. */
 int command_close(struct command *cmd);

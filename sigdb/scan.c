@@ -413,6 +413,8 @@ int scan_file(struct sigdb *db, struct scanner *s, const char *path, const uint8
 	free(bytes);
 	if (!ret)
 		ret = keep(db, s, result, &f);
+	else if (ret > 0 && !*result->matches)
+		ret = note_beside(db, s, result->sha256);
 	if (ret < 0)
 		snprintf(why, why_size, "%s", sigdb_error(db));
 	return ret < 0 ? -1 : 0;

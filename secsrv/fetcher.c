@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A content goes into memory that is sealed when it is whole.  A thread compares its
+ * hash and has sigdb scan it, which is another process, and puts what it finds into the
+ * database; the change is noticed there like any other.
+ */
+#include "fetcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Out of memory must not end the program: it is just tried again. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "log.h"
+#include "pool.h"
+#include "sigdb/command.h"
+#include "sigdb/sighting.h"
+
+#define HOST_SIZE 256
+
+enum outcome {
+	SCANNED,
+	MISSING,
+	TOO_LARGE,
+	FALSE_CONTENT,
+	FAILED,
+};
+
+struct flight {
+	struct job job;
+	struct fetcher *fetcher;
+	uint64_t id, session;
+	uint8_t sha256[SHA256_SIZE];
+	char host[HOST_SIZE];
+	int fd;
+	uint64_t size;
+	int64_t heard_s;
+	bool whole;			/* the thread has it, or is to have it */
+	enum outcome outcome;		/* of the thread */
+	char said[512];
+	struct flight *prev, *next;
+};
+
+/* Zero-padded: compared as bytes. */
+struct key {
+	uint8_t sha256[SHA256_SIZE];
+	char host[HOST_SIZE];
+};
+
+struct tried {
+	struct key key;
+	int64_t until_s;
+	UT_hash_handle hh;
+};
+
+struct fetcher {
+	struct fetcher_conf conf;
+	struct pool *pool;
+	struct sightings *notes;	/* NULL: could not be opened */
+	struct flight *flights;
+	unsigned int n_flights;
+	struct tried *tried;		/* the oldest first */
+	uint64_t last_id;
+	struct stat rules_st;
+	uint8_t rules[SHA256_SIZE];	/* of their text */
+	bool has_rules, complained;
+	struct fetcher_counters n;
+};
+
+/* ---- what was tried ------------------------------------------------------ */
+
+static void fill_key(struct key *key, const uint8_t *sha256, const char *host)
+{
+	memset(key, 0, sizeof(*key));
+	memcpy(key->sha256, sha256, SHA256_SIZE);
+	memcpy(key->host, host, strnlen(host, sizeof(key->host) - 1));
+}
+
+static void drop_tried(struct fetcher *f, struct tried *t)
+{
+	HASH_DEL(f->tried, t);
+	free(t);
+}
+
+static bool was_tried(struct fetcher *f, const struct key *key, int64_t now_s)
+{
+	struct tried *t;
+
+	HASH_FIND(hh, f->tried, key, sizeof(*key), t);
+	if (t && t->until_s <= now_s) {
+		drop_tried(f, t);
+		t = NULL;
+	}
+	return t;
+}
+
+static void note_tried(struct fetcher *f, const struct flight *flight, int64_t now_s)
+{
+	struct tried *t;
+	struct key key;
+
+	fill_key(&key, flight->sha256, flight->host);
+	if (was_tried(f, &key, now_s))
+		return;
+	if (HASH_COUNT(f->tried) >= FETCHER_TRIED_MAX)
+		drop_tried(f, f->tried);
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return;
+	t->key = key;
+	t->until_s = now_s + FETCHER_AGAIN_S;
+	HASH_ADD(hh, f->tried, key, sizeof(t->key), t);
+	if (!t->hh.tbl)
+		free(t);
+}
+
+static void forget_tried(struct fetcher *f)
+{
+	while (f->tried)
+		drop_tried(f, f->tried);
+}
+
+/* ---- the thread ---------------------------------------------------------- */
+
+static void read_answer(struct flight *flight, FILE *in)
+{
+	char *line = NULL;
+	size_t room = 0;
+	const char *at;
+
+	/* FILE: NAME... */
+	if (getline(&line, &room, in) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		at = strstr(line, ": ");
+		snprintf(flight->said, sizeof(flight->said), "%s", at ? at + 2 : line);
+	}
+	while (getline(&line, &room, in) > 0)
+		;
+	free(line);
+}
+
+static int scan(struct flight *flight)
+{
+	const struct fetcher_conf *conf = &flight->fetcher->conf;
+	char hex[SHA256_TEXT_SIZE];
+	struct words w = { 0 };
+	struct command cmd;
+	int rc = -1;
+
+	hex_encode(flight->sha256, SHA256_SIZE, hex);
+	words_add(&w, "%s", conf->scanner);
+	words_add(&w, "-d");
+	words_add(&w, "%s", conf->signatures);
+	words_add(&w, "scan");
+	words_add(&w, "--rules");
+	words_add(&w, "%s", conf->rules);
+	words_add(&w, "--sha256");
+	words_add(&w, "%s", hex);
+	words_add(&w, "/proc/self/fd/0");
+	if (!command_open_with(&cmd, &w, flight->fd, false)) {
+		read_answer(flight, cmd.out);
+		rc = command_close(&cmd);
+	}
+	words_free(&w);
+	return rc;
+}
+
+static void flight_run(struct job *job)
+{
+	struct flight *flight = (struct flight *)job;
+	uint8_t sha256[SHA256_SIZE];
+
+	flight->outcome = FAILED;
+	if (fcntl(flight->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) ||
+	    sha256_fd(flight->fd, UINT64_MAX, sha256, NULL))
+		return;
+	if (memcmp(sha256, flight->sha256, SHA256_SIZE) != 0)
+		flight->outcome = FALSE_CONTENT;
+	else if (!scan(flight))
+		flight->outcome = SCANNED;
+}
+
+/* ---- flights ------------------------------------------------------------- */
+
+static void count(struct fetcher *f, enum outcome outcome)
+{
+	uint64_t *const counter[] = {
+		[SCANNED] = &f->n.n_scanned,
+		[MISSING] = &f->n.n_missing,
+		[TOO_LARGE] = &f->n.n_too_large,
+		[FALSE_CONTENT] = &f->n.n_false,
+		[FAILED] = &f->n.n_failed,
+	};
+
+	++*counter[outcome];
+}
+
+static void flight_free(struct flight *flight)
+{
+	if (flight->fd >= 0)
+		close(flight->fd);
+	free(flight);
+}
+
+static void end(struct flight *flight, enum outcome outcome, const char *why, int64_t now_s)
+{
+	struct fetcher *f = flight->fetcher;
+	char hex[SHA256_TEXT_SIZE];
+
+	hex_encode(flight->sha256, SHA256_SIZE, hex);
+	log_info("unknown executable %s of %s: %s", hex, flight->host, why);
+	count(f, outcome);
+	/* That it was scanned is remembered by others; but they may have been unable to. */
+	note_tried(f, flight, now_s);
+	DL_DELETE(f->flights, flight);
+	f->n_flights--;
+	flight_free(flight);
+}
+
+static void flight_done(struct job *job)
+{
+	static const char *const why[] = {
+		[FALSE_CONTENT] = "the agent sent another content",
+		[FAILED] = "could not be scanned",
+	};
+	struct flight *flight = (struct flight *)job;
+
+	end(flight, flight->outcome, flight->outcome == SCANNED ? flight->said :
+						  why[flight->outcome], flight->heard_s);
+}
+
+static struct flight *flight_new(struct fetcher *f, uint64_t session, const char *host,
+				 const uint8_t *sha256, int64_t now_s)
+{
+	struct flight *flight = calloc(1, sizeof(*flight));
+
+	if (!flight)
+		return NULL;
+	flight->fd = memfd_create("fetched", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (flight->fd < 0) {
+		free(flight);
+		return NULL;
+	}
+	flight->job.run = flight_run;
+	flight->job.done = flight_done;
+	flight->fetcher = f;
+	flight->outcome = FAILED;	/* if the thread never has it */
+	flight->id = ++f->last_id;
+	flight->session = session;
+	flight->heard_s = now_s;
+	memcpy(flight->sha256, sha256, SHA256_SIZE);
+	snprintf(flight->host, sizeof(flight->host), "%s", host);
+	DL_APPEND(f->flights, flight);
+	f->n_flights++;
+	f->n.n_asked++;
+	return flight;
+}
+
+/* Is it on its way, from whatever host?  @of_host: how many are, from this one. */
+static bool is_on_its_way(const struct fetcher *f, const char *host, const uint8_t *sha256,
+			  unsigned int *of_host)
+{
+	const struct flight *flight;
+
+	*of_host = 0;
+	DL_FOREACH(f->flights, flight) {
+		if (memcmp(flight->sha256, sha256, SHA256_SIZE) == 0)
+			return true;
+		*of_host += strcmp(flight->host, host) == 0;
+	}
+	return false;
+}
+
+static bool is_scanned(struct fetcher *f, const uint8_t *sha256)
+{
+	char why[1024];
+
+	if (!f->notes)
+		f->notes = sightings_open(f->conf.signatures, true, why, sizeof(why));
+	return f->notes && sightings_scanned(f->notes, sha256, f->rules);
+}
+
+enum fetcher_answer fetcher_want(struct fetcher *f, uint64_t session, const char *host,
+				 const uint8_t *sha256, int64_t now_s, uint64_t *id)
+{
+	struct flight *flight;
+	unsigned int of_host;
+	struct key key;
+
+	fill_key(&key, sha256, host);
+	if (!f->has_rules || is_on_its_way(f, host, sha256, &of_host) ||
+	    was_tried(f, &key, now_s) || is_scanned(f, sha256))
+		return FETCHER_NO;
+	if (f->n_flights >= FETCHER_MAX || of_host >= FETCHER_OF_HOST_MAX) {
+		f->n.n_put_off++;
+		return FETCHER_LATER;
+	}
+	flight = flight_new(f, session, host, sha256, now_s);
+	if (!flight)
+		return FETCHER_LATER;
+	*id = flight->id;
+	return FETCHER_ASK;
+}
+
+static struct flight *find(struct fetcher *f, uint64_t session, uint64_t id)
+{
+	struct flight *flight;
+
+	DL_FOREACH(f->flights, flight)
+		if (flight->id == id && flight->session == session && !flight->whole)
+			return flight;
+	return NULL;
+}
+
+static int add(struct flight *flight, const Sockgate__ContentPart *part)
+{
+	size_t done = 0;
+
+	while (done < part->data.len) {
+		ssize_t n = pwrite(flight->fd, part->data.data + done, part->data.len - done,
+				   (off_t)(flight->size + done));
+
+		if (n <= 0)
+			return -1;
+		done += (size_t)n;
+	}
+	flight->size += done;
+	return 0;
+}
+
+static const char *missing_text(Sockgate__Missing missing)
+{
+	switch (missing) {
+	case SOCKGATE__MISSING__MISSING_REFUSED:
+		return "the agent does not send what runs there (content_max_bytes)";
+	case SOCKGATE__MISSING__MISSING_TOO_LARGE:
+		return "too large";
+	case SOCKGATE__MISSING__MISSING_BUSY:
+		return "the agent is busy";
+	default:
+		return "the agent has it no more";
+	}
+}
+
+bool fetcher_take(struct fetcher *f, uint64_t session, uint64_t id,
+		  const Sockgate__ContentPart *part, int64_t now_s)
+{
+	struct flight *flight = find(f, session, id);
+
+	if (!flight)
+		return false;
+	flight->heard_s = now_s;
+	if (part->missing)
+		end(flight, part->missing == SOCKGATE__MISSING__MISSING_TOO_LARGE ?
+			    TOO_LARGE : MISSING, missing_text(part->missing), now_s);
+	else if (part->data.len > f->conf.max_bytes - flight->size)
+		end(flight, TOO_LARGE, "too large", now_s);
+	else if (add(flight, part))
+		end(flight, FAILED, "no memory for it", now_s);
+	else if (part->end) {
+		flight->whole = true;
+		if (pool_submit(f->pool, &flight->job))
+			end(flight, FAILED, "too many to be scanned", now_s);
+	}
+	return true;
+}
+
+/* Of what is not whole yet. */
+static void end_if(struct fetcher *f, uint64_t session, int64_t heard_s, const char *why,
+		   int64_t now_s)
+{
+	struct flight *flight, *next;
+
+	DL_FOREACH_SAFE(f->flights, flight, next)
+		if (!flight->whole && (flight->session == session || flight->heard_s < heard_s))
+			end(flight, MISSING, why, now_s);
+}
+
+void fetcher_gone(struct fetcher *f, uint64_t session, int64_t now_s)
+{
+	end_if(f, session, INT64_MIN, "the agent has gone", now_s);
+}
+
+/* ---- the rules ----------------------------------------------------------- */
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static int read_rules(struct fetcher *f, uint8_t *digest)
+{
+	int fd = open(f->conf.rules, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int ret = -1;
+
+	if (fd < 0)
+		return -1;
+	errno = EINVAL;
+	if (!fstat(fd, &f->rules_st) && S_ISREG(f->rules_st.st_mode))
+		ret = sha256_fd(fd, UINT64_MAX, digest, NULL);
+	close(fd);
+	return ret;
+}
+
+/* Returns true if they are others. */
+static bool look_at_rules(struct fetcher *f)
+{
+	uint8_t digest[SHA256_SIZE];
+	struct stat st;
+	bool other;
+
+	if (f->has_rules && !stat(f->conf.rules, &st) && same_file(&st, &f->rules_st))
+		return false;
+	if (read_rules(f, digest)) {
+		if (!f->complained)
+			log_warn("%s: unknown executables are not fetched", f->conf.rules);
+		f->complained = true;
+		f->has_rules = false;
+		return false;
+	}
+	other = !f->has_rules || memcmp(digest, f->rules, SHA256_SIZE) != 0;
+	memcpy(f->rules, digest, SHA256_SIZE);
+	f->has_rules = true;
+	f->complained = false;
+	if (other)
+		forget_tried(f);
+	return other;
+}
+
+bool fetcher_refresh(struct fetcher *f, int64_t now_s)
+{
+	end_if(f, 0, now_s - FETCHER_SILENCE_S, "the agent says nothing more", now_s);
+	return look_at_rules(f);
+}
+
+/* ---- beginning and end --------------------------------------------------- */
+
+struct fetcher *fetcher_new(struct event_base *base, const struct fetcher_conf *conf)
+{
+	struct fetcher *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->conf = *conf;
+	f->pool = pool_new(base, 1, FETCHER_MAX);
+	if (!f->pool) {
+		free(f);
+		return NULL;
+	}
+	look_at_rules(f);
+	return f;
+}
+
+void fetcher_free(struct fetcher *f)
+{
+	struct flight *flight, *next;
+
+	if (!f)
+		return;
+	/* A scan that goes on has the structure until the process ends. */
+	if (pool_free(f->pool))
+		return;
+	DL_FOREACH_SAFE(f->flights, flight, next)
+		flight_free(flight);
+	forget_tried(f);
+	sightings_close(f->notes);
+	free(f);
+}
+
+uint64_t fetcher_max_bytes(const struct fetcher *f)
+{
+	return f->conf.max_bytes;
+}
+
+const struct fetcher_counters *fetcher_counters(const struct fetcher *f)
+{
+	return &f->n;
+}
