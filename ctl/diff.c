@@ -143,8 +143,26 @@ static void compare(struct diff *d, const struct rule *a, const struct rule *b)
 	free(is);
 }
 
+/* Every time that a rule names is another one then. */
+static void compare_zones(struct diff *d)
+{
+	const char *was = d->before->zone ? week_zone_name(d->before->zone) : "";
+	const char *is = d->after->zone ? week_zone_name(d->after->zone) : "";
+
+	if (!strcmp(was, is))
+		return;
+	d->any = true;
+	if (d->json)
+		json_array_append_new(d->changed, text_json("timezone"));
+	if (!d->json && *was)
+		printf("- timezone = \"%s\"\n", was);
+	if (!d->json && *is)
+		printf("+ timezone = \"%s\"\n", is);
+}
+
 static void compare_all(struct diff *d)
 {
+	compare_zones(d);
 	for (uint32_t i = 0; i < d->before->rules; i++) {
 		if (!d->kept[i])
 			tell(d, d->removed, &d->before->rule[i], d->old, "-", "");

@@ -299,6 +299,28 @@ static void policies_of_before_are_shown(void **state)
 	"{ name = \"d\"; port = 4; action = \"deny\"; },"				\
 	"{ name = \"e\"; port = 5; action = \"deny\"; } );"
 
+#define TIMES(zone) zone "default = \"allow\"; rules = (\n"			\
+	"{ name = \"a\"; time = \"08:00-17:00\"; action = \"deny\"; } );"
+
+static void another_time_zone_is_told(void **state)
+{
+	json_t *json;
+
+	(void)state;
+	in_force = TIMES("timezone = \"Europe/Berlin\";");
+	start_server(false);
+	assert_int_equal(run("diff", false, TIMES("timezone = \"Europe/Berlin\";")),
+			 RESULT_OK);
+	assert_int_equal(run("diff", false, TIMES("timezone = \"UTC\";")), RESULT_NO);
+	assert_string_equal(standin.output, "- timezone = \"Europe/Berlin\"\n"
+			    "+ timezone = \"UTC\"\n");
+	assert_int_equal(run("diff", true, TIMES("timezone = \"UTC\";")), RESULT_NO);
+	json = parsed();
+	assert_string_equal(json_string_value(json_array_get(
+		json_object_get(json, "changed"), 0)), "timezone");
+	json_decref(json);
+}
+
 static void rules_that_differ_are_told(void **state)
 {
 	json_t *json;
@@ -386,6 +408,7 @@ int main(void)
 		TEST(load_prints_json),
 		TEST(a_long_policy_is_sent_in_parts),
 		TEST(rules_that_differ_are_told),
+		TEST(another_time_zone_is_told),
 		TEST(the_policy_before_is_loaded_again),
 		TEST(policies_of_before_are_shown),
 		TEST(what_is_included_is_named),

@@ -65,7 +65,7 @@ static void decide_again(const struct policy *policy, const Sockgate__Record *r,
 	struct subject subject;
 
 	explain_subject(r, &empty, &subject);
-	subject_at(&subject, policy, r->time_us / 1000000);
+	subject_at(&subject, policy, r->time_us);
 	decide(policy, &subject, d);
 }
 

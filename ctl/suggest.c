@@ -261,7 +261,7 @@ static bool fit(const Sockgate__Record *r, void *arg)
 	if (!was_allowed(r))
 		return true;
 	explain_subject(r, &empty, &subject);
-	subject_at(&subject, all->policy, r->time_us / 1000000);
+	subject_at(&subject, all->policy, r->time_us);
 	decide(all->policy, &subject, &d);
 	all->misfits += d.verdict != VERDICT_ALLOW;
 	return true;

@@ -51,19 +51,23 @@ static void settle(struct decision *out, const struct rule *rule)
 	out->lifetime_ms = rule->lifetime_ms;
 }
 
-/* What is remembered must not outlive a time that it rests on. */
-static void limit_lifetime(struct decision *out)
+/* What is remembered must not outlive a time that it rests on: part of a second is gone. */
+static void limit_lifetime(struct decision *out, const struct week_moment *at)
 {
 	uint64_t ms = out->until_s * UINT64_C(1000);
 
+	if (ms)
+		ms -= at->ms;
 	if (ms && ms < out->lifetime_ms)
 		out->lifetime_ms = (uint32_t)ms;
 }
 
-void subject_at(struct subject *subject, const struct policy *policy, int64_t now)
+void subject_at(struct subject *subject, const struct policy *policy, int64_t now_us)
 {
-	if (policy->zone)
-		week_at(policy->zone, now, &subject->at);
+	if (!policy->zone)
+		return;
+	week_at(policy->zone, now_us / 1000000, &subject->at);
+	subject->at.ms = (uint16_t)(now_us / 1000 % 1000);
 }
 
 static void look(const struct policy *policy, const struct subject *subject,
@@ -97,11 +101,11 @@ void decide(const struct policy *policy, const struct subject *subject,
 	if (found == policy->rules) {
 		settle(out, subject_is_report(subject) ? &policy->unsaid :
 							 &policy->otherwise);
-		limit_lifetime(out);
+		limit_lifetime(out, &subject->at);
 		return;
 	}
 	settle(out, &policy->rule[found]);
-	limit_lifetime(out);
+	limit_lifetime(out, &subject->at);
 	out->failed = out->missing != COND_COUNT;
 	if (!out->failed)
 		return;

@@ -16,8 +16,8 @@
  */
 bool subject_is_judged(const struct policy *policy, const struct subject *subject);
 
-/* subject_at - by the policy's clock it is @now, seconds since 1970 */
-void subject_at(struct subject *subject, const struct policy *policy, int64_t now);
+/* subject_at - by the policy's clock it is @now_us, microseconds since 1970 */
+void subject_at(struct subject *subject, const struct policy *policy, int64_t now_us);
 
 struct decision {
 	const struct rule *rule;	/* lives as long as the policy */

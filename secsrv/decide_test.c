@@ -447,7 +447,7 @@ static struct decision judge_at(struct asked *a, int64_t second)
 {
 	struct decision d;
 
-	subject_at(&a->subject, current, MONDAY + second);
+	subject_at(&a->subject, current, (MONDAY + second) * 1000000);
 	decide(current, &a->subject, &d);
 	return d;
 }
@@ -477,6 +477,11 @@ static void test_times_end_what_is_remembered(void **state)
 	d = judge_at(&a, 17 * 3600 + 1800);
 	assert_int_equal(d.verdict, VERDICT_ALLOW);
 	assert_int_equal(d.lifetime_ms, 3600000);
+	/* Nor is a second begun a second left. */
+	subject_at(&a.subject, current, (MONDAY + 8 * 3600 - 1) * 1000000 + 700999);
+	decide(current, &a.subject, &d);
+	assert_int_equal(d.verdict, VERDICT_ALLOW);
+	assert_int_equal(d.lifetime_ms, 300);
 	/* Saturday. */
 	d = judge_at(&a, 5 * 86400 + 9 * 3600);
 	assert_int_equal(d.verdict, VERDICT_ALLOW);

@@ -204,7 +204,7 @@ static int replay(Sockgate__Explanation *e, const struct policy *policy,
 							       EXPLAIN_STEPS_MAX;
 
 	explain_subject(e->record, &empty, &subject);
-	subject_at(&subject, policy, e->record->time_us / 1000000);
+	subject_at(&subject, policy, e->record->time_us);
 	decide(policy, &subject, &d);
 	e->rule_text = policy_source_text(source, d.rule);
 	e->step = calloc(max + 1U, sizeof(Sockgate__Step *));

@@ -137,7 +137,7 @@ static void fill_in(const struct decision *d, Sockgate__Decision *out)
 
 static void decide_at(const struct judge *j, const char *host,
 		      const Sockgate__Question *question,
-		      const Sockgate__Identity *identity, uint64_t now_s,
+		      const Sockgate__Identity *identity, uint64_t now_us,
 		      struct decision *d)
 {
 	struct subject subject = {
@@ -148,7 +148,7 @@ static void decide_at(const struct judge *j, const char *host,
 		.identity = identity,
 	};
 
-	subject_at(&subject, j->policy, (int64_t)now_s);
+	subject_at(&subject, j->policy, (int64_t)now_us);
 	decide(j->policy, &subject, d);
 }
 
@@ -161,7 +161,7 @@ void judge_question(struct judge *judge, const char *host,
 
 	sockgate__decision__init(out);
 	out->identity = (Sockgate__Identity *)identity;
-	decide_at(judge, host, question, identity, now_us / 1000000, &d);
+	decide_at(judge, host, question, identity, now_us, &d);
 	fill_in(&d, out);
 	serial_next(&judge->serial, now_us, judge->decision_id);
 	out->decision_id = judge->decision_id;
@@ -170,11 +170,11 @@ void judge_question(struct judge *judge, const char *host,
 }
 
 bool judge_needs_identity(const struct judge *judge, const char *host,
-			  const Sockgate__Question *question, uint64_t now_s)
+			  const Sockgate__Question *question, uint64_t now_us)
 {
 	struct decision d;
 
-	decide_at(judge, host, question, NULL, now_s, &d);
+	decide_at(judge, host, question, NULL, now_us, &d);
 	return d.failed;
 }
 

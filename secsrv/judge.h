@@ -73,10 +73,10 @@ void judge_question(struct judge *judge, const char *host,
 
 /*
  * judge_needs_identity - would a rule fail for want of the identity of its process?
- * @now_s: wall clock, seconds since 1970
+ * @now_us: wall clock, microseconds since 1970
  */
 bool judge_needs_identity(const struct judge *judge, const char *host,
-			  const Sockgate__Question *question, uint64_t now_s);
+			  const Sockgate__Question *question, uint64_t now_us);
 
 const struct policy *judge_policy(const struct judge *judge);
 const char *judge_policy_file(const struct judge *judge);

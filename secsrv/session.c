@@ -341,7 +341,7 @@ static bool is_worth_waiting(const struct session *s, const Sockgate__Question *
 	const struct judge *judge = s->env->judge;
 
 	return *identity_source(judge_identities(judge)) ||
-	       judge_needs_identity(judge, s->source.host, q, wall_us() / 1000000);
+	       judge_needs_identity(judge, s->source.host, q, wall_us());
 }
 
 static void answer(struct session *s, Sockgate__Message *msg)

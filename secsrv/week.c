@@ -135,6 +135,11 @@ struct week_zone *week_zone_new(const char *name)
 	return (struct week_zone *)g_time_zone_new_identifier(name);
 }
 
+const char *week_zone_name(const struct week_zone *zone)
+{
+	return g_time_zone_get_identifier((GTimeZone *)zone);
+}
+
 void week_zone_free(struct week_zone *zone)
 {
 	if (zone)
@@ -172,5 +177,6 @@ void week_at(const struct week_zone *zone, int64_t now, struct week_moment *at)
 		second += WEEK_MINUTES * 60;
 	at->minute = (uint16_t)(second / 60);
 	at->second = (uint8_t)(second % 60);
+	at->ms = 0;
 	at->change_s = seconds_to_change(tz, interval, now);
 }

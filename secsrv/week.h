@@ -21,6 +21,7 @@ const char *week_add(struct range_list *list, const char *text);
 struct week_moment {
 	uint16_t minute;	/* of the week */
 	uint8_t second;
+	uint16_t ms;		/* of it that have passed */
 	uint32_t change_s;	/* seconds to when that clock is next set; 0: never */
 };
 
@@ -33,6 +34,7 @@ uint32_t week_left(const struct range_list *list, const struct week_moment *at);
  */
 struct week_zone;
 struct week_zone *week_zone_new(const char *name);
+const char *week_zone_name(const struct week_zone *zone);
 /* NULL is ignored. */
 void week_zone_free(struct week_zone *zone);
 

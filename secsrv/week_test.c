@@ -67,7 +67,9 @@ static void test_wrong_windows(void **state)
 static uint32_t left(const char *text, unsigned int minute, unsigned int second,
 		     uint32_t change_s)
 {
-	struct week_moment at = { (uint16_t)minute, (uint8_t)second, change_s };
+	struct week_moment at = {
+		.minute = (uint16_t)minute, .second = (uint8_t)second, .change_s = change_s,
+	};
 	struct range_list list = { 0 };
 	uint32_t n;
 
