@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,21 @@ struct seen {
 	UT_hash_handle hh;
 };
 
+/* How many of them are a host's: none has all the room. */
+struct share {
+	char host[256];
+	unsigned int n;
+	UT_hash_handle hh;
+};
+
 struct reporter {
 	char *signatures;		/* NULL: a service's */
 	struct seen *seen;		/* the event loop's */
+	struct share *shares;
 	struct seen *part;		/* for a service: what it was told last */
 	bool on_its_way;
 	uint64_t lost;
+	_Atomic uint64_t unwritten;	/* counted by the thread */
 
 	pthread_t thread;
 	bool running;
@@ -56,6 +66,16 @@ static void free_seen(struct seen *seen)
 	for (; one; one = next) {
 		next = one->hh.next;
 		free(one->path);
+		free(one);
+	}
+}
+
+static void free_shares(struct reporter *r)
+{
+	struct share *one, *next;
+
+	HASH_ITER(hh, r->shares, one, next) {
+		HASH_DEL(r->shares, one);
 		free(one);
 	}
 }
@@ -93,6 +113,7 @@ static void write_batch(struct reporter *r, struct seen *batch)
 {
 	struct sighting *list = calloc(HASH_COUNT(batch), sizeof(*list));
 	size_t count = 0;
+	int ret = -1;
 
 	if (list) {
 		HASH_SRT(hh, batch, by_host);
@@ -106,8 +127,10 @@ static void write_batch(struct reporter *r, struct seen *batch)
 			};
 			memcpy(list[count].sha256, one->key.sha256, SHA256_SIZE);
 		}
-		write_list(r, list, count);
+		ret = write_list(r, list, count);
 	}
+	if (ret)
+		atomic_fetch_add(&r->unwritten, HASH_COUNT(batch));
 	free(list);
 	free_seen(batch);
 }
@@ -167,11 +190,44 @@ struct reporter *reporter_new(const char *signatures)
 	return r;
 }
 
+static struct share *share_of(struct reporter *r, const char *host)
+{
+	struct share *share;
+
+	HASH_FIND_STR(r->shares, host, share);
+	if (share)
+		return share;
+	share = calloc(1, sizeof(*share));
+	if (!share)
+		return NULL;
+	strcpy(share->host, host);
+	HASH_ADD_STR(r->shares, host, share);
+	if (share->hh.tbl)
+		return share;
+	free(share);
+	return NULL;
+}
+
+static void leave_share(struct reporter *r, const char *host)
+{
+	struct share *share;
+
+	HASH_FIND_STR(r->shares, host, share);
+	if (!share || --share->n)
+		return;
+	HASH_DEL(r->shares, share);
+	free(share);
+}
+
 static struct seen *add(struct reporter *r, const struct key *key, int64_t now_s)
 {
+	struct share *share;
 	struct seen *one;
 
 	if ((r->signatures && !r->running) || HASH_COUNT(r->seen) >= REPORTER_MAX)
+		return NULL;
+	share = share_of(r, key->host);
+	if (!share || share->n >= REPORTER_OF_HOST_MAX)
 		return NULL;
 	one = calloc(1, sizeof(*one));
 	if (!one)
@@ -179,8 +235,10 @@ static struct seen *add(struct reporter *r, const struct key *key, int64_t now_s
 	one->key = *key;
 	one->first_s = now_s;
 	HASH_ADD(hh, r->seen, key, sizeof(one->key), one);
-	if (one->hh.tbl)
+	if (one->hh.tbl) {
+		share->n++;
 		return one;
+	}
 	free(one);
 	return NULL;
 }
@@ -213,6 +271,7 @@ void reporter_flush(struct reporter *r)
 	if (!r->batch) {
 		r->batch = r->seen;
 		r->seen = NULL;
+		free_shares(r);
 		pthread_cond_signal(&r->work);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -236,6 +295,7 @@ static void make_part(struct reporter *r)
 		if (HASH_COUNT(r->part) == REPORTER_PART_MAX || bytes > REPORTER_PART_BYTES)
 			return;
 		HASH_DEL(r->seen, one);
+		leave_share(r, one->key.host);
 		HASH_ADD(hh, r->part, key, sizeof(one->key), one);
 		if (one->hh.tbl)
 			continue;
@@ -293,7 +353,7 @@ bool reporter_has_part(const struct reporter *r)
 
 uint64_t reporter_lost(const struct reporter *r)
 {
-	return r->lost;
+	return r->lost + atomic_load(&r->unwritten);
 }
 
 static void stop(struct reporter *r)
@@ -318,6 +378,7 @@ void reporter_free(struct reporter *r)
 		stop(r);
 	free_seen(r->seen);
 	free_seen(r->part);
+	free_shares(r);
 	sightings_close(r->db);
 	pthread_cond_destroy(&r->work);
 	pthread_mutex_destroy(&r->lock);

@@ -10,6 +10,7 @@
 
 /* Different executables between two writes; more are not told. */
 #define REPORTER_MAX 4096
+#define REPORTER_OF_HOST_MAX 1024
 
 /* In one message to a service. */
 #define REPORTER_PART_MAX 512
@@ -57,7 +58,7 @@ void reporter_sent(struct reporter *r, enum reporter_result result);
 /* Is there enough for a part that need not wait? */
 bool reporter_has_part(const struct reporter *r);
 
-/* How many could not be told. */
+/* How many could not be told: there was no room, or they could not be written. */
 uint64_t reporter_lost(const struct reporter *r);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -122,13 +123,51 @@ static void test_what_there_is_no_room_for_is_counted(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < REPORTER_MAX + 3; i++) {
+		char host[16];
+
 		memcpy(hash, &i, sizeof(i));
-		reporter_note(reporter, hash, "web1", "", 1);
+		snprintf(host, sizeof(host), "web%u", i / REPORTER_OF_HOST_MAX + 1);
+		reporter_note(reporter, hash, host, "", 1);
 	}
 	assert_int_equal(reporter_lost(reporter), 3);
 	/* One that is there already needs no room. */
 	reporter_note(reporter, (const uint8_t[SHA256_SIZE]){ 0 }, "web1", "", 2);
 	assert_int_equal(reporter_lost(reporter), 3);
+}
+
+static void test_no_host_has_all_the_room(void **state)
+{
+	uint8_t hash[SHA256_SIZE] = { 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < REPORTER_OF_HOST_MAX + 2; i++) {
+		memcpy(hash, &i, sizeof(i));
+		reporter_note(reporter, hash, "web1", "", 1);
+	}
+	assert_int_equal(reporter_lost(reporter), 2);
+	note(1, "web2", "", 1);
+	assert_int_equal(reporter_lost(reporter), 2);
+	/* And again, once these are handed over. */
+	reporter_flush(reporter);
+	note(77, "web1", "", 1);
+	assert_int_equal(reporter_lost(reporter), 2);
+}
+
+static void test_what_cannot_be_written_is_counted(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	char file[96];
+
+	(void)state;
+	snprintf(file, sizeof(file), "%s.sightings", path);
+	assert_int_equal(mkdir(file, 0700), 0);
+	note(1, "web1", "/a", 10);
+	note(2, "web1", "/b", 10);
+	reporter_flush(reporter);
+	for (int i = 0; i < 10000 && reporter_lost(reporter) != 2; i++)
+		nanosleep(&pause, NULL);
+	assert_int_equal(reporter_lost(reporter), 2);
+	assert_int_equal(rmdir(file), 0);
 }
 
 /* ---- to a service ---- */
@@ -289,6 +328,8 @@ int main(void)
 		reporter_test(test_a_flush_hands_over_and_the_next_adds),
 		reporter_test(test_noting_waits_for_nothing),
 		reporter_test(test_what_there_is_no_room_for_is_counted),
+		reporter_test(test_no_host_has_all_the_room),
+		reporter_test(test_what_cannot_be_written_is_counted),
 		service_test(test_what_there_is_no_room_for_is_counted),
 		service_test(test_one_part_at_a_time),
 		service_test(test_a_part_is_sent_again),
