@@ -38,6 +38,7 @@ struct import {
 	struct sigdb *db;
 	struct store *store;
 	rpmts ts;
+	uint64_t seen;		/* packages of what is installed */
 	char *why;
 	size_t why_size;
 
@@ -223,14 +224,17 @@ static int take_package(struct import *im, Header head, bool verified)
 
 /* ---- what is installed --------------------------------------------------- */
 
+/* By the index of names, which is another table than that of the packages. */
 static uint64_t count_installed(struct import *im)
 {
-	rpmdbMatchIterator all = rpmtsInitIterator(im->ts, RPMDBI_PACKAGES, NULL, 0);
+	rpmdbIndexIterator names = rpmdbIndexIteratorInit(rpmtsGetRdb(im->ts), RPMDBI_NAME);
 	uint64_t count = 0;
+	const void *name;
+	size_t size;
 
-	while (rpmdbNextIterator(all))
-		count++;
-	rpmdbFreeIterator(all);
+	while (names && !rpmdbIndexIteratorNext(names, &name, &size))
+		count += rpmdbIndexIteratorNumPkgs(names);
+	rpmdbIndexIteratorFree(names);
 	return count;
 }
 
@@ -261,11 +265,22 @@ static int take_installed(struct import *im)
 	}
 	progress_begin("packages", count);
 	all = rpmtsInitIterator(im->ts, RPMDBI_PACKAGES, NULL, 0);
-	while (!ret && (head = rpmdbNextIterator(all)))
+	while (!ret && (head = rpmdbNextIterator(all))) {
+		im->seen++;
 		ret = take_package(im, head, is_signed(head));
+	}
 	rpmdbFreeIterator(all);
 	progress_end();
-	return ret;
+	if (ret)
+		return ret;
+	/* What cannot be read ends the iteration, or is passed over, without a word. */
+	if (im->seen == count)
+		return 0;
+	snprintf(im->why, im->why_size, "rpm's database%s%s has %llu packages, of which %llu "
+		 "can be read: it is damaged, or has just changed; nothing was imported",
+		 im->job->root ? " below " : "", im->job->root ? im->job->root : "",
+		 (unsigned long long)count, (unsigned long long)im->seen);
+	return -1;
 }
 
 /* ---- package files ------------------------------------------------------- */

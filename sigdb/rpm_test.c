@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 #include "categories.h"
@@ -81,6 +82,21 @@ static void install(void)
 static void uninstall(void)
 {
 	run("rpm --dbpath $1/root/var/lib/rpm -e --justdb --nodeps tool 2>$1/log");
+}
+
+/* One package's header is no header. */
+static void damage(void)
+{
+	sqlite3 *db;
+	char path[192];
+
+	snprintf(path, sizeof(path), "%s/var/lib/rpm/rpmdb.sqlite", root);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE Packages SET blob = x'00' WHERE hnum ="
+				      " (SELECT max(hnum) FROM Packages)", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
 }
 
 static int import(const struct rpm_import *job, struct rpm_report *report)
@@ -268,6 +284,30 @@ static void a_removed_package_loses_its_signatures(void **state)
 	assert_string_equal(look(SCRIPT).name, "other");
 }
 
+/* The rest would be taken for all there is, and what is not seen would go. */
+static void a_database_that_is_damaged_sweeps_nothing(void **state)
+{
+	struct rpm_import job = { .root = root, .map = map, .sweep = true };
+	struct rpm_report r;
+
+	(void)state;
+	install();
+	run("sed 's/^Name: tool/Name: other/; s/ tool.n/ other.n/; s|/usr/bin|/opt|g;"
+	    " /mkdir/s|-p|& %{buildroot}/opt|; s|ab/c|ab/d|' $1/tool.spec"
+	    " >$1/other.spec; rpmbuild -bb --quiet --define \"_topdir $1/build\""
+	    " --define \"_rpmdir $1/sha256\" $1/other.spec >$1/log 2>&1;"
+	    " rpm --dbpath $1/root/var/lib/rpm -i --justdb --nodeps --replacefiles"
+	    " $1/sha256/noarch/other-1.2-3.noarch.rpm 2>$1/log");
+	import_root(true);
+	damage();
+	assert_int_equal(import(&job, &r), -1);
+	assert_non_null(strstr(f->why, "has 2 packages, of which 1 can be read"));
+	assert_string_equal(look("\177ELF other.n").name, "other");
+	/* Nor if nothing is swept: what is imported is all that there is. */
+	job.sweep = false;
+	assert_int_equal(import(&job, &r), -1);
+}
+
 static void a_root_without_packages_is_refused_and_stays_as_it_is(void **state)
 {
 	const struct rpm_import job = { .root = root, .map = map, .sweep = true };
@@ -315,6 +355,7 @@ int main(void)
 		MADE(its_paths_and_build_ids_are_claims),
 		MADE(hashes_of_another_kind_are_left_out_and_counted),
 		MADE(a_removed_package_loses_its_signatures),
+		MADE(a_database_that_is_damaged_sweeps_nothing),
 		MADE(a_root_without_packages_is_refused_and_stays_as_it_is),
 		MADE(a_damaged_package_is_refused),
 	};
