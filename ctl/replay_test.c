@@ -39,6 +39,9 @@ static const struct event events[] = {
 };
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 
+/* How far the names are to be trusted. */
+static unsigned int trust = 4;
+
 static void fill_in(Sockgate__Record *r, const struct event *e,
 		    Sockgate__Identity *identity)
 {
@@ -67,6 +70,7 @@ static void fill_in(Sockgate__Record *r, const struct event *e,
 	r->decision->identity->name = (char *)e->application;
 	r->decision->identity->source = *e->application ?
 		SOCKGATE__IDENTITY__SOURCE__HASH : SOCKGATE__IDENTITY__SOURCE__NONE;
+	r->decision->identity->trust = trust;
 	r->decision->rule = (char *)"old";
 	r->decision->audit = e->verdict && !strcmp(e->verdict, "audit");
 	r->decision->action = e->verdict && !strcmp(e->verdict, "deny") ?
@@ -239,6 +243,18 @@ static void a_policy_is_proposed(void **state)
 	json_decref(json);
 }
 
+/* Whoever is called so next would be let through. */
+static void a_name_that_is_claimed_is_not_proposed(void **state)
+{
+	(void)state;
+	trust = 1;
+	start_server();
+	assert_int_equal(run("suggest", NULL, false), 0);
+	trust = 4;
+	assert_null(strstr(standin.output, "application ="));
+	assert_non_null(strstr(standin.output, "hash = \"00000000"));
+}
+
 static void without_a_server_it_says_so(void **state)
 {
 	(void)state;
@@ -266,6 +282,7 @@ int main(void)
 		TEST(each_change_is_told),
 		TEST(changes_are_json),
 		TEST(a_policy_is_proposed),
+		TEST(a_name_that_is_claimed_is_not_proposed),
 		TEST(without_a_server_it_says_so),
 	};
 

@@ -15,6 +15,7 @@
 #include "replay.h"
 #include "secsrv/decide.h"
 #include "secsrv/explain.h"
+#include "sigdb/sigdb.h"
 #include "text.h"
 
 /* More of them are no list that somebody means: the rule asks for none then. */
@@ -53,6 +54,16 @@ static bool was_allowed(const Sockgate__Record *r)
 	       query_effect(r) == SOCKGATE__ACTION__ACTION_ALLOW;
 }
 
+/*
+ * Anybody can claim a name, and a rule that allows it would allow whoever claims it
+ * next: only what is known by its content, and not by a mere claim, has one here.
+ */
+static bool has_name(const Sockgate__Identity *id)
+{
+	return id && *id->name && id->source == SOCKGATE__IDENTITY__SOURCE__HASH &&
+	       id->trust > SIGDB_CLAIM_TRUST_MAX;
+}
+
 /* Returns false for what no rule can name but by where it lies. */
 static bool name_it(const Sockgate__Record *r, struct habit *h)
 {
@@ -60,7 +71,7 @@ static bool name_it(const Sockgate__Record *r, struct habit *h)
 	const Sockgate__Process *p = r->process;
 
 	snprintf(h->file, sizeof(h->file), "%s", p->path);
-	if (id && *id->name) {
+	if (has_name(id)) {
 		snprintf(h->who, sizeof(h->who), "%s", id->name);
 		return true;
 	}

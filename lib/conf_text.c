@@ -3,10 +3,13 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf_hint.h"
 #include "conf_scan.h"
@@ -47,12 +50,32 @@ static char *read_stream(FILE *stream, size_t limit, size_t *size)
 	return text;
 }
 
+/* A FIFO would keep us waiting in open(), a device might do anything. */
+static FILE *open_regular(const char *file, const char **not_regular)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	FILE *stream = NULL;
+	struct stat st;
+
+	*not_regular = NULL;
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) || S_ISREG(st.st_mode))
+		stream = fdopen(fd, "r");
+	else
+		*not_regular = "it is no regular file";
+	if (!stream)
+		close(fd);
+	return stream;
+}
+
 char *conf_text_read(const char *file, size_t limit, size_t *size, char *text,
 		     size_t text_size)
 {
 	struct why why = { text, text_size };
 	bool is_stdin = !strcmp(file, "-");
-	FILE *stream = is_stdin ? stdin : fopen(file, "re");
+	const char *not_regular = NULL;
+	FILE *stream = is_stdin ? stdin : open_regular(file, &not_regular);
 	char *content = NULL;
 	int error;
 
@@ -64,7 +87,7 @@ char *conf_text_read(const char *file, size_t limit, size_t *size, char *text,
 	errno = error;
 	if (!content)
 		why_set(&why, "cannot read %s: %s", is_stdin ? "standard input" : file,
-			strerror(error));
+			not_regular ? not_regular : strerror(error));
 	return content;
 }
 

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,13 +90,32 @@ static void files(void **state)
 	char *text;
 
 	(void)state;
-	assert_null(conf_text_read("/dev/zero", 100000, &size, why, sizeof(why)));
-	assert_string_equal(why, "cannot read /dev/zero: File too large");
+	assert_null(conf_text_read("/proc/self/status", 10, &size, why, sizeof(why)));
+	assert_string_equal(why, "cannot read /proc/self/status: File too large");
 	text = conf_text_read("/proc/self/status", 100000, &size, why, sizeof(why));
 	assert_non_null(text);
 	assert_int_equal(strlen(text), size);
 	assert_non_null(strstr(text, "Name:"));
 	free(text);
+}
+
+/* A writer that never comes would be waited for. */
+static void what_is_no_regular_file(void **state)
+{
+	char fifo[] = "/tmp/conf-text-XXXXXX";
+	size_t size;
+
+	(void)state;
+	assert_int_equal(close(mkstemp(fifo)), 0);
+	assert_int_equal(unlink(fifo), 0);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	alarm(20);
+	assert_null(conf_text_read(fifo, 100000, &size, why, sizeof(why)));
+	assert_non_null(strstr(why, "it is no regular file"));
+	assert_null(conf_text_read("/dev/zero", 100000, &size, why, sizeof(why)));
+	assert_non_null(strstr(why, "it is no regular file"));
+	alarm(0);
+	assert_int_equal(unlink(fifo), 0);
 }
 
 int main(void)
@@ -105,6 +126,7 @@ int main(void)
 		cmocka_unit_test(unclosed_strings),
 		cmocka_unit_test(nul_and_include),
 		cmocka_unit_test(files),
+		cmocka_unit_test(what_is_no_regular_file),
 	};
 
 	return cmocka_run_group_tests_name("conf_text", tests, NULL, NULL);

@@ -15,6 +15,17 @@ const char *group_name(const config_setting_t *s)
 	return text && *text == '@' ? text + 1 : NULL;
 }
 
+/* @at: what is written in the rule, for messages */
+static int spend(const struct groups *groups, const config_setting_t *at,
+		 struct policy_error *err)
+{
+	if (!*groups->left)
+		return settings_fail(err, at, "with this the groups of the policy stand for "
+				     "more than %d values", GROUPS_VALUES_MAX);
+	--*groups->left;
+	return 0;
+}
+
 static int add_elem(struct group_elems *elems, const config_setting_t *s,
 		    struct policy_error *err)
 {
@@ -34,7 +45,6 @@ static int add_elem(struct group_elems *elems, const config_setting_t *s,
 	return 0;
 }
 
-/* @at: what is written in the rule, for messages */
 static int add_all(struct group_elems *elems, const config_setting_t *s,
 		   const config_setting_t *at, const struct groups *groups,
 		   unsigned int depth, struct policy_error *err)
@@ -47,7 +57,7 @@ static int add_all(struct group_elems *elems, const config_setting_t *s,
 		const char *name = group_name(e);
 
 		if (!name) {
-			rc = add_elem(elems, e, err);
+			rc = depth && spend(groups, at, err) ? -1 : add_elem(elems, e, err);
 			continue;
 		}
 		g = groups->lists ? config_setting_get_member(groups->lists, name) : NULL;

@@ -9,7 +9,14 @@
 struct groups {
 	const config_setting_t *hosts;	/* its host_groups, which host_group names */
 	const config_setting_t *lists;	/* its groups */
+	unsigned int *left;		/* values that groups may still stand for */
 };
+
+/*
+ * Values that the groups of a policy stand for, wherever they are named: groups in
+ * groups make of a short text any number of them.
+ */
+#define GROUPS_VALUES_MAX 4000000
 
 /*
  * groups_check - look at all of them, used or not

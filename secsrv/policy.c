@@ -196,9 +196,11 @@ static int parse_root(struct policy *p, const config_t *cfg,
 		"default", "lifetime", "timezone", "groups", "host_groups", "rules", NULL,
 	};
 	const config_setting_t *root = config_root_setting(cfg);
+	unsigned int values_left = GROUPS_VALUES_MAX;
 	const struct groups groups = {
 		.hosts = config_setting_get_member(root, "host_groups"),
 		.lists = config_setting_get_member(root, "groups"),
+		.left = &values_left,
 	};
 	unsigned int lifetime = POLICY_LIFETIME_MS / 1000;
 

@@ -392,6 +392,38 @@ static void test_versions_are_not_compared(void **state)
 	check_warnings(RULE("a", "trust = \">=3\";"), 0, "");
 }
 
+/* Five groups of ten in each other are a hundred thousand values; these are named often. */
+static void test_groups_that_stand_for_too_much(void **state)
+{
+	struct policy_error err;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(f);
+	fputs("groups = { g0 = \"x\";\n", f);
+	for (int i = 1; i <= 5; i++) {
+		fprintf(f, "g%d = [ ", i);
+		for (int j = 0; j < 10; j++)
+			fprintf(f, "%s\"@g%d\"", j ? ", " : "", i - 1);
+		fputs(" ];\n", f);
+	}
+	fputs("};\nrules = (\n", f);
+	for (int i = 0; i < 60; i++)
+		fprintf(f, "{ name = \"r%d\"; application = [ \"@g5\", \"a%d\" ];"
+			" action = \"deny\"; }%s\n",
+			i, i, i < 59 ? "," : "");
+	fputs(");\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_null(policy_parse(text, size, "bomb.conf", &err));
+	assert_string_equal(err.file, "bomb.conf");
+	/* What is in the groups counts once as well, as they are looked at. */
+	assert_int_equal(err.line, 47);
+	assert_non_null(strstr(err.reason, "stand for more than 4000000 values"));
+	free(text);
+}
+
 static void test_unused_groups(void **state)
 {
 	static const char text[] = "default = \"allow\";\n"
@@ -525,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_unmatchable_warnings),
 		cmocka_unit_test(test_unmatchable_signatures),
 		cmocka_unit_test(test_versions_are_not_compared),
+		cmocka_unit_test(test_groups_that_stand_for_too_much),
 		cmocka_unit_test(test_unused_groups),
 		cmocka_unit_test(test_digits_are_a_user_id),
 		cmocka_unit_test(test_ssh_is_cut_off),
