@@ -85,7 +85,8 @@ $(O)/gen/sockgate.pb-c.c: proto/sockgate.proto | $(O)/.need-build
 $(O)/gen/sockgate.pb-c.h: $(O)/gen/sockgate.pb-c.c ;
 
 # The schema, and the ways to it from older ones, as C strings.
-SQL := sigdb/schema.sql sigdb/migrate_1.sql sigdb/migrate_2.sql sigdb/migrate_3.sql
+SQL := sigdb/schema.sql sigdb/migrate_1.sql sigdb/migrate_2.sql sigdb/migrate_3.sql \
+	sigdb/migrate_4.sql
 $(O)/gen/sigdb_schema.h: $(SQL)
 	@mkdir -p $(@D)
 	for f in $^; do \

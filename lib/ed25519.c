@@ -104,18 +104,20 @@ out:
 }
 
 int ed25519_verify(const char *public_file, const void *data, size_t size,
-		   const uint8_t signature[ED25519_SIGNATURE_SIZE], char *text,
-		   size_t text_size)
+		   const uint8_t signature[ED25519_SIGNATURE_SIZE],
+		   uint8_t public[ED25519_KEY_SIZE], char *text, size_t text_size)
 {
 	struct why why = { text, text_size };
 	EVP_PKEY *key = read_key(public_file, false, &why);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t length = ED25519_KEY_SIZE;
 	int ret = -1;
 
 	if (!key)
 		goto out;
 	if (ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-	    EVP_DigestVerify(ctx, signature, ED25519_SIGNATURE_SIZE, data, size) == 1)
+	    EVP_DigestVerify(ctx, signature, ED25519_SIGNATURE_SIZE, data, size) == 1 &&
+	    (!public || EVP_PKEY_get_raw_public_key(key, public, &length) == 1))
 		ret = 0;
 	else
 		why_set(&why, "was not signed by the key in %s", public_file);

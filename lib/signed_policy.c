@@ -121,7 +121,8 @@ int signed_policy_verify(const struct signed_policy *p, const char *public_file,
 	char head[SIGNED_POLICY_HEAD_SIZE], reason[384];
 	size_t length = signed_policy_head(p, head);
 
-	if (!ed25519_verify(public_file, head, length, p->signature, reason, sizeof(reason)))
+	if (!ed25519_verify(public_file, head, length, p->signature, NULL, reason,
+			    sizeof(reason)))
 		return 0;
 	return why_set(&why, "version %" PRIu64 " %s", p->number, reason);
 }

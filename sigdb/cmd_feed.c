@@ -19,7 +19,10 @@ static int show_export(const struct feed_report *r, bool json)
 {
 	if (json)
 		return cli_print(report_json(r));
-	if (r->nothing)
+	if (r->nothing && r->recovered)
+		printf("%s: serial %llu, of an export that broke off\n", r->path,
+		       (unsigned long long)r->head.serial - 1);
+	else if (r->nothing)
 		printf("nothing has changed since serial %llu\n",
 		       (unsigned long long)r->head.serial - 1);
 	else
@@ -96,7 +99,7 @@ static int show_import(const struct feed_report *r, const char *path, json_t *li
 }
 
 /* The first that is refused ends it: those after it would be, too. */
-static int import_files(const struct cli *cli, const char *key, bool skip_old, char **file,
+static int import_files(const struct cli *cli, const char *key, unsigned int how, char **file,
 			int count, json_t *list)
 {
 	struct feed_report report;
@@ -109,7 +112,7 @@ static int import_files(const struct cli *cli, const char *key, bool skip_old, c
 		return CLI_FAILED;
 	interrupt_catch();
 	for (int i = 0; !ret && i < count; i++)
-		ret = feed_import(db, file[i], key, skip_old, &report, why, sizeof(why)) ?
+		ret = feed_import(db, file[i], key, how, &report, why, sizeof(why)) ?
 		      cli_fail("%s", why) : show_import(&report, file[i], list);
 	sigdb_close(db);
 	return ret;
@@ -120,11 +123,14 @@ int import_feed(const struct cli *cli, int argc, char **argv)
 	static const struct option options[] = {
 		{ "key", required_argument, NULL, 'k' },
 		{ "skip-old", no_argument, NULL, 's' },
+		{ "restart", no_argument, NULL, 'r' },
+		{ "new-key", no_argument, NULL, 'n' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
-	bool skip_old = false, json = false;
+	unsigned int how = 0;
 	const char *key = NULL;
+	bool json = false;
 	json_t *list;
 	int c, ret;
 
@@ -132,7 +138,11 @@ int import_feed(const struct cli *cli, int argc, char **argv)
 		if (c == 'k')
 			key = optarg;
 		else if (c == 's')
-			skip_old = true;
+			how |= FEED_SKIP_OLD;
+		else if (c == 'r')
+			how |= FEED_RESTART;
+		else if (c == 'n')
+			how |= FEED_NEW_KEY;
 		else if (c == 'j')
 			json = true;
 		else
@@ -141,7 +151,7 @@ int import_feed(const struct cli *cli, int argc, char **argv)
 	if (!key || argc == optind)
 		return cli_usage("import feed: expected --key and files");
 	list = json ? json_array() : NULL;
-	ret = import_files(cli, key, skip_old, argv + optind, argc - optind, list);
+	ret = import_files(cli, key, how, argv + optind, argc - optind, list);
 	if (list)
 		ret |= cli_print(list);
 	return ret;

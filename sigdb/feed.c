@@ -59,7 +59,7 @@ int feed_state_get(struct sigdb *db, const char *direction, const char *name,
 	int rc, ret = 0;
 
 	memset(state, 0, sizeof(*state));
-	if (sqlite3_prepare_v2(db->sql, "SELECT serial, digest, run FROM feed"
+	if (sqlite3_prepare_v2(db->sql, "SELECT serial, digest, run, key FROM feed"
 			       " WHERE direction = ?1 AND name = ?2", -1, &stmt,
 			       NULL) != SQLITE_OK)
 		return sigdb_fail(db, "reading of its feeds");
@@ -70,6 +70,9 @@ int feed_state_get(struct sigdb *db, const char *direction, const char *name,
 		state->serial = (uint64_t)sqlite3_column_int64(stmt, 0);
 		memcpy(state->digest, sqlite3_column_blob(stmt, 1), SHA256_SIZE);
 		state->run = sqlite3_column_int64(stmt, 2);
+		state->has_key = sqlite3_column_bytes(stmt, 3) == ED25519_KEY_SIZE;
+		if (state->has_key)
+			memcpy(state->key, sqlite3_column_blob(stmt, 3), ED25519_KEY_SIZE);
 		ret = 1;
 	} else if (rc != SQLITE_DONE) {
 		ret = sigdb_fail(db, "reading of its feeds");
@@ -85,7 +88,7 @@ int feed_state_put(struct sigdb *db, const char *direction, const char *name,
 	int rc;
 
 	if (sqlite3_prepare_v2(db->sql, "REPLACE INTO feed (direction, name, serial,"
-			       " digest, run) VALUES (?1, ?2, ?3, ?4, ?5)", -1, &stmt,
+			       " digest, run, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", -1, &stmt,
 			       NULL) != SQLITE_OK)
 		return sigdb_fail(db, "noting the feed");
 	sqlite3_bind_text(stmt, 1, direction, -1, SQLITE_STATIC);
@@ -93,6 +96,8 @@ int feed_state_put(struct sigdb *db, const char *direction, const char *name,
 	sqlite3_bind_int64(stmt, 3, (int64_t)state->serial);
 	sqlite3_bind_blob(stmt, 4, state->digest, SHA256_SIZE, SQLITE_STATIC);
 	sqlite3_bind_int64(stmt, 5, state->run);
+	if (state->has_key)
+		sqlite3_bind_blob(stmt, 6, state->key, ED25519_KEY_SIZE, SQLITE_STATIC);
 	rc = sqlite3_step(stmt);
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_DONE ? 0 : sigdb_fail(db, "noting the feed");

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "ed25519.h"
 #include "store.h"
 
 #define FEED_NAME_SIZE 65
@@ -44,6 +45,8 @@ struct feed_state {
 	uint64_t serial;
 	uint8_t digest[SHA256_SIZE];
 	int64_t run;
+	bool has_key;			/* of an import */
+	uint8_t key[ED25519_KEY_SIZE];
 };
 int feed_state_get(struct sigdb *db, const char *direction, const char *name,
 		   struct feed_state *state);
@@ -55,23 +58,32 @@ struct feed_report {
 	struct store_counts counts;	/* of an import */
 	bool nothing;		/* nothing has changed; or it was imported before */
 	char path[4096];	/* of the file that was written */
+	bool recovered;		/* nothing was; that of an export that broke off is there */
 };
 
 /*
  * feed_export - write DIR/NAME-SERIAL.feed
  * @full: everything, not only what changed since the last one
- * The file is there, whole, or nothing has happened.  Returns 0, or -1 with a sentence
- * in @why.
+ * The file is there, whole, or nothing has happened.  It gets its name when the database
+ * has it noted: if the machine fails in between, the next export does that.  Returns 0,
+ * or -1 with a sentence in @why.
  */
 int feed_export(struct sigdb *db, const char *dir, const char *name, const char *key_file,
 		bool full, struct feed_report *report, char *why, size_t why_size);
 
+enum {
+	FEED_SKIP_OLD = 1,	/* one that was imported before is passed over, not refused */
+	FEED_RESTART = 2,	/* one with everything is taken, whatever its serial */
+	FEED_NEW_KEY = 4,	/* so is one by another key than before */
+};
+
 /*
  * feed_import - take a feed file into the database
- * @skip_old: one that was imported before is passed over, not refused
+ * @how: bits
+ * A feed is bound to the key by which it was first imported.
  * All or nothing.  Returns 0, or -1 with a sentence in @why.
  */
-int feed_import(struct sigdb *db, const char *path, const char *key_file, bool skip_old,
-		struct feed_report *report, char *why, size_t why_size);
+int feed_import(struct sigdb *db, const char *path, const char *key_file,
+		unsigned int how, struct feed_report *report, char *why, size_t why_size);
 
 #endif

@@ -20,6 +20,7 @@ struct export {
 	FILE *body;
 	char text[FEED_TEXT_SIZE];	/* the head */
 	size_t length;
+	char fresh[4096 + 8];		/* where the file is until the database knows of it */
 	uint8_t signature[ED25519_SIGNATURE_SIZE];
 	char *why;
 	size_t why_size;
@@ -127,23 +128,75 @@ static FILE *create(const char *path)
 	return out;
 }
 
-/* Under another name first, so that nobody finds half of it. */
+static int name_file(struct export *ex, uint64_t serial)
+{
+	int len = snprintf(ex->report->path, sizeof(ex->report->path),
+			   "%s/%s-%08" PRIu64 ".feed", ex->dir, ex->report->head.name, serial);
+
+	if (len < 0 || (size_t)len >= sizeof(ex->report->path)) {
+		errno = ENAMETOOLONG;
+		return failed_to(ex, "writing to", ex->dir);
+	}
+	snprintf(ex->fresh, sizeof(ex->fresh), "%s.new", ex->report->path);
+	return 0;
+}
+
+/* Under another name, which nobody looks for. */
 static int write_file(struct export *ex)
 {
-	char fresh[sizeof(ex->report->path) + 8];
-	FILE *out;
+	FILE *out = create(ex->fresh);
 	int ret;
 
-	snprintf(fresh, sizeof(fresh), "%s.new", ex->report->path);
-	out = create(fresh);
 	if (!out)
-		return failed_to(ex, "writing", fresh);
+		return failed_to(ex, "writing", ex->fresh);
 	ret = write_content(ex, out);
-	if (fclose(out) || ret || rename(fresh, ex->report->path) || sync_dir(ex->dir)) {
-		ret = failed_to(ex, "writing", ex->report->path);
-		unlink(fresh);
+	if (fclose(out) || ret || sync_dir(ex->dir)) {
+		ret = failed_to(ex, "writing", ex->fresh);
+		unlink(ex->fresh);
 	}
 	return ret;
+}
+
+/*
+ * The database has it noted.  Were it there before, and the database did not come to know
+ * of it, the next feed would have the same serial and be another one.
+ */
+static int put_in_place(struct export *ex)
+{
+	if (rename(ex->fresh, ex->report->path) || sync_dir(ex->dir))
+		return failed_to(ex, "writing", ex->report->path);
+	return 0;
+}
+
+/* Is it the file of the last feed?  By its head, which is up to its signature. */
+static bool is_last(const struct export *ex)
+{
+	FILE *in = fopen(ex->fresh, "re");
+	char text[FEED_TEXT_SIZE + 256], *end;
+	uint8_t digest[SHA256_SIZE];
+	size_t len;
+
+	if (!in)
+		return false;
+	len = fread(text, 1, sizeof(text) - 1, in);
+	fclose(in);
+	text[len] = '\0';
+	end = strstr(text, "signature ");
+	return end && !sha256_memory(text, (size_t)(end - text), digest) &&
+	       memcmp(digest, ex->last.digest, SHA256_SIZE) == 0;
+}
+
+/* An export that broke off between the two steps is brought to its end. */
+static int recover(struct export *ex)
+{
+	if (!ex->last.serial)
+		return 0;
+	if (name_file(ex, ex->last.serial))
+		return -1;
+	if (!access(ex->report->path, F_OK) || !is_last(ex))
+		return 0;
+	ex->report->recovered = true;
+	return put_in_place(ex);
 }
 
 static int note(struct export *ex, int64_t run)
@@ -164,10 +217,11 @@ static int export(struct export *ex, bool full)
 {
 	struct feed_head *head = &ex->report->head;
 	int64_t run;
-	int len;
 
 	if (feed_state_get(ex->db, "out", head->name, &ex->last) < 0)
 		return fail(ex);
+	if (recover(ex))
+		return -1;
 	head->serial = ex->last.serial + 1;
 	head->full = full || !ex->last.serial;
 	memcpy(head->after, ex->last.digest, SHA256_SIZE);
@@ -176,12 +230,8 @@ static int export(struct export *ex, bool full)
 	ex->report->nothing = !head->rows && !head->full;
 	if (ex->report->nothing)
 		return 0;
-	len = snprintf(ex->report->path, sizeof(ex->report->path),
-		       "%s/%s-%08" PRIu64 ".feed", ex->dir, head->name, head->serial);
-	if (len < 0 || (size_t)len >= sizeof(ex->report->path)) {
-		errno = ENAMETOOLONG;
-		return failed_to(ex, "writing to", ex->dir);
-	}
+	if (name_file(ex, head->serial))
+		return -1;
 	ex->length = feed_head_text(head, ex->text);
 	if (ed25519_sign(ex->key_file, ex->text, ex->length, ex->signature, ex->why,
 			 ex->why_size) || write_file(ex))
@@ -214,6 +264,8 @@ int feed_export(struct sigdb *db, const char *dir, const char *name, const char 
 	ret = export(&ex, full);
 	if (!ret)
 		ret = exec(&ex, "COMMIT");
+	if (!ret && !report->nothing)
+		ret = put_in_place(&ex);
 	if (ret)
 		sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
 	if (ex.body)

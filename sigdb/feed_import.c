@@ -15,7 +15,8 @@ struct import {
 	struct sigdb *db;
 	struct store *store;
 	const char *path;
-	bool skip_old;
+	unsigned int how;
+	uint8_t key[ED25519_KEY_SIZE];	/* by which it was verified */
 	struct feed_report *report;
 	FILE *body;			/* a copy that nobody else can change */
 	char text[FEED_TEXT_SIZE];	/* the head */
@@ -76,7 +77,8 @@ static int check_head(struct import *im, FILE *in, const char *key_file)
 	if (read_head(im, in, line, sizeof(line)) ||
 	    hex_decode(line + 10, signature, sizeof(signature)) || fgetc(in) != '\n')
 		return refuse(im, "is no feed");
-	if (ed25519_verify(key_file, im->text, im->length, signature, reason, sizeof(reason)))
+	if (ed25519_verify(key_file, im->text, im->length, signature, im->key, reason,
+			   sizeof(reason)))
 		return refuse(im, "%s", reason);
 	/* Whoever signed it can write a head, so this is another version's. */
 	if (feed_head_parse(im->text, &im->report->head))
@@ -132,6 +134,39 @@ static int read_file(struct import *im, const char *key_file)
 
 /* ---- the database -------------------------------------------------------- */
 
+/* Whoever has another key, and be it one that we were given, is not that feed. */
+static int check_key(struct import *im, const struct feed_state *last)
+{
+	if (!last->has_key || im->how & FEED_NEW_KEY ||
+	    memcmp(last->key, im->key, ED25519_KEY_SIZE) == 0)
+		return 0;
+	return refuse(im, "is of another key than feed %s was imported by; if that is meant, "
+		      "--new-key", im->report->head.name);
+}
+
+/*
+ * One that was imported before is what it was then.  Where the exporting database was put
+ * back from a copy, it goes on with serials that others have had.
+ */
+static int check_old(struct import *im, const struct feed_state *last)
+{
+	const struct feed_head *head = &im->report->head;
+	uint8_t digest[SHA256_SIZE];
+
+	if (head->full && im->how & FEED_RESTART)
+		return 0;
+	if (sha256_memory(im->text, im->length, digest))
+		return fail(im);
+	if (head->serial == last->serial && memcmp(digest, last->digest, SHA256_SIZE) != 0)
+		return refuse(im, "is another serial %" PRIu64 " of feed %s than the one that "
+			      "was imported: its database was put back from a copy; go on "
+			      "with one of kind full and --restart", head->serial, head->name);
+	if (im->how & FEED_SKIP_OLD)
+		return 1;
+	return refuse(im, "has serial %" PRIu64 " of feed %s, of which %" PRIu64
+		      " was imported already", head->serial, head->name, last->serial);
+}
+
 /* Does it follow what was imported last?  Returns 1 if it is old and passed over. */
 static int check_place(struct import *im)
 {
@@ -140,12 +175,10 @@ static int check_place(struct import *im)
 
 	if (feed_state_get(im->db, "in", head->name, &last) < 0)
 		return fail(im);
-	if (head->serial <= last.serial && im->skip_old)
-		return 1;
+	if (check_key(im, &last))
+		return -1;
 	if (head->serial <= last.serial)
-		return refuse(im, "has serial %" PRIu64 " of feed %s, of which %" PRIu64
-			      " was imported already", head->serial, head->name,
-			      last.serial);
+		return check_old(im, &last);
 	if (head->full)
 		return 0;
 	if (!last.serial)
@@ -165,8 +198,12 @@ static int check_place(struct import *im)
 static int take_rows(struct import *im)
 {
 	const struct feed_head *head = &im->report->head;
-	struct feed_state now = { .serial = head->serial, .run = store_run(im->store) };
+	struct feed_state now = {
+		.serial = head->serial, .run = store_run(im->store), .has_key = true,
+	};
 	uint64_t rows;
+
+	memcpy(now.key, im->key, ED25519_KEY_SIZE);
 
 	if (csv_take(im->db, im->store, im->body, im->path, true, &rows, im->why,
 		     im->why_size))
@@ -201,13 +238,13 @@ static int import(struct import *im)
 	return store_commit(im->store, &im->report->counts) ? fail(im) : 0;
 }
 
-int feed_import(struct sigdb *db, const char *path, const char *key_file, bool skip_old,
-		struct feed_report *report, char *why, size_t why_size)
+int feed_import(struct sigdb *db, const char *path, const char *key_file,
+		unsigned int how, struct feed_report *report, char *why, size_t why_size)
 {
 	struct import im = {
 		.db = db,
 		.path = path,
-		.skip_old = skip_old,
+		.how = how,
 		.report = report,
 		.why = why,
 		.why_size = why_size,

@@ -92,8 +92,7 @@ static const char *export(bool full)
 
 static int try_import(const char *path, struct feed_report *r)
 {
-	return feed_import(s.to, path, s.public, false, r, s.from->why,
-			   sizeof(s.from->why));
+	return feed_import(s.to, path, s.public, 0, r, s.from->why, sizeof(s.from->why));
 }
 
 static struct feed_report import(const char *path)
@@ -230,7 +229,7 @@ static void gaps_and_replays_are_refused(void **state)
 	import(path[2]);
 	refused(path[1], "of which 3 was imported already");
 	expect_the_same();
-	assert_int_equal(feed_import(s.to, path[1], s.public, true, &r, s.from->why,
+	assert_int_equal(feed_import(s.to, path[1], s.public, FEED_SKIP_OLD, &r, s.from->why,
 				     sizeof(s.from->why)), 0);
 	assert_true(r.nothing);
 	expect_the_same();
@@ -272,17 +271,144 @@ static void another_signer_is_refused(void **state)
 	(void)state;
 	have(first);
 	path = export(false);
-	assert_int_equal(feed_import(s.to, path, s.other_public, false, &r, s.from->why,
+	assert_int_equal(feed_import(s.to, path, s.other_public, 0, &r, s.from->why,
 				     sizeof(s.from->why)), -1);
 	assert_non_null(strstr(s.from->why, "was not signed by the key in"));
 	snprintf(rsa, sizeof(rsa), "%s/rsa.pem", s.from->dir);
 	make_key("rsa", NULL, rsa);
-	assert_int_equal(feed_import(s.to, path, rsa, false, &r, s.from->why,
+	assert_int_equal(feed_import(s.to, path, rsa, 0, &r, s.from->why,
 				     sizeof(s.from->why)), -1);
 	assert_non_null(strstr(s.from->why, "expected a public key of Ed25519"));
 	assert_int_equal(feed_export(s.from->db, s.dir, "corp", rsa, true, &r,
 				     s.from->why, sizeof(s.from->why)), -1);
 	free((char *)(uintptr_t)path);
+}
+
+static int import_how(const char *path, const char *public, unsigned int how)
+{
+	struct feed_report r;
+
+	return feed_import(s.to, path, public, how, &r, s.from->why, sizeof(s.from->why));
+}
+
+/* Back to its first feed, while three were imported elsewhere. */
+static void a_database_put_back_goes_on_by_a_restart(void **state)
+{
+	const char *path[3], *again, *next;
+	struct feed_state first_one;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		have(i == 1 ? first : "sha256,name\n" H3 ",New\n");
+		path[i] = export(false);
+		import(path[i]);
+		if (!i)
+			assert_int_equal(feed_state_get(s.from->db, "out", "corp",
+							&first_one), 1);
+	}
+	/* Only what has everything may begin again. */
+	assert_int_equal(import_how(path[1], s.public, FEED_RESTART), -1);
+	assert_int_equal(feed_state_put(s.from->db, "out", "corp", &first_one), 0);
+	have("sha256,name\n" H1 ",Tool\n" H2 ",Else\n");
+	again = export(true);
+	/* Its serial 2, which is passed over, or refused. */
+	refused(again, "of which 3 was imported already");
+	next = export(true);
+	assert_int_equal(import_how(next, s.public, FEED_SKIP_OLD), -1);
+	assert_non_null(strstr(s.from->why, "is another serial 3 of feed corp"));
+	assert_int_equal(import_how(again, s.public, FEED_RESTART), 0);
+	import(next);
+	expect_the_same();
+	for (int i = 0; i < 3; i++)
+		free((char *)(uintptr_t)path[i]);
+	free((char *)(uintptr_t)again);
+	free((char *)(uintptr_t)next);
+}
+
+/* Another one that we also trust for something may not speak in its name. */
+static void a_feed_is_bound_to_its_key(void **state)
+{
+	const char *one, *two;
+	char key[128];
+
+	(void)state;
+	have(first);
+	one = export(false);
+	import(one);
+	snprintf(key, sizeof(key), "%s", s.key);
+	snprintf(s.key, sizeof(s.key), "%s/other-key.pem", s.from->dir);
+	make_key("ed25519", s.key, s.other_public);
+	have("sha256,name\n" H3 ",New\n");
+	two = export(false);
+	assert_int_equal(import_how(two, s.other_public, 0), -1);
+	assert_non_null(strstr(s.from->why, "is of another key than feed corp"));
+	assert_int_equal(import_how(two, s.other_public, FEED_SKIP_OLD | FEED_RESTART), -1);
+	assert_int_equal(import_how(two, s.other_public, FEED_NEW_KEY), 0);
+	expect_the_same();
+	/* From then on it is the other. */
+	free((char *)(uintptr_t)two);
+	have(first);
+	two = export(false);
+	assert_int_equal(import_how(two, s.other_public, 0), 0);
+	free((char *)(uintptr_t)one);
+	free((char *)(uintptr_t)two);
+}
+
+/* The commit fails: nothing may be there that the database does not know of. */
+static int deny_commit(void *arg)
+{
+	*(bool *)arg = true;
+	return 1;
+}
+
+static void a_feed_is_there_only_if_it_is_noted(void **state)
+{
+	struct feed_report r;
+	bool called = false;
+	char path[192];
+	const char *one;
+
+	(void)state;
+	have(first);
+	sqlite3_commit_hook(s.from->db->sql, deny_commit, &called);
+	assert_int_equal(feed_export(s.from->db, s.dir, "corp", s.key, false, &r,
+				     s.from->why, sizeof(s.from->why)), -1);
+	assert_true(called);
+	sqlite3_commit_hook(s.from->db->sql, NULL, NULL);
+	snprintf(path, sizeof(path), "%s/corp-00000001.feed", s.dir);
+	assert_int_equal(access(path, F_OK), -1);
+	one = export(false);
+	assert_string_equal(one, path);
+	import(one);
+	expect_the_same();
+	free((char *)(uintptr_t)one);
+}
+
+/* The machine fails after the database was told, and before the file has its name. */
+static void an_export_that_broke_off_is_brought_to_its_end(void **state)
+{
+	struct feed_report r;
+	char fresh[4110];
+	const char *one;
+
+	(void)state;
+	have(first);
+	one = export(false);
+	snprintf(fresh, sizeof(fresh), "%s.new", one);
+	assert_int_equal(rename(one, fresh), 0);
+	assert_int_equal(feed_export(s.from->db, s.dir, "corp", s.key, false, &r,
+				     s.from->why, sizeof(s.from->why)), 0);
+	assert_true(r.nothing);
+	assert_true(r.recovered);
+	assert_string_equal(r.path, one);
+	import(one);
+	expect_the_same();
+	/* What is no feed of the database's is left alone. */
+	assert_int_equal(rename(one, fresh), 0);
+	assert_int_equal(truncate(fresh, 20), 0);
+	assert_null(export(false));
+	assert_int_equal(access(one, F_OK), -1);
+	free((char *)(uintptr_t)one);
 }
 
 static char *read_all(const char *path, size_t *size)
@@ -385,6 +511,10 @@ int main(void)
 		FEEDS(what_another_source_still_knows_is_not_gone),
 		FEEDS(gaps_and_replays_are_refused),
 		FEEDS(another_history_is_refused_and_a_full_one_mends_it),
+		FEEDS(a_database_put_back_goes_on_by_a_restart),
+		FEEDS(a_feed_is_bound_to_its_key),
+		FEEDS(a_feed_is_there_only_if_it_is_noted),
+		FEEDS(an_export_that_broke_off_is_brought_to_its_end),
 		FEEDS(another_signer_is_refused),
 		FEEDS(whatever_is_changed_is_refused),
 		FEEDS(a_feed_of_another_name_has_its_own_serials),

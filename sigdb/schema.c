@@ -13,6 +13,7 @@ static const char *const migrations[] = {
 	[1] = migrate_1_sql,
 	[2] = migrate_2_sql,
 	[3] = migrate_3_sql,
+	[4] = migrate_4_sql,
 };
 
 #define SCHEMA_VERSION	((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0-only
 --
--- The signature database of sockgate, schema version 4.
+-- The signature database of sockgate, schema version 5.
 --
 -- A signature leads from the content of an executable (SHA-256) to the application
 -- that it is.  A claim does the same from what anybody can give a file: the place
@@ -131,6 +131,7 @@ CREATE TABLE feed (
     serial    INTEGER NOT NULL CHECK (serial > 0),
     digest    BLOB NOT NULL CHECK (length(digest) = 32),  -- of its signed head
     run       INTEGER NOT NULL,  -- number of the last import then
+    key       BLOB CHECK (length(key) = 32),  -- public, of an import; NULL: not known
     PRIMARY KEY (direction, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -158,4 +159,4 @@ CREATE TABLE import (
 INSERT INTO import VALUES (1, 0);
 
 PRAGMA application_id = 0x73677364;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
