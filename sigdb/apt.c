@@ -4,6 +4,7 @@
  * through apt-cache, whose output has been the same since 2003 and which is there
  * on every Debian system; that of "policy" is described in apt_preferences(5).
  */
+#include "line.h"
 #include "package.h"
 
 #include <stdlib.h>
@@ -96,10 +97,13 @@ static int read_tags(struct packages *pkgs, FILE *in)
 	struct record rec = { 0 };
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t len = 0;
 	int ret = 0;
 
-	while (!ret && getline(&line, &size, in) > 0)
+	while (!ret && (len = line_read(&line, &size, in)) > 0)
 		ret = record_line(pkgs, &rec, line);
+	if (len < 0)
+		ret = -1;
 	if (!ret)
 		ret = end_of_record(pkgs, &rec);
 	else
@@ -177,19 +181,20 @@ static int read_indexes(struct indexes *idx, FILE *in)
 {
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t len = 0;
 	int ret = 0;
 
-	while (!ret && getline(&line, &size, in) > 0) {
+	while (!ret && (len = line_read(&line, &size, in)) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (after(line, "Pinned packages:"))
 			break;
 		ret = index_line(idx, line);
 	}
 	/* The rest must be read, or apt-cache fails writing it. */
-	while (getline(&line, &size, in) > 0)
-		;
+	while (len > 0)
+		len = line_read(&line, &size, in);
 	free(line);
-	return ret;
+	return len < 0 ? -1 : ret;
 }
 
 static const char *origin_at(const struct indexes *idx, const char *location)
@@ -279,10 +284,13 @@ static int read_offers(struct packages *pkgs, const struct indexes *idx, FILE *i
 	struct offer offer = { 0 };
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t len = 0;
 	int ret = 0, last;
 
-	while (!ret && getline(&line, &size, in) > 0)
+	while (!ret && (len = line_read(&line, &size, in)) > 0)
 		ret = offer_line(pkgs, idx, &offer, line);
+	if (len < 0)
+		ret = -1;
 	last = end_of_offer(pkgs, &offer);
 	free(line);
 	return ret ? ret : last;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "line.h"
 #include "progress.h"
 #include "sha256.h"
 #include "text.h"
@@ -505,10 +506,9 @@ static int read_lines(struct reader *r, struct csv_parser *parser, FILE *in)
 	char *line = NULL;
 	size_t room = 0;
 	uint64_t done = 0;
-	ssize_t len;
+	ssize_t len = 0;
 
-	errno = 0;
-	while (!r->failed && !interrupted() && (len = getline(&line, &room, in)) > 0) {
+	while (!r->failed && !interrupted() && (len = line_read(&line, &room, in)) > 0) {
 		/* Some programs begin UTF-8 text with a byte order mark. */
 		size_t skip = !done && strncmp(line, mark, 3) == 0 ? 3 : 0;
 
@@ -516,12 +516,12 @@ static int read_lines(struct reader *r, struct csv_parser *parser, FILE *in)
 		done += (uint64_t)len;
 		progress_set(done);
 	}
+	if (len < 0)
+		bad(r, "%s", strerror(errno));
 	free(line);
 	if (interrupted() && !r->failed) {
 		r->failed = true;
 		snprintf(r->why, r->why_size, "interrupted; nothing was changed");
-	} else if (ferror(in)) {
-		bad(r, "%s", strerror(errno));
 	}
 	return r->failed ? -1 : 0;
 }

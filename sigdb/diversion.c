@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "diversion.h"
+#include "line.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -44,9 +45,10 @@ static int read_lines(struct diversions *div, FILE *in)
 {
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t len = 0;
 	int ret = 0;
 
-	while (ret >= 0 && getline(&line, &size, in) > 0) {
+	while (ret >= 0 && (len = line_read(&line, &size, in)) > 0) {
 		struct diversion d = { 0 }, *grown;
 
 		ret = parse(line, &d);
@@ -62,7 +64,7 @@ static int read_lines(struct diversions *div, FILE *in)
 		free_one(&d);
 	}
 	free(line);
-	return ret < 0 ? -1 : 0;
+	return ret < 0 || len < 0 ? -1 : 0;
 }
 
 static int by_from(const void *a, const void *b)

@@ -18,6 +18,7 @@
 #include "checksums.h"
 #include "diversion.h"
 #include "executable.h"
+#include "line.h"
 #include "progress.h"
 #include "text.h"
 
@@ -272,10 +273,16 @@ static int read_files(struct import *im, FILE *in)
 {
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t len = 0;
 	int ret = 0;
 
-	while (!ret && !interrupted() && getline(&line, &size, in) > 0)
+	while (!ret && !interrupted() && (len = line_read(&line, &size, in)) > 0)
 		ret = take_line(im, line);
+	/* The rest would be taken for what is no longer installed. */
+	if (!ret && len < 0) {
+		snprintf(im->why, im->why_size, "reading what dpkg-query says: %m");
+		ret = -1;
+	}
 	free(line);
 	checksums_free(&im->sums);
 	return ret;

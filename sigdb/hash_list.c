@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "line.h"
 #include "progress.h"
 #include "text.h"
 
@@ -126,11 +127,11 @@ static int read_lines(struct reader *r, FILE *in)
 	char *line = NULL;
 	size_t room = 0;
 	uint64_t done = 0;
-	ssize_t len;
+	ssize_t len = 0;
 	int ret = 0;
 
 	progress_begin("bytes", size_of(in));
-	while (!ret && !interrupted() && (len = getline(&line, &room, in)) > 0) {
+	while (!ret && !interrupted() && (len = line_read(&line, &room, in)) > 0) {
 		if (strlen(line) != (size_t)len) {
 			r->line++;
 			ret = bad(r, "a NUL byte; expected text");
@@ -141,11 +142,11 @@ static int read_lines(struct reader *r, FILE *in)
 		progress_set(done);
 	}
 	progress_end();
+	if (!ret && len < 0)
+		ret = bad(r, "%s", strerror(errno));
 	free(line);
 	if (!ret && interrupted())
 		return store_failed(r);
-	if (!ret && ferror(in))
-		ret = bad(r, "%s", strerror(errno));
 	return ret;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "package.h"
+#include "line.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -111,13 +112,14 @@ static int read_lines(struct packages *pkgs, FILE *in)
 {
 	char *line = NULL, *field[FIELDS];
 	size_t size = 0;
+	ssize_t len = 0;
 	int ret = 0;
 
-	while (!ret && getline(&line, &size, in) > 0)
+	while (!ret && (len = line_read(&line, &size, in)) > 0)
 		if (split(line, field) && strcmp(field[0], "installed") == 0)
 			ret = add(pkgs, field);
 	free(line);
-	return ret;
+	return len < 0 ? -1 : ret;
 }
 
 static int by_id(const void *a, const void *b)
