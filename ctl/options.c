@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "text.h"
 
 #define OPTIONS_MAX 20
 
@@ -95,15 +96,24 @@ bool options_only_common(struct options *o, int argc, char **argv)
 	return options_next(o, argc, argv, "", NULL) == -1;
 }
 
+/* A name in it, or a word of the command line, must not drive the terminal. */
+static void complain(const struct options *o, const char *fmt, va_list ap)
+{
+	char text[2048], clean[4 * sizeof(text)];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fprintf(stderr, "sockgate %s: %s\n", o->command->name,
+		text_clean(text, clean, sizeof(clean)));
+}
+
 int options_usage(const struct options *o, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "sockgate %s: ", o->command->name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	complain(o, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nTry: sockgate %s --help\n", o->command->name);
+	fprintf(stderr, "Try: sockgate %s --help\n", o->command->name);
 	return RESULT_USAGE;
 }
 
@@ -111,10 +121,8 @@ int options_failed(const struct options *o, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "sockgate %s: ", o->command->name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	complain(o, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	return RESULT_NO;
 }

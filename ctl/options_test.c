@@ -210,10 +210,33 @@ static void shared_options(void **state)
 	assert_string_equal(argv[optind], "word");
 }
 
+/* A word of the command line, or a name in a policy. */
+static void what_failed_does_not_drive_the_terminal(void **state)
+{
+	static const struct command named = { .name = "test" };
+	const struct options o = { .command = &named };
+	int saved = dup(STDERR_FILENO);
+	FILE *out = tmpfile();
+	char text[256] = "";
+
+	(void)state;
+	assert_non_null(out);
+	assert_true(dup2(fileno(out), STDERR_FILENO) >= 0);
+	options_failed(&o, "no rule %s", "x\033[2J");
+	fflush(stderr);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(out);
+	assert_non_null(fgets(text, sizeof(text), out));
+	fclose(out);
+	assert_string_equal(text, "sockgate test: no rule x\\x1b[2J\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_usage),
+		cmocka_unit_test(what_failed_does_not_drive_the_terminal),
 		cmocka_unit_test(help),
 		cmocka_unit_test(help_on_a_name),
 		cmocka_unit_test(nobody_answers),

@@ -40,7 +40,7 @@ static bool print_json(json_t *json)
 static bool print_checked(const struct options *o, const struct reading *r)
 {
 	const struct policy *policy = r->policy;
-	char events[NAME_EVENTS_SIZE];
+	char events[NAME_EVENTS_SIZE], name[1200];
 
 	if (o->json)
 		return print_json(json_pack("{s:b, s:I, s:o, s:o}", "ok", 1,
@@ -48,7 +48,7 @@ static bool print_checked(const struct options *o, const struct reading *r)
 			kernel_events_json(policy->events), "warnings",
 			reading_warnings(r)));
 	reading_print_warnings(r);
-	printf("%s: ok, %u %s%s%s\n", r->name, policy->rules,
+	printf("%s: ok, %u %s%s%s\n", text_clean(r->name, name, sizeof(name)), policy->rules,
 	       policy->rules == 1 ? "rule" : "rules",
 	       policy->events ? "; optional events: " : "",
 	       name_events(policy->events, ", ", events, sizeof(events)));

@@ -43,14 +43,14 @@ json_t *reading_warnings(const struct reading *r)
 
 void reading_print_warnings(const struct reading *r)
 {
-	char clean[1200];
+	char clean[1200], name[1200];
 
 	for (unsigned int i = 0; i < r->policy->warnings; i++) {
 		const struct policy_warning *w = &r->policy->warning[i];
 		unsigned int line = w->line;
 		const char *file = expand_origin(&r->whole, r->name, &line);
 
-		printf("%s:%u: warning: %s\n", file, line,
+		printf("%s:%u: warning: %s\n", text_clean(file, name, sizeof(name)), line,
 		       text_clean(w->text, clean, sizeof(clean)));
 	}
 }

@@ -41,11 +41,13 @@ static const struct event events[] = {
 
 /* How far the names are to be trusted. */
 static unsigned int trust = 4;
+static const char *name_end = "";
 
 static void fill_in(Sockgate__Record *r, const struct event *e,
 		    Sockgate__Identity *identity)
 {
 	static uint8_t hash[32];
+	static char name[64];
 
 	sockgate__event__init(r->event);
 	sockgate__process__init(r->process);
@@ -67,7 +69,8 @@ static void fill_in(Sockgate__Record *r, const struct event *e,
 	r->process->name = (char *)"tool";
 	r->user->name = (char *)"alice";
 	r->user->uid = 1000;
-	r->decision->identity->name = (char *)e->application;
+	snprintf(name, sizeof(name), "%s%s", e->application, name_end);
+	r->decision->identity->name = name;
 	r->decision->identity->source = *e->application ?
 		SOCKGATE__IDENTITY__SOURCE__HASH : SOCKGATE__IDENTITY__SOURCE__NONE;
 	r->decision->identity->trust = trust;
@@ -243,6 +246,18 @@ static void a_policy_is_proposed(void **state)
 	json_decref(json);
 }
 
+/* It is shown, and loaded. */
+static void a_name_that_drives_the_terminal_is_not_proposed(void **state)
+{
+	(void)state;
+	name_end = "\033[2J";
+	start_server();
+	assert_int_equal(run("suggest", NULL, false), 0);
+	name_end = "";
+	assert_null(strchr(standin.output, '\033'));
+	assert_non_null(strstr(standin.output, "hash = \"00000000"));
+}
+
 /* Whoever is called so next would be let through. */
 static void a_name_that_is_claimed_is_not_proposed(void **state)
 {
@@ -283,6 +298,7 @@ int main(void)
 		TEST(changes_are_json),
 		TEST(a_policy_is_proposed),
 		TEST(a_name_that_is_claimed_is_not_proposed),
+		TEST(a_name_that_drives_the_terminal_is_not_proposed),
 		TEST(without_a_server_it_says_so),
 	};
 

@@ -60,8 +60,11 @@ static bool was_allowed(const Sockgate__Record *r)
  */
 static bool has_name(const Sockgate__Identity *id)
 {
+	char clean[1024];
+
 	return id && *id->name && id->source == SOCKGATE__IDENTITY__SOURCE__HASH &&
-	       id->trust > SIGDB_CLAIM_TRUST_MAX;
+	       id->trust > SIGDB_CLAIM_TRUST_MAX &&
+	       !strcmp(text_clean(id->name, clean, sizeof(clean)), id->name);
 }
 
 /* Returns false for what no rule can name but by where it lies. */

@@ -13,36 +13,9 @@
 #define LABEL_WIDTH 11
 #define LINE_WIDTH 88
 
-/* What drives a terminal, and what turns the direction of writing around. */
-static bool is_control(uint32_t code)
-{
-	return utf8_is_control(code) || (code >= 0x200e && code <= 0x200f) ||
-	       (code >= 0x2028 && code <= 0x202e) ||
-	       (code >= 0x2066 && code <= 0x2069);
-}
-
 char *text_clean(const char *text, char *out, size_t size)
 {
-	size_t used = 0, len;
-	uint32_t code;
-
-	for (; *text; text += len) {
-		len = utf8_char(text, &code);
-		if (len && !is_control(code)) {
-			if (used + len >= size)
-				break;
-			memcpy(out + used, text, len);
-			used += len;
-			continue;
-		}
-		len = 1;
-		if (used + 4 >= size)
-			break;
-		used += (size_t)snprintf(out + used, size - used, "\\x%02x",
-					 (unsigned char)*text);
-	}
-	out[used] = '\0';
-	return out;
+	return utf8_clean(text, out, size);
 }
 
 size_t text_width(const char *clean)

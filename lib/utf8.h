@@ -21,4 +21,12 @@ static inline int utf8_is_control(uint32_t code)
 	return code < 0x20 || (code >= 0x7f && code < 0xa0);
 }
 
+/*
+ * utf8_clean - copy a text so that it can be shown to people
+ * Control characters, those that turn the direction of writing around, and bytes that
+ * are not UTF-8 become "\xNN"; what does not fit is cut, never inside such a group.
+ * Returns @out.
+ */
+char *utf8_clean(const char *text, char *out, size_t size);
+
 #endif

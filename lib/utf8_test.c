@@ -62,12 +62,25 @@ static void controls(void **state)
 	assert_false(utf8_is_control(0xa0) || utf8_is_control(0x10ffff));
 }
 
+static void what_is_shown(void **state)
+{
+	char out[32];
+
+	(void)state;
+	assert_string_equal(utf8_clean("a\033[2J\xff", out, sizeof(out)), "a\\x1b[2J\\xff");
+	/* U+202E turns the rest around; U+00E4 is a letter. */
+	assert_string_equal(utf8_clean("\u00e4\u202e", out, sizeof(out)),
+			    "\u00e4\\xe2\\x80\\xae");
+	assert_string_equal(utf8_clean("ab\n", out, 6), "ab");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(characters),
 		cmocka_unit_test(no_characters),
 		cmocka_unit_test(controls),
+		cmocka_unit_test(what_is_shown),
 	};
 
 	return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);

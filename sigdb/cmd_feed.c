@@ -6,6 +6,7 @@
 
 #include "feed.h"
 #include "progress.h"
+#include "utf8.h"
 
 static json_t *report_json(const struct feed_report *r)
 {
@@ -17,16 +18,19 @@ static json_t *report_json(const struct feed_report *r)
 
 static int show_export(const struct feed_report *r, bool json)
 {
+	char path[4 * sizeof(r->path)];
+
+	utf8_clean(r->path, path, sizeof(path));
 	if (json)
 		return cli_print(report_json(r));
 	if (r->nothing && r->recovered)
-		printf("%s: serial %llu, of an export that broke off\n", r->path,
+		printf("%s: serial %llu, of an export that broke off\n", path,
 		       (unsigned long long)r->head.serial - 1);
 	else if (r->nothing)
 		printf("nothing has changed since serial %llu\n",
 		       (unsigned long long)r->head.serial - 1);
 	else
-		printf("%s: serial %llu, %s, %llu rows\n", r->path,
+		printf("%s: serial %llu, %s, %llu rows\n", path,
 		       (unsigned long long)r->head.serial,
 		       r->head.full ? "full" : "changes",
 		       (unsigned long long)r->head.rows);
@@ -74,6 +78,7 @@ int export_feed(const struct cli *cli, int argc, char **argv)
 
 static int show_import(const struct feed_report *r, const char *path, json_t *list)
 {
+	char clean[4 * 4096];
 	json_t *object;
 
 	if (list) {
@@ -86,11 +91,12 @@ static int show_import(const struct feed_report *r, const char *path, json_t *li
 		return json_array_append_new(list, object) ? cli_fail("out of memory") :
 							     CLI_OK;
 	}
+	utf8_clean(path, clean, sizeof(clean));
 	if (r->nothing)
-		printf("%s: serial %llu was imported before\n", path,
+		printf("%s: serial %llu was imported before\n", clean,
 		       (unsigned long long)r->head.serial);
 	else
-		printf("%s: serial %llu, %llu rows: %llu new, %llu removed\n", path,
+		printf("%s: serial %llu, %llu rows: %llu new, %llu removed\n", clean,
 		       (unsigned long long)r->head.serial,
 		       (unsigned long long)r->head.rows,
 		       (unsigned long long)r->counts.added,

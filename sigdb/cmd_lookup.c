@@ -16,6 +16,7 @@
 #include "handle.h"
 #include "remote.h"
 #include "sha256.h"
+#include "utf8.h"
 
 /* Who is asked: one of both. */
 struct source {
@@ -163,15 +164,18 @@ static const char *or_none(const char *value)
 static void print_answer(const struct question *q)
 {
 	const struct sigdb_answer *a = &q->answer;
+	char asked[4 * 4096];
+
+	utf8_clean(q->asked, asked, sizeof(asked));
 
 	if (q->result == SIGDB_UNKNOWN)
-		printf("%s: unknown\n", q->asked);
+		printf("%s: unknown\n", asked);
 	else if (a->source == SIGDB_HASH_ONLY)
-		printf("%s: %s, trust %u, threat %u (hash only)\n", q->asked,
+		printf("%s: %s, trust %u, threat %u (hash only)\n", asked,
 		       a->unsafe ? "unsafe" : "safe", a->trust, a->threat);
 	else
 		printf("%s: %s %s, category %s, vendor %s, trust %u, threat %u%s (by %s)\n",
-		       q->asked, a->name, or_none(a->version), or_none(a->category),
+		       asked, a->name, or_none(a->version), or_none(a->category),
 		       or_none(a->vendor), a->trust, a->threat,
 		       a->unsafe ? ", unsafe" : "", sigdb_source_name(a->source));
 }
@@ -179,15 +183,19 @@ static void print_answer(const struct question *q)
 static int print_row(sqlite3_stmt *row, void *arg)
 {
 	const uint8_t *sha256 = sqlite3_column_blob(row, 4);
-	char hex[SHA256_TEXT_SIZE] = "";
+	char hex[SHA256_TEXT_SIZE] = "", clean[4][1024];
 	int *count = arg;
+
+	/* In a database that is not ours anything may stand. */
+	for (int i = 0; i < 4; i++)
+		utf8_clean(text(row, i), clean[i], sizeof(clean[i]));
 
 	if (!(*count)++)
 		puts("  a file of this name is known by its content only, which may be:");
 	if (sqlite3_column_bytes(row, 4) == SHA256_SIZE)
 		hex_encode(sha256, SHA256_SIZE, hex);
-	printf("  %s %s, category %s, vendor %s, sha256 %s\n", text(row, 0),
-	       or_none(text(row, 1)), or_none(text(row, 2)), or_none(text(row, 3)), hex);
+	printf("  %s %s, category %s, vendor %s, sha256 %s\n", clean[0],
+	       or_none(clean[1]), or_none(clean[2]), or_none(clean[3]), hex);
 	return 0;
 }
 

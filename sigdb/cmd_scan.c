@@ -5,10 +5,11 @@
 #include <stdio.h>
 
 #include "scan.h"
+#include "utf8.h"
 
 static int show(const char *path, const struct scan_result *r, json_t *list)
 {
-	char hex[SHA256_TEXT_SIZE];
+	char hex[SHA256_TEXT_SIZE], clean[4 * 4096];
 
 	hex_encode(r->sha256, SHA256_SIZE, hex);
 	if (list)
@@ -16,7 +17,7 @@ static int show(const char *path, const struct scan_result *r, json_t *list)
 							     "file", path, "sha256", hex,
 							     "matches", r->matches,
 							     "remembered", r->remembered));
-	printf("%s: %s%s\n", path, *r->matches ? r->matches : "no rule matches",
+	printf("%s: %s%s\n", utf8_clean(path, clean, sizeof(clean)), *r->matches ? r->matches : "no rule matches",
 	       r->remembered ? " (scanned before)" : "");
 	return 0;
 }

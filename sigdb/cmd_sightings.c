@@ -12,6 +12,7 @@
 #include "sighting.h"
 #include "store.h"
 #include "text.h"
+#include "utf8.h"
 
 #define SHOWN_DEFAULT 100
 
@@ -29,13 +30,15 @@ static void time_text(int64_t seconds, char *out, size_t size)
 static int print_sighting(const struct sighting *one, void *arg)
 {
 	char hex[SHA256_TEXT_SIZE], first[32], last[32];
+	char host[1024], path[4 * 4096];
 
 	(void)arg;
 	hex_encode(one->sha256, SHA256_SIZE, hex);
 	time_text(one->first_s, first, sizeof(first));
 	time_text(one->last_s, last, sizeof(last));
-	printf("%s %s %s\n  %" PRIu64 " times from %s to %s\n", hex, one->host,
-	       *one->path ? one->path : "-", one->count, first, last);
+	printf("%s %s %s\n  %" PRIu64 " times from %s to %s\n", hex,
+	       utf8_clean(one->host, host, sizeof(host)),
+	       *one->path ? utf8_clean(one->path, path, sizeof(path)) : "-", one->count, first, last);
 	return 0;
 }
 

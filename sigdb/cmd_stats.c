@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "handle.h"
+#include "utf8.h"
 
 /* Each line of the table: a word, what it counts, how many. */
 static const char stats_sql[] =
@@ -49,8 +50,12 @@ static int check(struct sigdb *db)
 
 static void print_line(sqlite3_stmt *row)
 {
+	const char *name = (const char *)sqlite3_column_text(row, 1);
+	char clean[1024];
+
 	printf("%-9s %-32s %10lld\n", sqlite3_column_text(row, 0),
-	       sqlite3_column_text(row, 1), (long long)sqlite3_column_int64(row, 2));
+	       utf8_clean(name ? name : "", clean, sizeof(clean)),
+	       (long long)sqlite3_column_int64(row, 2));
 }
 
 static int add_line(sqlite3_stmt *row, json_t *list)

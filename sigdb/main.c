@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "serve_conf.h"
+#include "utf8.h"
 
 static const struct {
 	const char *name;
@@ -92,11 +93,13 @@ static const char help[] =
 	"\n"
 	"See sigdb(8), sigdb(5), categories.conf(5).\n";
 
+/* A name in it, or a word of the command line, must not drive the terminal. */
 static void complain(const char *fmt, va_list args)
 {
-	fputs("sigdb: ", stderr);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
+	char text[2048], clean[4 * sizeof(text)];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	fprintf(stderr, "sigdb: %s\n", utf8_clean(text, clean, sizeof(clean)));
 }
 
 int cli_fail(const char *fmt, ...)
