@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -11,6 +12,8 @@
 #include "csv_file.h"
 #include "dpkg.h"
 #include "progress.h"
+
+#define GRACE_HOURS_MAX 8760
 
 /* Where nobody has made the folder of the default path yet, it is made. */
 struct sigdb *import_open(const struct cli *cli)
@@ -113,12 +116,15 @@ static int import_dpkg(const struct cli *cli, int argc, char **argv)
 		{ "admindir", required_argument, NULL, 'a' },
 		{ "map", required_argument, NULL, 'm' },
 		{ "keep", no_argument, NULL, 'k' },
+		{ "grace", required_argument, NULL, 'g' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct dpkg_import job = { .keep = false };
 	const char *map_file = NULL;
+	unsigned long hours;
 	bool json = false;
+	char *end;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "j", options, NULL)) != -1) {
@@ -134,6 +140,13 @@ static int import_dpkg(const struct cli *cli, int argc, char **argv)
 			break;
 		case 'k':
 			job.keep = true;
+			break;
+		case 'g':
+			hours = strtoul(optarg, &end, 10);
+			if (*optarg < '0' || *optarg > '9' || *end || hours > GRACE_HOURS_MAX)
+				return cli_usage("import dpkg: --grace is from 0 to %d hours",
+						 GRACE_HOURS_MAX);
+			job.grace_s = (unsigned int)hours * 3600;
 			break;
 		case 'j':
 			json = true;

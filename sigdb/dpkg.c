@@ -319,6 +319,7 @@ static int sweep(struct import *im)
 {
 	if (im->job->keep)
 		return 0;
+	store_grace(im->store, im->job->now, im->job->grace_s);
 	if (!im->job->pattern_count)
 		return store_sweep(im->store, NULL) ? fail(im) : 0;
 	for (size_t i = 0; i < im->packages.count; i++)

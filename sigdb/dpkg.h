@@ -19,6 +19,7 @@ struct dpkg_import {
 	char *const *patterns;	/* packages, by name or shell pattern */
 	size_t pattern_count;	/* 0: all */
 	bool keep;		/* leave what is no longer installed */
+	unsigned int grace_s;	/* seconds that what is no longer there stays known */
 	time_t now;		/* wall clock: what changed just before it may still change */
 };
 

@@ -373,6 +373,69 @@ static void a_removed_package_loses_its_signatures(void **state)
 	assert_string_equal(look(ARIA2_ELF, "x").name, "aria2");
 }
 
+#define HOUR 3600
+#define NEW_CURL_ELF	"\177ELF curl, but newer\n"
+
+static uint64_t import_at(time_t now, char *const *patterns, size_t count)
+{
+	struct dpkg_import job = job_for(patterns, count);
+	struct dpkg_report report;
+
+	job.now = now;
+	job.grace_s = 24 * HOUR;
+	if (dpkg_import(m.f->db, &job, &report, m.f->why, sizeof(m.f->why)))
+		fail_msg("%s", m.f->why);
+	return report.counts.removed;
+}
+
+static void upgrade_curl(const char *content)
+{
+	put("usr/bin/curl", 0755, content);
+	put("var/lib/dpkg/info/curl.md5sums", 0644, md5_line(content, "bin/curl"));
+}
+
+/* The old program runs on, the new one is started: both are known, for a while. */
+static void what_an_upgrade_replaced_is_known_for_a_while(void **state)
+{
+	char *const curl[] = { (char *)"curl" };
+	time_t now = time(NULL) + HOUR;
+
+	(void)state;
+	import_at(now, NULL, 0);
+	upgrade_curl(NEW_CURL_ELF);
+	assert_int_equal(import_at(now, curl, 1), 0);
+	assert_string_equal(look(CURL_ELF, "x").name, "curl");
+	assert_string_equal(look(NEW_CURL_ELF, "x").name, "curl");
+	/* Counted from when it was missed first, by whatever is imported. */
+	assert_int_equal(import_at(now + 12 * HOUR, curl, 1), 0);
+	assert_int_equal(import_at(now + 23 * HOUR, NULL, 0), 0);
+	assert_string_equal(look(CURL_ELF, "x").name, "curl");
+	assert_int_equal(import_at(now + 24 * HOUR, NULL, 0), 1);
+	assert_int_equal(look(CURL_ELF, "x").source, SIGDB_NONE);
+	assert_string_equal(look(NEW_CURL_ELF, "x").name, "curl");
+}
+
+static void what_is_there_again_is_not_forgotten(void **state)
+{
+	time_t now = time(NULL) + HOUR;
+
+	(void)state;
+	import_at(now, NULL, 0);
+	upgrade_curl(NEW_CURL_ELF);
+	import_at(now, NULL, 0);
+	upgrade_curl(CURL_ELF);
+	import_at(now + 2 * HOUR, NULL, 0);
+	assert_int_equal(import_at(now + 25 * HOUR, NULL, 0), 0);
+	assert_string_equal(look(CURL_ELF, "x").name, "curl");
+	assert_int_equal(import_at(now + 26 * HOUR, NULL, 0), 1);
+	assert_int_equal(look(NEW_CURL_ELF, "x").source, SIGDB_NONE);
+	assert_string_equal(look(CURL_ELF, "x").name, "curl");
+	/* Nor is it held against it that it was away once. */
+	upgrade_curl(NEW_CURL_ELF);
+	assert_int_equal(import_at(now + 27 * HOUR, NULL, 0), 0);
+	assert_string_equal(look(CURL_ELF, "x").name, "curl");
+}
+
 static void keep_keeps_them(void **state)
 {
 	struct dpkg_import job = job_for(NULL, 0);
@@ -437,6 +500,8 @@ int main(void)
 		MACHINE(a_changed_file_is_read_again),
 		MACHINE(a_file_that_may_still_change_is_not_remembered),
 		MACHINE(a_removed_package_loses_its_signatures),
+		MACHINE(what_an_upgrade_replaced_is_known_for_a_while),
+		MACHINE(what_is_there_again_is_not_forgotten),
 		MACHINE(keep_keeps_them),
 		MACHINE(named_packages_leave_the_others_alone),
 		MACHINE(an_empty_machine_is_an_error_and_removes_nothing),

@@ -26,7 +26,7 @@ static const struct {
 
 static const char help[] =
 	"usage: sigdb [-d DB] import dpkg [--root DIR] [--admindir DIR] [--map FILE]\n"
-	"                                 [--keep] [-j] [PACKAGE...]\n"
+	"                                 [--keep] [--grace HOURS] [-j] [PACKAGE...]\n"
 	"       sigdb [-d DB] import csv [--replace] [-j] FILE|-\n"
 	"       sigdb [-d DB] import rpm [--root DIR] [--dbpath DIR] [--map FILE] [--keep] [-j]\n"
 	"       sigdb [-d DB] import rpm [--map FILE] [--replace] [-j] FILE.rpm...\n"
@@ -59,6 +59,7 @@ static const char help[] =
 	"  --dbpath DIR        rpm's database, below the root\n"
 	"  --map FILE          another mapping from tags to categories and vendors\n"
 	"  --keep              keep the signatures of what is no longer installed\n"
+	"  --grace HOURS       for so long, those of what an upgrade has replaced\n"
 	"  --explain           show every signature that was looked at, and why it counts\n"
 	"                      or does not\n"
 	"  --service ADDRESS   ask the service there, as the security server on this machine\n"

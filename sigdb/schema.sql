@@ -76,6 +76,8 @@ CREATE TABLE hash_signature (
     file_name   TEXT,              -- what the file was called; see 3. above
     seen        INTEGER NOT NULL,  -- number of the import that last found it
     changed     INTEGER NOT NULL DEFAULT 0,  -- and of that which last changed it
+    gone        INTEGER,           -- seconds since 1970 at which an import did not find it
+                                   -- any more; NULL: the last one did
     PRIMARY KEY (sha256, source),
     CHECK (application IS NOT NULL OR verdict IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
@@ -85,6 +87,9 @@ CREATE INDEX hash_signature_application ON hash_signature (application)
     WHERE application IS NOT NULL;
 CREATE INDEX hash_signature_file_name ON hash_signature (file_name)
     WHERE application IS NOT NULL AND file_name IS NOT NULL;
+
+-- What is to be removed some time.
+CREATE INDEX hash_signature_gone ON hash_signature (source, gone) WHERE gone IS NOT NULL;
 
 CREATE TABLE claim (
     kind        INTEGER NOT NULL,  -- 1 package file, 2 build-id, 3 file name

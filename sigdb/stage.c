@@ -32,7 +32,7 @@ static const char *const statements[STATEMENTS] = {
 	[UPDATE] = "UPDATE hash_signature SET changed = CASE WHEN application IS ?2 AND"
 		   " verdict IS ?3 AND trust = ?4 AND threat = ?5 AND file_name IS ?6"
 		   " THEN changed ELSE ?8 END, application = ?2, verdict = ?3, trust = ?4,"
-		   " threat = ?5, file_name = ?6, seen = ?8"
+		   " threat = ?5, file_name = ?6, seen = ?8, gone = NULL"
 		   " WHERE sha256 = ?1 AND source = ?7",
 };
 

@@ -86,6 +86,7 @@ struct store {
 	struct stage *stage;
 	struct remembered *remembered;
 	struct store_counts counts;
+	int64_t now, grace;	/* seconds; grace 0: what is not found goes at once */
 };
 
 /* ---- helpers ------------------------------------------------------------- */
@@ -505,7 +506,8 @@ int store_file_put(struct store *st, const char *path, const struct store_file *
 
 /* ---- sweeping ------------------------------------------------------------ */
 
-static int sweep(struct store *st, const char *sql, const char *application)
+/* @at: a time, for those that look at one */
+static int sweep_at(struct store *st, const char *sql, const char *application, int64_t at)
 {
 	sqlite3_stmt *stmt;
 	int rc;
@@ -517,12 +519,19 @@ static int sweep(struct store *st, const char *sql, const char *application)
 		rc = sqlite3_bind_int64(stmt, 2, st->run);
 	if (rc == SQLITE_OK && application)
 		rc = sqlite3_bind_text(stmt, 3, application, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK && sqlite3_bind_parameter_count(stmt) >= 4)
+		rc = sqlite3_bind_int64(stmt, 4, at);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	sqlite3_finalize(stmt);
 	if (rc != SQLITE_DONE)
 		return fail(st);
 	return 0;
+}
+
+static int sweep(struct store *st, const char *sql, const char *application)
+{
+	return sweep_at(st, sql, application, 0);
 }
 
 #define UNSEEN "WHERE source = ?1 AND seen <> ?2"
@@ -545,13 +554,41 @@ static const struct {
 	},
 };
 
+void store_grace(struct store *st, int64_t now_s, int64_t seconds)
+{
+	st->now = now_s;
+	st->grace = seconds;
+}
+
+/* Of the hashes that were not found: since when is noted, and some have been for long. */
+static int let_go(struct store *st, const char *application)
+{
+	static const char *const mark[] = {
+		"UPDATE hash_signature SET gone = ?4 " UNSEEN " AND gone IS NULL",
+		"UPDATE hash_signature SET gone = ?4 " UNSEEN " AND gone IS NULL"
+		OF_APPLICATION,
+	};
+	static const char *const end[] = {
+		NOTE("0", "sha256", "hash_signature") " AND gone <= ?4",
+		"DELETE FROM hash_signature " UNSEEN " AND gone <= ?4",
+	};
+
+	if (sweep_at(st, mark[application ? 1 : 0], application, st->now))
+		return -1;
+	for (int i = 0; i < 2; i++)
+		if (sweep_at(st, end[i], NULL, st->now - st->grace))
+			return -1;
+	st->counts.removed += (uint64_t)sqlite3_changes64(st->db->sql);
+	return 0;
+}
+
 int store_sweep(struct store *st, const char *application)
 {
 	int which = application ? 1 : 0;
 
-	if (store_flush(st, NULL))
+	if (store_flush(st, NULL) || (st->grace && let_go(st, application)))
 		return -1;
-	for (int i = 0; i < 2; i++) {
+	for (int i = st->grace ? 1 : 0; i < 2; i++) {
 		if (sweep(st, sweeps[which][i].note, application) ||
 		    sweep(st, sweeps[which][i].remove, application))
 			return -1;

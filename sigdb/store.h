@@ -125,6 +125,14 @@ int store_file_get(struct store *st, const char *path, struct store_file *file);
 int store_file_put(struct store *st, const char *path, const struct store_file *file);
 
 /*
+ * store_grace - what a sweep would remove stays for so long: old programs still run
+ * @now_s: seconds since 1970
+ * Of hashes only: a claim is about the file that is there now.  A sweep removes those
+ * whose time is up.
+ */
+void store_grace(struct store *st, int64_t now_s, int64_t seconds);
+
+/*
  * store_sweep - remove what this label had and this import did not bring
  * @application: only signatures of applications of this name; NULL: all
  * Returns 0 or -1.
