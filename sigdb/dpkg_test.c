@@ -436,6 +436,28 @@ static void what_is_there_again_is_not_forgotten(void **state)
 	assert_string_equal(look(CURL_ELF, "x").name, "curl");
 }
 
+/* In the middle of an upgrade of several packages, when services are started again. */
+static void what_is_unpacked_is_there(void **state)
+{
+	static const char *const states[] = {
+		"unpacked", "half-configured", "triggers-awaited", "triggers-pending",
+	};
+	char text[sizeof(status) + 64];
+	const char *rest = strstr(status, "Package: aria2");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		snprintf(text, sizeof(text), "Package: curl\nStatus: install ok %s\n"
+			 "Maintainer: C <c@d.example>\nArchitecture: all\nVersion: 7.99\n"
+			 "%s%sSection: web\nDescription: x\n\n%s", states[i],
+			 i == 2 ? "Triggers-Awaited: aria2\n" : "",
+			 i == 3 ? "Triggers-Pending: x\n" : "", rest);
+		put("var/lib/dpkg/status", 0644, text);
+		import_all();
+		assert_string_equal(look(CURL_ELF, "x").name, "curl");
+	}
+}
+
 static void keep_keeps_them(void **state)
 {
 	struct dpkg_import job = job_for(NULL, 0);
@@ -502,6 +524,7 @@ int main(void)
 		MACHINE(a_removed_package_loses_its_signatures),
 		MACHINE(what_an_upgrade_replaced_is_known_for_a_while),
 		MACHINE(what_is_there_again_is_not_forgotten),
+		MACHINE(what_is_unpacked_is_there),
 		MACHINE(keep_keeps_them),
 		MACHINE(named_packages_leave_the_others_alone),
 		MACHINE(an_empty_machine_is_an_error_and_removes_nothing),

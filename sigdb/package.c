@@ -108,6 +108,23 @@ static bool split(char *line, char *field[FIELDS])
 	return !line;
 }
 
+/*
+ * Its files lie where they belong: also while it is unpacked and waits to be configured,
+ * when its programs may be started already, or waits for what others trigger.
+ */
+static bool is_there(const char *state)
+{
+	static const char *const states[] = {
+		"installed", "unpacked", "half-configured", "triggers-awaited",
+		"triggers-pending",
+	};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return false;
+}
+
 static int read_lines(struct packages *pkgs, FILE *in)
 {
 	char *line = NULL, *field[FIELDS];
@@ -116,7 +133,7 @@ static int read_lines(struct packages *pkgs, FILE *in)
 	int ret = 0;
 
 	while (!ret && (len = line_read(&line, &size, in)) > 0)
-		if (split(line, field) && strcmp(field[0], "installed") == 0)
+		if (split(line, field) && is_there(field[0]))
 			ret = add(pkgs, field);
 	free(line);
 	return len < 0 ? -1 : ret;
