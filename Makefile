@@ -133,6 +133,9 @@ $(O)/test/$(1)/%_test: $(O)/obj/$(1)/%_test.o $(call test_uses,$(1))
 endef
 $(foreach d,$(DIRS),$(eval $(call test_rule,$(d))))
 
+# This one runs the program.
+$(O)/test/sigdb/hook_test: | $(O)/bin/sigdb
+
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
 MODULE_RELEASE = $(if $(filter running,$(KERNEL)),$$(uname -r),$$(tests/labkit/kernel $(KERNEL)))
@@ -164,12 +167,13 @@ bench:
 TO = $(DESTDIR)/usr
 DOC = $(TO)/share/doc/sockgate
 install: all
-	install -d $(TO)/sbin $(TO)/lib/systemd/system $(TO)/share/sockgate $(DOC) \
+	install -d $(TO)/sbin $(TO)/lib/systemd/system $(TO)/share/sockgate $(TO)/lib/sockgate $(DOC) \
 		$(TO)/share/man/man5 $(TO)/share/man/man8 \
 		$(TO)/share/bash-completion/completions
 	install $(addprefix $(O)/bin/,$(PRESENT)) $(TO)/sbin
 	install -m 644 $(wildcard */*.service) $(TO)/lib/systemd/system
 	install -m 644 sigdb/categories.conf $(TO)/share/sockgate
+	install sigdb/dpkg-changed $(TO)/lib/sockgate
 	install -m 644 $(wildcard */*.example.conf) $(DOC)
 	install -m 644 $(wildcard */*.5) $(TO)/share/man/man5
 	install -m 644 $(wildcard */*.8) $(TO)/share/man/man8

@@ -36,6 +36,7 @@ static void test_lines_and_the_end(void **state)
 /* Two lines, and then what a broken disk says. */
 static ssize_t breaks(void *cookie, char *buf, size_t size)
 {
+	static const char lines[] = { 'o', 'n', 'e', '\n', 't', 'w', 'o', '\n' };
 	int *reads = cookie;
 
 	(void)size;
@@ -43,8 +44,8 @@ static ssize_t breaks(void *cookie, char *buf, size_t size)
 		errno = ENXIO;
 		return -1;
 	}
-	memcpy(buf, "one\ntwo\n", 8);
-	return 8;
+	memcpy(buf, lines, sizeof(lines));
+	return sizeof(lines);
 }
 
 static void test_what_cannot_be_read(void **state)

@@ -32,7 +32,8 @@ static void run_sql(const char *sql)
 static const char signature[] =
 	"INSERT INTO source VALUES (1, 'csv', 1);"
 	"INSERT INTO application VALUES (1, 'curl', '8', 'Web', 'Debian', '');"
-	"INSERT INTO hash_signature VALUES (x'01010101010101010101010101010101"
+	"INSERT INTO hash_signature (sha256, source, application, verdict, trust, threat,"
+	" file_name, seen, changed) VALUES (x'01010101010101010101010101010101"
 	"01010101010101010101010101010101', 1, 1, NULL, 4, 1, 'curl', 1, 1);";
 
 static enum identity_state find(const char *host, const Sockgate__Process *p,

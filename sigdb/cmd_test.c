@@ -80,7 +80,7 @@ static int setup(void **state)
 	f = *state;
 	put("INSERT INTO source VALUES (1, 'list:" ESCAPE "', 10)");
 	put("INSERT INTO application VALUES (1, 'a" ESCAPE "', '', 'c" ESCAPE "', '', '')");
-	put("INSERT INTO hash_signature VALUES (x'" HASH "', 1, 1, NULL, 5, 0, 'tool', 1, 1)");
+	put("INSERT INTO hash_signature VALUES (x'" HASH "', 1, 1, NULL, 5, 0, 'tool', 1, 1, NULL)");
 	return 0;
 }
 

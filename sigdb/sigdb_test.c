@@ -516,7 +516,7 @@ static void a_second_import_waits_and_then_says_so(void **state)
 static void the_schema_refuses_nonsense(void **state)
 {
 	static const char *const nonsense[] = {
-		"INSERT INTO hash_signature VALUES (x'00', 1, 1, NULL, 1, 0, NULL, 1, 1)",
+		"INSERT INTO hash_signature VALUES (x'00', 1, 1, NULL, 1, 0, NULL, 1, 1, NULL)",
 		"UPDATE hash_signature SET trust = 6",
 		"UPDATE hash_signature SET threat = -1",
 		"UPDATE hash_signature SET verdict = 'maybe'",

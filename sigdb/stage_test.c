@@ -70,7 +70,7 @@ static void expect_sound(struct fixture *f, int rows)
 	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
 	assert_int_equal(sqlite3_column_int(stmt, 0), rows);
-	assert_int_equal(sqlite3_column_int(stmt, 1), 2);
+	assert_int_equal(sqlite3_column_int(stmt, 1), 3);
 	assert_string_equal(sqlite3_column_text(stmt, 2), "ok");
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
