@@ -111,8 +111,10 @@ char *process_told_arguments(const void *bytes, size_t n)
 	text = malloc(n + 1);
 	if (!text)
 		return NULL;
+	memcpy(text, from, n);
 	for (size_t i = 0; i < n; i++)
-		text[i] = from[i] ? from[i] : ' ';
+		if (!text[i])
+			text[i] = ' ';
 	text[n] = '\0';
 	process_clean_text(text);
 	return text;
