@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "build_id.h"
 #include "commands.h"
 #include "daemon.h"
 #include "names.h"
@@ -68,6 +69,10 @@ static void show_process(const Sockgate__Process *p)
 		snprintf(text, sizeof(text), "unknown: %s", name_evidence(p->evidence));
 		line("sha256", text);
 	}
+	if (p->build_id.len && p->build_id.len <= BUILD_ID_MAX) {
+		hex_encode(p->build_id.data, p->build_id.len, text);
+		line("build-id", text);
+	}
 	line("parent", p->parent_path);
 }
 
@@ -91,6 +96,10 @@ static const char *source_text(Sockgate__Identity__Source source)
 		return "the name of its file only";
 	case SOCKGATE__IDENTITY__SOURCE__HASH_ONLY:
 		return "its content, as safe or unsafe only";
+	case SOCKGATE__IDENTITY__SOURCE__PACKAGE_FILE:
+		return "where its file lies only";
+	case SOCKGATE__IDENTITY__SOURCE__BUILD_ID:
+		return "its build-id only";
 	default:
 		return "?";
 	}

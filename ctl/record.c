@@ -8,6 +8,7 @@
 #include <linux/sockgate.h>
 
 #include "addr.h"
+#include "build_id.h"
 #include "names.h"
 #include "query.h"
 #include "sha256.h"
@@ -302,6 +303,16 @@ static json_t *hash_json(ProtobufCBinaryData bytes)
 	return json_string(text);
 }
 
+static json_t *build_id_json(ProtobufCBinaryData bytes)
+{
+	char text[2 * BUILD_ID_MAX + 1];
+
+	if (!bytes.len || bytes.len > BUILD_ID_MAX)
+		return json_null();
+	hex_encode(bytes.data, bytes.len, text);
+	return json_string(text);
+}
+
 static json_t *event_json(const Sockgate__Event *e)
 {
 	return json_pack("{s:s, s:s, s:s, s:o, s:I, s:o, s:I}",
@@ -326,9 +337,10 @@ static json_t *identity_json(const Sockgate__Identity *i)
 
 static json_t *process_json(const Sockgate__Process *p)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:I, s:s, s:o, s:b, s:b, s:I, s:o}",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:b, s:b, s:I, s:o}",
 			 "pid", (json_int_t)p->pid, "path", text_json(p->path),
 			 "name", text_json(p->name), "sha256", hash_json(p->sha256),
+			 "build_id", build_id_json(p->build_id),
 			 "size", (json_int_t)p->size,
 			 "evidence", name_evidence(p->evidence),
 			 "command_line", text_json(p->command_line),

@@ -62,6 +62,8 @@ static const char *const sources[] = {
 	[SOCKGATE__IDENTITY__SOURCE__HASH] = "hash",
 	[SOCKGATE__IDENTITY__SOURCE__FILE_NAME] = "file_name",
 	[SOCKGATE__IDENTITY__SOURCE__HASH_ONLY] = "hash_only",
+	[SOCKGATE__IDENTITY__SOURCE__PACKAGE_FILE] = "package_file",
+	[SOCKGATE__IDENTITY__SOURCE__BUILD_ID] = "build_id",
 };
 
 static const char *const counters[] = {

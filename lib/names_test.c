@@ -59,6 +59,9 @@ static void known_words(void **state)
 	assert_string_equal(name_reason(SOCKGATE_REASON_SERVER_AWAY), "server_away");
 	assert_string_equal(name_evidence(SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE),
 			    "too_large");
+	assert_string_equal(name_source(SOCKGATE__IDENTITY__SOURCE__PACKAGE_FILE),
+			    "package_file");
+	assert_string_equal(name_source(SOCKGATE__IDENTITY__SOURCE__BUILD_ID), "build_id");
 	assert_string_equal(name_source(SOCKGATE__IDENTITY__SOURCE__HASH_ONLY),
 			    "hash_only");
 	assert_string_equal(name_counter(SOCKGATE_N_HELD_DENY), "held_deny");
@@ -97,7 +100,7 @@ static void unknown(void **state)
 	assert_string_equal(name_evidence(0), "?");
 	assert_string_equal(name_counter(SOCKGATE_N_MAX), "?");
 	assert_string_equal(name_counter(SOCKGATE_N_REASON), "?");
-	assert_string_equal(name_source(4), "?");
+	assert_string_equal(name_source(6), "?");
 	assert_string_equal(name_hook(1000), "?");
 	assert_int_equal(events_from_name(""), -1);
 	assert_int_equal(events_from_name("?"), -1);

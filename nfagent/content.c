@@ -77,11 +77,17 @@ static Sockgate__Evidence begin(struct content *c)
 			  SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
 }
 
-/* What the whole file proves; @rc is that of the last read. */
+/*
+ * What the whole file proves; @rc is that of the last read.  The build-id is read in
+ * between, so that it is that of this content.
+ */
 static Sockgate__Evidence judge(struct content *c, int rc)
 {
 	struct stat after;
 
+	if (rc >= 0)
+		c->result.build_id_size =
+			(uint8_t)build_id_read(c->fd, c->result.build_id);
 	if (fstat(c->fd, &after))
 		return SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
 	if (!same_state(&c->before, &after))
@@ -107,6 +113,7 @@ static bool finish(struct content *c, Sockgate__Evidence evidence)
 	if (evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT)
 		return true;
 	memset(c->result.sha256, 0, sizeof(c->result.sha256));
+	c->result.build_id_size = 0;
 	return evidence != SOCKGATE__EVIDENCE__EVIDENCE_UNSTABLE ||
 	       ++c->tries >= TRIES;
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <linux/sockgate.h>
 
+#include "build_id.h"
 #include "sockgate.pb-c.h"
 
 #define HASH_SIZE 32
@@ -20,6 +21,9 @@ struct hash_result {
 	 * carry the same ctime: good for this question, not to be remembered.
 	 */
 	bool unsettled;
+	/* What the content says of itself: a claim; none: 0. */
+	uint8_t build_id_size;
+	uint8_t build_id[BUILD_ID_MAX];
 };
 
 /* A file on its way from open to hashed. */

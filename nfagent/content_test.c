@@ -90,6 +90,28 @@ static void test_content_is_hashed(void **state)
 	close(fd);
 }
 
+/* Of the file that is hashed, and of no other. */
+static void test_the_build_id_comes_with_it(void **state)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct sockgate_file key = key_of(fd);
+	uint8_t id[BUILD_ID_MAX];
+	struct hash_result r;
+
+	(void)state;
+	r = read_whole(fd, &key, LIMIT, LATER);
+	assert_int_equal(r.evidence, SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+	assert_int_equal(r.build_id_size, 20);
+	assert_int_equal(build_id_read(fd, id), 20);
+	assert_memory_equal(r.build_id, id, 20);
+	assert_int_equal(read_whole(fd, &key, 2, LATER).build_id_size, 0);
+	close(fd);
+	fd = write_file("abc");
+	key = key_of(fd);
+	assert_int_equal(read_whole(fd, &key, LIMIT, LATER).build_id_size, 0);
+	close(fd);
+}
+
 static void test_what_is_not_content(void **state)
 {
 	struct sockgate_file key;
@@ -170,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_content_is_hashed),
+		TEST(test_the_build_id_comes_with_it),
 		TEST(test_what_is_not_content),
 		TEST(test_coarse_ctime_settles_late),
 		TEST(test_changed_while_it_is_read),

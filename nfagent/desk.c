@@ -611,6 +611,7 @@ static void record_hit(struct desk *desk, const struct recall_hit *hit)
 		wire.process.foreign_path = v->process->foreign_path;
 		wire.process.evidence = v->process->evidence;
 		wire.process.sha256 = v->process->sha256;
+		wire.process.build_id = v->process->build_id;
 	}
 	if (v->process->pid == ask->process.pid &&
 	    v->process->start_ns == ask->process.start_ns &&

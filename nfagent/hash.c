@@ -23,7 +23,7 @@
 
 struct cached {
 	struct sockgate_file file;
-	uint8_t sha256[HASH_SIZE];
+	struct hash_result result;
 	UT_hash_handle hh;
 	struct cached *prev, *next;	/* oldest use first */
 };
@@ -103,8 +103,7 @@ bool hash_known(struct hash_cache *c, const struct sockgate_file *file,
 		DL_DELETE(c->lru, e);
 		DL_APPEND(c->lru, e);
 		c->counts.hits++;
-		result->evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
-		memcpy(result->sha256, e->sha256, sizeof(result->sha256));
+		*result = e->result;
 		return true;
 	}
 	if (file->size <= c->conf.limit)
@@ -128,7 +127,7 @@ static void remember(struct hash_cache *c, const struct content *content)
 	if (!e)
 		return;
 	e->file = content->file;
-	memcpy(e->sha256, content->result.sha256, sizeof(e->sha256));
+	e->result = content->result;
 	HASH_ADD(hh, c->cached, file, sizeof(e->file), e);
 	if (!e->hh.tbl) {
 		free(e);

@@ -41,6 +41,8 @@ static void fill_facts(Sockgate__Process *p, const struct identity *id)
 		return;
 	p->sha256.data = (uint8_t *)id->hash.sha256;
 	p->sha256.len = HASH_SIZE;
+	p->build_id.data = (uint8_t *)id->hash.build_id;
+	p->build_id.len = id->hash.build_id_size;
 }
 
 void wire_fill(struct wire *wire, const struct ask *ask,

@@ -13,7 +13,7 @@ struct answers;
 /* What an answer is about. */
 struct answer_key {
 	uint8_t sha256[SHA256_SIZE];	/* of the content */
-	uint8_t place[SHA256_SIZE];	/* of path and name */
+	uint8_t place[SHA256_SIZE];	/* of build-id, path and name */
 };
 
 struct answers_conf {

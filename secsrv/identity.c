@@ -139,6 +139,10 @@ static bool make_question(struct sigdb_question *q, const Sockgate__Process *p)
 	    p->sha256.len != SHA256_SIZE)
 		return false;
 	q->sha256 = p->sha256.data;
+	if (p->build_id.len >= SIGDB_BUILD_ID_MIN && p->build_id.len <= SIGDB_BUILD_ID_MAX) {
+		q->build_id = p->build_id.data;
+		q->build_id_size = p->build_id.len;
+	}
 	/* Where a file is gone, or is elsewhere, its name and path say nothing. */
 	if (p->deleted || p->foreign_path)
 		return true;
@@ -151,25 +155,23 @@ static bool make_question(struct sigdb_question *q, const Sockgate__Process *p)
 
 static int make_key(struct answer_key *key, const struct sigdb_question *q)
 {
-	char place[SIGDB_PATH_MAX + 1 + NAME_MAX_BYTES + 1];
+	char claims[2 * SIGDB_BUILD_ID_MAX + 1 + SIGDB_PATH_MAX + 1 + NAME_MAX_BYTES + 1];
+	char id[2 * SIGDB_BUILD_ID_MAX + 1];
 	int len;
 
-	len = snprintf(place, sizeof(place), "%s%c%s", q->path ? q->path : "", '\0',
-		       q->file_name ? q->file_name : "");
+	hex_encode(q->build_id, q->build_id_size, id);
+	len = snprintf(claims, sizeof(claims), "%s%c%s%c%s", id, '\0',
+		       q->path ? q->path : "", '\0', q->file_name ? q->file_name : "");
 	memcpy(key->sha256, q->sha256, SHA256_SIZE);
-	return sha256_memory(place, (size_t)len, key->place);
+	return sha256_memory(claims, (size_t)len, key->place);
 }
 
-/*
- * On the wire there is one word for what only the place of a file says.  Nobody
- * reports a build-id.
- */
-static Sockgate__Identity__Source source_of(const struct sigdb_answer *a)
-{
-	if (a->source == SIGDB_PACKAGE_FILE)
-		return SOCKGATE__IDENTITY__SOURCE__FILE_NAME;
-	return (Sockgate__Identity__Source)a->source;
-}
+#define SAME(ours, wire)							\
+	_Static_assert((int)(ours) == (int)SOCKGATE__IDENTITY__SOURCE__##wire,	\
+		       "numbers of sources differ")
+SAME(SIGDB_FILE_NAME, FILE_NAME);
+SAME(SIGDB_PACKAGE_FILE, PACKAGE_FILE);
+SAME(SIGDB_BUILD_ID, BUILD_ID);
 
 static void convert(const struct sigdb_answer *a, Sockgate__Identity *out)
 {
@@ -180,7 +182,7 @@ static void convert(const struct sigdb_answer *a, Sockgate__Identity *out)
 	out->vendor = (char *)a->vendor;
 	out->trust = a->trust;
 	out->threat = a->threat;
-	out->source = source_of(a);
+	out->source = (Sockgate__Identity__Source)a->source;
 }
 
 /* Unknown by its content, whatever it claims to be. */

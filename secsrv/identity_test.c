@@ -149,11 +149,42 @@ static void test_the_path_is_a_part_of_the_question(void **state)
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
 	p.path = (char *)"/opt/agentd";
 	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
-	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__FILE_NAME);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__PACKAGE_FILE);
 	assert_string_equal(id.name, "agentd");
 	assert_int_equal(id.trust, 1);
 	assert_int_equal(identity_counters(cache)->n_looked_up, 2);
 	p.deleted = true;
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
+}
+
+static void test_the_build_id_is_a_part_of_the_question(void **state)
+{
+	const struct identity_counters *n = identity_counters(cache);
+	Sockgate__Process p = SOCKGATE__PROCESS__INIT;
+	uint8_t sha256[32] = { 2 }, build_id[65] = { 0xab, 0xcd, 0xef, 0x01 };
+	Sockgate__Identity id;
+
+	(void)state;
+	run_sql("INSERT INTO source VALUES (1, 'csv', 1);"
+		"INSERT INTO application VALUES (1, 'agentd', '', '', '', '');"
+		"INSERT INTO claim VALUES (2, x'abcdef01', 1, 1, 1, 0, 1, 1)");
+	p.sha256.data = sha256;
+	p.sha256.len = sizeof(sha256);
+	p.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
+	p.build_id.data = build_id;
+	p.build_id.len = 4;
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__BUILD_ID);
+	assert_string_equal(id.name, "agentd");
+	assert_int_equal(n->n_looked_up, 2);
+	/* What cannot be one is not asked about. */
+	p.build_id.len = sizeof(build_id);
+	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
+	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
+	p.build_id.len = 3;
 	assert_int_equal(find("host", &p, &id), IDENTITY_FOUND);
 	assert_int_equal(id.source, SOCKGATE__IDENTITY__SOURCE__NONE);
 }
@@ -269,6 +300,7 @@ int main(void)
 		cache_test(test_unverified_content_is_nobody),
 		cache_test(test_foreign_name_is_not_looked_up),
 		cache_test(test_the_path_is_a_part_of_the_question),
+		cache_test(test_the_build_id_is_a_part_of_the_question),
 		cache_test(test_what_nobody_knows_is_noted),
 		cache_test(test_a_broken_database_is_an_error_not_unknown),
 	};

@@ -58,8 +58,8 @@ static bool has_content(const struct subject *s)
 static uint32_t fields_of_identity(const struct subject *s)
 {
 	if (!has_content(s) || !s->identity ||
-	    s->identity->source == SOCKGATE__IDENTITY__SOURCE__NONE ||
-	    s->identity->source == SOCKGATE__IDENTITY__SOURCE__FILE_NAME)
+	    (s->identity->source != SOCKGATE__IDENTITY__SOURCE__HASH &&
+	     s->identity->source != SOCKGATE__IDENTITY__SOURCE__HASH_ONLY))
 		return F(CONTENT) | F(PROCESS);
 	return F(CONTENT);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <linux/sockgate.h>
 
+#include "build_id.h"
 #include "question.h"
 
 static bool address_fits(ProtobufCBinaryData addr)
@@ -38,6 +39,8 @@ static const char *check_process(const Sockgate__Process *p)
 	content = p->evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
 	if (p->sha256.len != (content ? 32 : 0))
 		return "hash and evidence contradict each other";
+	if (p->build_id.len > BUILD_ID_MAX || (p->build_id.len && !content))
+		return "a build-id is too long, or of no content";
 	if (strlen(p->path) > TEXT_PATH_MAX || strlen(p->name) > TEXT_NAME_MAX)
 		return "a file name is too long";
 	return NULL;
@@ -97,6 +100,8 @@ static void clean_process(Sockgate__Process *p)
 {
 	if (p->sha256.len != 32)
 		p->sha256.len = 0;
+	if (p->build_id.len > BUILD_ID_MAX)
+		p->build_id.len = 0;
 	cut(p->path, TEXT_PATH_MAX);
 	cut(p->parent_path, TEXT_PATH_MAX);
 	cut(p->command_line, TEXT_PATH_MAX);

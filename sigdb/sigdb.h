@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "build_id.h"
 #include "sha256.h"
 
 #define SIGDB_DEFAULT_PATH "/var/lib/sockgate/signatures.db"
@@ -18,13 +19,13 @@
 /* The most that a claim may be trusted: anybody can make one. */
 #define SIGDB_CLAIM_TRUST_MAX 1
 
-#define SIGDB_BUILD_ID_MIN 4
-#define SIGDB_BUILD_ID_MAX 64
+#define SIGDB_BUILD_ID_MIN BUILD_ID_MIN
+#define SIGDB_BUILD_ID_MAX BUILD_ID_MAX
 #define SIGDB_PATH_MAX 4095	/* bytes, without the final NUL */
 
 struct sigdb;
 
-/* What an answer rests on; 0 to 3 are the numbers of Identity.Source on the wire. */
+/* What an answer rests on; these are the numbers of Identity.Source on the wire. */
 enum sigdb_source {
 	SIGDB_NONE = 0,		/* nothing is known */
 	SIGDB_HASH = 1,		/* identity by content */
