@@ -27,7 +27,6 @@
  */
 #include <linux/delay.h>
 #include <linux/file.h>
-#include <linux/rhashtable.h>
 #include <linux/workqueue.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
@@ -192,10 +191,12 @@ static bool review(struct sock *sk, u32 generation)
 	struct sg_sock *rec = sg_sock_find(sk);
 	int tries;
 
-	if (!rec || READ_ONCE(rec->exempt) || !has_peer(sk))
+	if (!rec)
 		return false;
 	/* First: if the policy changes meanwhile it is judged once more. */
 	WRITE_ONCE(rec->reviewed, generation);
+	if (READ_ONCE(rec->exempt) || !has_peer(sk))
+		return false;
 	/* Nobody has it open: there is nobody to tell, and little to come. */
 	if (sock_flag(sk, SOCK_DEAD)) {
 		doubt(rec);
@@ -216,16 +217,14 @@ static bool review(struct sock *sk, u32 generation)
 
 static bool go_round(u32 generation)
 {
-	struct rhashtable_iter iter;
+	unsigned long at = 0;
 	bool found = false;
 	struct sock *sk;
 
-	sg_sock_walk_begin(&iter);
-	while (!is_over() && (sk = sg_sock_walk_next(&iter, generation))) {
+	while (!is_over() && (sk = sg_sock_next(&at, generation))) {
 		found |= review(sk, generation);
 		sock_put(sk);
 	}
-	sg_sock_walk_end(&iter);
 	return found;
 }
 

@@ -15,21 +15,32 @@
  * A connection of MPTCP is a socket that the kernel made for a program's one.  Its
  * record follows that one's: it has its owner, and may send where that one may.
  *
- * Locking: lookups run under RCU.  The table locks its buckets itself.  A
- * record's lock covers its owner and executable; it nests inside nothing, and
- * is taken with bottom halves off, since packets leave in softirqs.  It also keeps
- * a socket from being freed, for whoever has the record and wants to hold the socket.  Owners are
- * only changed by the owner's own calls.
+ * The table has as many buckets as the machine has memory for sockets, made at once.
+ * Records are not charged to whose sockets they are: there is one for each, a fraction
+ * of its size, and sockets are charged.
+ *
+ * Locking: lookups run with preemption off, which RCU waits for.  A record that ends is
+ * free for another socket at once, so that a lookup may come across one that begins:
+ * its memory stays a record, it has no socket while it is in no bucket, and whoever was
+ * led by it into another bucket begins again.  A lock of the table covers some buckets,
+ * and keeps the sockets of what is in them from being freed.  A record's lock covers
+ * its owner and executable.  Both nest inside nothing, and are taken with bottom halves
+ * off, since packets leave in softirqs.  Owners are only changed by the owner's own
+ * calls.
  */
 #include <linux/bits.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hash.h>
 #include <linux/jiffies.h>
-#include <linux/random.h>
-#include <linux/rhashtable.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/random.h>
+#include <linux/rculist_nulls.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/inet_sock.h>
@@ -43,49 +54,50 @@
 #include "scope.h"
 #include "sock.h"
 
-#define MAX_BUCKETS	BIT(20)	/* as many records as twice that */
-#define WALK_BATCH	64	/* records looked at in one go */
+#define RECORDS_MAX	BIT(21)
+#define MIN_BITS	10	/* of buckets */
+#define MAX_BITS	20
+#define PAGES_SHIFT	3	/* of memory, for one bucket */
+#define N_LOCKS		256
+#define N_SPARES	4
+#define WALK_BATCH	64	/* buckets looked at in one go */
 #define HOW		7ULL		/* enum sg_grant in the word of a grant */
-#define HINT_BITS	12
 
-/*
- * Nobody chooses where a socket lies.  Another seed moves whole buckets, and does not
- * part what is in one; nor is there a need to.
- */
-static u32 hash_of(const void *sk, u32 len, u32 seed)
-{
-	return hash_ptr(*(void *const *)sk, 32) ^ seed;
-}
-
-static int differs(struct rhashtable_compare_arg *arg, const void *obj)
-{
-	return ((const struct sg_sock *)obj)->sk !=
-	       *(const struct sock *const *)arg->key;
-}
-
-static const struct rhashtable_params params = {
-	.hashfn = hash_of,
-	.obj_cmpfn = differs,
-	.key_len = sizeof(const struct sock *),
-	.key_offset = offsetof(struct sg_sock, sk),
-	.head_offset = offsetof(struct sg_sock, node),
-	.max_size = MAX_BUCKETS,
-	.automatic_shrinking = true,
-};
-
-/*
- * By the place of a socket, the record that was found there last.  A record is taken out
- * when nobody can look for it any more, so none is put in again after that.
- */
-static struct sg_sock __rcu *hints[BIT(HINT_BITS)];
-
-static struct rhashtable records;
-static struct kmem_cache *record_cache;
+static struct hlist_nulls_head *buckets __read_mostly;
+static unsigned int bucket_bits __read_mostly;
+static spinlock_t locks[N_LOCKS];
+static atomic_t n_records = ATOMIC_INIT(0);
+static struct kmem_cache *record_cache __read_mostly;
 static u64 grant_key[4] __read_mostly;
 
-static struct sg_sock __rcu **hint_of(const struct sock *sk)
+/* Records that have just ended serve those that begin, at less than the allocator's cost. */
+static DEFINE_PER_CPU(struct { struct sg_sock *rec[N_SPARES]; }, spares);
+
+/* Nobody chooses where a socket lies. */
+static unsigned long index_of(const struct sock *sk)
 {
-	return &hints[hash_ptr(sk, HINT_BITS)];
+	return hash_ptr(sk, bucket_bits);
+}
+
+static spinlock_t *lock_of(unsigned long index)
+{
+	return &locks[index % N_LOCKS];
+}
+
+/* With preemption off, or the bucket's lock. */
+static struct sg_sock *find_in(unsigned long index, const struct sock *sk)
+{
+	struct hlist_nulls_node *node;
+	struct sg_sock *rec;
+
+	do {
+		hlist_nulls_for_each_entry_rcu(rec, node, &buckets[index], node) {
+			/* All of it is there then: pairs with insert(). */
+			if (smp_load_acquire(&rec->sk) == sk)
+				return rec;
+		}
+	} while (get_nulls_value(node) != index);
+	return NULL;
 }
 
 /**
@@ -98,39 +110,63 @@ static struct sg_sock __rcu **hint_of(const struct sock *sk)
  */
 struct sg_sock *sg_sock_find(const struct sock *sk)
 {
-	struct sg_sock __rcu **hint = hint_of(sk);
 	struct sg_sock *rec;
 
-	/* Mostly it is another socket's, which may be going. */
-	rcu_read_lock();
-	rec = rcu_dereference(*hint);
-	if (!rec || rec->sk != sk) {
-		rec = rhashtable_lookup(&records, &sk, params);
-		if (rec)
-			rcu_assign_pointer(*hint, rec);
-	}
-	rcu_read_unlock();
+	/* Less to do than for rcu_read_lock(), and to the same effect. */
+	preempt_disable_notrace();
+	rec = find_in(index_of(sk), sk);
+	preempt_enable_notrace();
 	return rec;
 }
 
-static void put(struct sg_sock *rec);
-
-static void free_rcu(struct rcu_head *head)
+/* False if this CPU has enough. */
+static bool keep_spare(struct sg_sock *rec)
 {
-	struct sg_sock *rec = container_of(head, struct sg_sock, rcu);
+	int i;
 
+	for (i = 0; i < N_SPARES; i++)
+		if (!this_cpu_read(spares.rec[i]) &&
+		    !this_cpu_cmpxchg(spares.rec[i], NULL, rec))
+			return true;
+	return false;
+}
+
+/* Whoever is moved to another CPU meanwhile takes what is there, or none. */
+static struct sg_sock *take_spare(void)
+{
+	struct sg_sock *rec;
+	int i;
+
+	for (i = 0; i < N_SPARES; i++) {
+		rec = this_cpu_read(spares.rec[i]);
+		if (rec && this_cpu_cmpxchg(spares.rec[i], rec, NULL) == rec)
+			return rec;
+	}
+	return NULL;
+}
+
+static void free_spares(void)
+{
+	int cpu, i;
+
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < N_SPARES; i++)
+			if (per_cpu(spares, cpu).rec[i])
+				kmem_cache_free(record_cache,
+						per_cpu(spares, cpu).rec[i]);
+}
+
+/* What nobody can find: never inserted, or removed. */
+static void put(struct sg_sock *rec)
+{
+	if (!refcount_dec_and_test(&rec->refs))
+		return;
 	if (rec->leader)
 		put(rec->leader);
 	if (rec->exe)
 		fput(rec->exe);
-	kmem_cache_free(record_cache, rec);
-}
-
-/* After a grace period: it may be looked at still. */
-static void put(struct sg_sock *rec)
-{
-	if (refcount_dec_and_test(&rec->refs))
-		call_rcu(&rec->rcu, free_rcu);
+	if (!keep_spare(rec))
+		kmem_cache_free(record_cache, rec);
 }
 
 /* A cache whose objects have a state is not cleared at each allocation. */
@@ -139,48 +175,65 @@ static void construct(void *ptr)
 	struct sg_sock *rec = ptr;
 
 	spin_lock_init(&rec->lock);
+	rec->sk = NULL;
 }
 
 /* The owner is the caller's to fill in. */
-static struct sg_sock *record_new(const struct sock *sk, gfp_t gfp)
+static struct sg_sock *record_new(gfp_t gfp)
 {
-	struct sg_sock *rec = kmem_cache_alloc(record_cache,
-					       gfp | __GFP_NOWARN);
+	struct sg_sock *rec = take_spare();
 
+	if (!rec)
+		rec = kmem_cache_alloc(record_cache, gfp | __GFP_NOWARN);
 	if (!rec)
 		return NULL;
 	memset(rec, 0, offsetof(struct sg_sock, lock));
-	rec->sk = sk;
 	/* What begins now is judged by its packets; see review.c. */
 	rec->reviewed = sg_cache_generation();
 	refcount_set(&rec->refs, 1);
 	return rec;
 }
 
-static void remove(struct sg_sock *rec)
+/* Of a socket that nobody holds any more, or not yet. */
+static void remove(const struct sock *sk)
 {
-	struct sg_sock __rcu **hint = hint_of(rec->sk);
+	const unsigned long index = index_of(sk);
+	struct sg_sock *rec;
 
-	/* Who has found the record holds its socket by now, or never will. */
-	spin_lock_bh(&rec->lock);
-	rec->gone = true;
-	spin_unlock_bh(&rec->lock);
-	if (rhashtable_remove_fast(&records, &rec->node, params))
+	spin_lock_bh(lock_of(index));
+	rec = find_in(index, sk);
+	if (rec) {
+		hlist_nulls_del_rcu(&rec->node);
+		WRITE_ONCE(rec->sk, NULL);
+	}
+	spin_unlock_bh(lock_of(index));
+	if (!rec)
 		return;
-	if (rcu_access_pointer(*hint) == rec)
-		cmpxchg((struct sg_sock **)hint, rec, NULL);
+	atomic_dec(&n_records);
 	put(rec);
 }
 
-static struct sg_sock *insert(struct sg_sock *rec)
+/* Returns what is there then: @rec, or what another has made; NULL: no room. */
+static struct sg_sock *insert(struct sg_sock *rec, const struct sock *sk)
 {
-	struct sg_sock *old;
+	const unsigned long index = index_of(sk);
+	struct sg_sock *old = NULL;
 
-	old = rhashtable_lookup_get_insert_fast(&records, &rec->node, params);
-	if (!old)
-		return rec;
-	free_rcu(&rec->rcu);
-	return IS_ERR(old) ? NULL : old;
+	if (atomic_inc_return(&n_records) <= RECORDS_MAX) {
+		spin_lock_bh(lock_of(index));
+		old = find_in(index, sk);
+		if (!old) {
+			/* Whoever finds it finds it whole: pairs with find_in(). */
+			smp_store_release(&rec->sk, sk);
+			hlist_nulls_add_head_rcu(&rec->node, &buckets[index]);
+		}
+		spin_unlock_bh(lock_of(index));
+		if (!old)
+			return rec;
+	}
+	atomic_dec(&n_records);
+	put(rec);
+	return old;
 }
 
 /**
@@ -195,24 +248,24 @@ static struct sg_sock *insert(struct sg_sock *rec)
 struct sg_sock *sg_sock_add(struct sock *sk, const struct sg_key *owner,
 			    struct file *exe, gfp_t gfp)
 {
-	struct sg_sock *rec = record_new(sk, gfp);
+	struct sg_sock *rec = record_new(gfp);
 
 	if (!rec)
 		return NULL;
 	rec->owner = *owner;
 	rec->exe = exe ? get_file(exe) : NULL;
-	return insert(rec);
+	return insert(rec, sk);
 }
 
 /* NULL also if the socket is none of our business. */
 static struct sg_sock *add_current(struct sock *sk)
 {
-	struct sg_sock *rec = record_new(sk, GFP_KERNEL);
+	struct sg_sock *rec = record_new(GFP_KERNEL);
 
 	if (!rec)
 		return NULL;
 	if (sg_event_own(&rec->owner, sk, current, &rec->exe))
-		return insert(rec);
+		return insert(rec, sk);
 	kmem_cache_free(record_cache, rec);
 	return NULL;
 }
@@ -235,7 +288,7 @@ struct sg_sock *sg_sock_begin(struct sock *sk)
 		return rec;
 	}
 	if (rec)
-		remove(rec);
+		remove(sk);
 	return add_current(sk);
 }
 
@@ -263,7 +316,7 @@ static bool was_taken(const struct sock *sk, const struct sock *leader,
 static struct sg_sock *follow(const struct sock *sk, const struct sock *leader,
 			      struct sg_sock *from, gfp_t gfp)
 {
-	struct sg_sock *rec = record_new(sk, gfp);
+	struct sg_sock *rec = record_new(gfp);
 
 	if (!rec)
 		return NULL;
@@ -273,7 +326,7 @@ static struct sg_sock *follow(const struct sock *sk, const struct sock *leader,
 	rec->owner.protocol = IPPROTO_TCP;
 	rec->exempt = READ_ONCE(from->exempt);
 	rec->accepted = was_taken(sk, leader, from);
-	return insert(rec);
+	return insert(rec, sk);
 }
 
 /**
@@ -325,7 +378,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	sg_sock_drop(child);
 	if (!from)
 		return;
-	rec = record_new(child, GFP_ATOMIC);
+	rec = record_new(GFP_ATOMIC);
 	if (!rec)
 		return;
 	rec->exe = sg_sock_owner(from, &rec->owner);
@@ -340,7 +393,8 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	rec->tag = READ_ONCE(from->tag);
 	rec->exempt = READ_ONCE(from->exempt);
 	rec->accepted = taken && parent->sk_state == TCP_LISTEN;
-	insert(rec);
+	if (!insert(rec, child))
+		return;
 	/* Either a review of a new policy finds it, or that policy is seen here. */
 	smp_mb();
 	if (rec->stands_by != sg_cache_generation())
@@ -353,10 +407,8 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
  */
 void sg_sock_drop(const struct sock *sk)
 {
-	struct sg_sock *rec = sg_sock_find(sk);
-
-	if (rec)
-		remove(rec);
+	if (sg_sock_find(sk))
+		remove(sk);
 }
 
 /**
@@ -393,69 +445,51 @@ struct sock *sg_sock_of_segment(struct net *net, const struct sk_buff *skb,
  */
 u32 sg_sock_count(void)
 {
-	return atomic_read(&records.nelems);
+	return atomic_read(&n_records);
 }
 
-/* Not one that is being freed. */
-static struct sock *hold_sock(struct sg_sock *rec)
+/* The next socket of a bucket that was not judged again, held. */
+static struct sock *hold_next(unsigned long index, u32 generation)
 {
-	struct sock *sk = (struct sock *)rec->sk;
+	struct hlist_nulls_node *node;
+	struct sock *sk = NULL;
+	struct sg_sock *rec;
 
-	spin_lock_bh(&rec->lock);
-	if (rec->gone || !refcount_inc_not_zero(&sk->sk_refcnt))
+	spin_lock_bh(lock_of(index));
+	hlist_nulls_for_each_entry(rec, node, &buckets[index], node) {
+		if (READ_ONCE(rec->reviewed) == generation)
+			continue;
+		/* Not one that is being freed. */
+		sk = (struct sock *)rec->sk;
+		if (refcount_inc_not_zero(&sk->sk_refcnt))
+			break;
 		sk = NULL;
-	spin_unlock_bh(&rec->lock);
+	}
+	spin_unlock_bh(lock_of(index));
 	return sk;
 }
 
 /**
- * sg_sock_walk_begin() - begin to look at all records
- * @iter: keeps the place; ended by sg_sock_walk_end()
- */
-void sg_sock_walk_begin(struct rhashtable_iter *iter)
-{
-	rhashtable_walk_enter(&records, iter);
-}
-
-/**
- * sg_sock_walk_next() - the next socket that was not judged again
- * @iter:       where to go on
- * @generation: under which policy
+ * sg_sock_next() - the next socket that was not judged again
+ * @at:         where to go on; 0 at first
+ * @generation: under which policy; what the caller marks so is not seen again
  *
- * What comes meanwhile may be missing, and while the table grows some may come twice.
+ * What comes meanwhile may be missing.
  *
  * Return: the socket, held, or NULL at the end.
  */
-struct sock *sg_sock_walk_next(struct rhashtable_iter *iter, u32 generation)
+struct sock *sg_sock_next(unsigned long *at, u32 generation)
 {
-	struct sock *sk = NULL;
-	struct sg_sock *rec;
-	unsigned int n = 0;
+	struct sock *sk;
 
-	rhashtable_walk_start(iter);
-	while (!sk && (rec = rhashtable_walk_next(iter))) {
-		/* The table has another size: from its beginning. */
-		if (IS_ERR(rec))
-			continue;
-		if (READ_ONCE(rec->reviewed) != generation)
-			sk = hold_sock(rec);
-		if (++n % WALK_BATCH)
-			continue;
-		rhashtable_walk_stop(iter);
-		cond_resched();
-		rhashtable_walk_start(iter);
+	for (; *at < 1UL << bucket_bits; ++*at) {
+		sk = hold_next(*at, generation);
+		if (sk)
+			return sk;
+		if (*at % WALK_BATCH == 0)
+			cond_resched();
 	}
-	rhashtable_walk_stop(iter);
-	return sk;
-}
-
-/**
- * sg_sock_walk_end() - it is enough
- * @iter: from sg_sock_walk_begin()
- */
-void sg_sock_walk_end(struct rhashtable_iter *iter)
-{
-	rhashtable_walk_exit(iter);
+	return NULL;
 }
 
 /* An executable that could not be named is nobody's. */
@@ -694,31 +728,41 @@ void sg_sock_revoke(struct sg_sock *rec)
 
 int __init sg_sock_init(void)
 {
-	int err;
+	unsigned long i;
 
 	get_random_bytes(grant_key, sizeof(grant_key));
+	for (i = 0; i < N_LOCKS; i++)
+		spin_lock_init(&locks[i]);
+	bucket_bits = clamp_t(int, ilog2(totalram_pages()) - PAGES_SHIFT,
+			      MIN_BITS, MAX_BITS);
+	buckets = kvmalloc_array(1UL << bucket_bits, sizeof(*buckets),
+				 GFP_KERNEL);
 	record_cache = kmem_cache_create("sg_sock", sizeof(struct sg_sock),
 					 __alignof__(struct sg_sock),
-					 SLAB_ACCOUNT, construct);
-	if (!record_cache)
-		return -ENOMEM;
-	err = rhashtable_init(&records, &params);
-	if (err)
+					 SLAB_TYPESAFE_BY_RCU, construct);
+	if (!buckets || !record_cache) {
 		kmem_cache_destroy(record_cache);
-	return err;
-}
-
-static void free_now(void *ptr, void *arg)
-{
-	put(ptr);
+		kvfree(buckets);
+		return -ENOMEM;
+	}
+	for (i = 0; i < 1UL << bucket_bits; i++)
+		INIT_HLIST_NULLS_HEAD(&buckets[i], i);
+	return 0;
 }
 
 /* Nobody looks up any more: hooks and packets are gone. */
 void sg_sock_exit(void)
 {
-	rhashtable_free_and_destroy(&records, free_now, NULL);
-	/* Twice: what is freed may have followed another. */
-	rcu_barrier();
-	rcu_barrier();
+	struct hlist_nulls_node *first;
+	unsigned long i;
+
+	for (i = 0; i < 1UL << bucket_bits; i++) {
+		while (first = buckets[i].first, !is_a_nulls(first))
+			remove(hlist_nulls_entry(first, struct sg_sock,
+						 node)->sk);
+		cond_resched();
+	}
+	free_spares();
 	kmem_cache_destroy(record_cache);
+	kvfree(buckets);
 }

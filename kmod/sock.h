@@ -4,8 +4,8 @@
 #define SOCKGATE_SOCK_H
 
 #include <linux/atomic.h>
+#include <linux/list_nulls.h>
 #include <linux/refcount.h>
-#include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -26,14 +26,11 @@ enum sg_grant {
 };
 
 /*
- * @sk is compared, and followed under @lock as long as @gone is not set.  @granted,
- * @standing, @stood, @stands_by, @tag, @lapses, @exempt, @accepted, @reading, @refused
- * and @reviewed are read and written without a lock, each for itself.  @lock covers the
- * rest.
+ * @node and @sk are the table's.  @granted, @standing, @stood, @stands_by, @tag, @lapses,
+ * @exempt, @accepted, @reading, @refused and @reviewed are read and written without a
+ * lock, each for itself.  @lock covers the rest.
  */
 struct sg_sock {
-	struct rhash_head node;
-	const struct sock *sk;
 	u64 granted;		/* a remote it may send to, and how good that is;
 				 * of what passes by the gate: that it is open
 				 */
@@ -45,7 +42,6 @@ struct sg_sock {
 	u16 refused;		/* errno: what its peer sent is not to be read */
 	bool stood;		/* the connection was let go on, by whichever policy */
 	bool early;		/* older than the end of the call that made sk */
-	bool gone;		/* sk is being freed */
 	u32 stands_by;		/* the generation that standing is of */
 	u32 reviewed;		/* the generation that sk was judged again under */
 	unsigned long lapses;	/* jiffies, of SG_GRANT_FAILURE */
@@ -53,8 +49,9 @@ struct sg_sock {
 	refcount_t refs;	/* the table's, and one of each that follows */
 	struct sg_sock *leader;	/* whose owner is this one's; or NULL */
 	struct file *exe;	/* what the owner runs; may be NULL */
-	struct rcu_head rcu;
 	spinlock_t lock;	/* what stands before it is cleared in a new one */
+	struct hlist_nulls_node node;
+	const struct sock *sk;	/* NULL: in no bucket */
 	struct sg_key owner;	/* who, and the local address as it was bound */
 };
 
@@ -75,9 +72,7 @@ struct sock *sg_sock_of_segment(struct net *net, const struct sk_buff *skb,
 				u8 family);
 u32 sg_sock_count(void);
 
-void sg_sock_walk_begin(struct rhashtable_iter *iter);
-struct sock *sg_sock_walk_next(struct rhashtable_iter *iter, u32 generation);
-void sg_sock_walk_end(struct rhashtable_iter *iter);
+struct sock *sg_sock_next(unsigned long *at, u32 generation);
 
 bool sg_sock_owned_by(const struct sg_sock *rec, const struct sg_key *key);
 void sg_sock_own(struct sg_sock *rec, const struct sg_key *key);
