@@ -16,7 +16,6 @@
 #include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/siphash.h>
 #include <linux/skbuff.h>
 #include <linux/socket.h>
 #include <linux/uidgid.h>
@@ -29,13 +28,14 @@
 #include "compat/file.h"
 #include "compat/inet.h"
 #include "event.h"
+#include "mix.h"
 #include "scope.h"
 
 static_assert(sizeof(struct sg_key) == 2 * 16 + 7 * 8 + 4 * 4 + 2 * 2 + 4,
 	      "a hole in the key would be compared");
 static_assert(sizeof(struct sg_key) % sizeof(u64) == 0);
 
-static siphash_key_t instance_key __read_mostly;
+static u64 instance_key[4] __read_mostly;
 
 static bool on_fuse(const struct inode *inode)
 {
@@ -78,8 +78,10 @@ static bool changes_unseen(const struct inode *inode)
 /* The process is in the key already. */
 static u64 instance_of(const struct sg_key *key)
 {
-	return siphash_3u64(key->start_ns, key->exec_id, key->pid,
-			    &instance_key) ?: 1;
+	const u64 *secret = instance_key;
+	u64 run = sg_mix(key->start_ns ^ secret[0], key->exec_id ^ secret[1]);
+
+	return sg_mix(run ^ secret[2], key->pid ^ secret[3]) ?: 1;
 }
 
 static void key_file(struct sg_key *key, const struct file *exe)
@@ -143,12 +145,20 @@ static struct file *key_exe(struct sg_key *key, struct task_struct *task)
 	return exe;
 }
 
+/* As the initial namespace has it, which maps each to itself. */
+static u32 uid_of(struct task_struct *task)
+{
+	if (task == current)
+		return __kuid_val(current_real_cred()->uid);
+	return __kuid_val(task_cred_xxx(task, uid));
+}
+
 static void key_process(struct sg_key *key, struct task_struct *task)
 {
 	key->pid = task_tgid_nr(task);
 	key->start_ns = task->group_leader->start_boottime;
 	key->exec_id = task->self_exec_id;
-	key->uid = from_kuid(&init_user_ns, task_cred_xxx(task, uid));
+	key->uid = uid_of(task);
 }
 
 static void key_socket(struct sg_key *key, struct sock *sk)
@@ -533,6 +543,39 @@ static bool send_fastopen(struct sg_key *key, const struct sock *sk,
 }
 
 /**
+ * sg_event_datagram() - where a sendmsg() on a socket of UDP sends to
+ * @sk:  the socket
+ * @msg: the message; its name is in kernel memory
+ * @to:  filled in
+ *
+ * Return: false if it names no remote, or one that stands for another.
+ */
+bool sg_event_datagram(const struct sock *sk, const struct msghdr *msg,
+		       struct sg_remote *to)
+{
+	const struct sockaddr_in6 *in6 = msg->msg_name;
+	const struct sockaddr_in *in = msg->msg_name;
+
+	if (!in || msg->msg_namelen < (int)sizeof(*in) || !is_inet(sk) ||
+	    !sg_event_is_udp(sk))
+		return false;
+	to->family = in->sin_family;
+	to->protocol = IPPROTO_UDP;
+	to->port = in->sin_port;
+	if (in->sin_family == AF_INET) {
+		to->addr[0] = (__force u32)in->sin_addr.s_addr;
+		to->addr[1] = 0;
+		return in->sin_addr.s_addr;
+	}
+	if (in->sin_family != AF_INET6 || sk->sk_family != AF_INET6 ||
+	    msg->msg_namelen < SIN6_LEN_RFC2133)
+		return false;
+	memcpy(to->addr, &in6->sin6_addr, sizeof(to->addr));
+	return !ipv6_addr_any(&in6->sin6_addr) &&
+	       !ipv6_addr_v4mapped(&in6->sin6_addr);
+}
+
+/**
  * sg_event_send() - the key of a sendmsg() that names its destination
  * @key: filled in
  * @sk:  the socket
@@ -845,6 +888,42 @@ bool sg_event_by_current(const struct sg_key *key)
 	       key->start_ns == current->group_leader->start_boottime;
 }
 
+/* The process of a key is the caller, so that the instance is the key's too. */
+static bool is_file(const struct sg_key *key, const struct file *exe)
+{
+	const struct inode *inode = sg_real_inode(exe);
+	struct timespec64 ctime = inode_get_ctime(inode);
+
+	/* What is unverifiable has another device in the key. */
+	return key->exe_ino == inode->i_ino &&
+	       key->exe_dev == inode->i_sb->s_dev &&
+	       key->exe_generation == inode->i_generation &&
+	       key->exe_ctime == timespec64_to_ns(&ctime);
+}
+
+/**
+ * sg_event_is_caller() - whether a key names the caller: process, user, executable
+ * @key: with an owner
+ *
+ * Safe in the ftrace callback.
+ *
+ * Return: false also if it cannot be told at little cost.
+ */
+bool sg_event_is_caller(const struct sg_key *key)
+{
+	struct file *exe;
+	bool same;
+
+	if (!sg_event_by_current(key) || key->uid != uid_of(current))
+		return false;
+	exe = sg_event_exe_of(current);
+	if (!exe)
+		return false;
+	same = is_file(key, exe);
+	fput(exe);
+	return same;
+}
+
 /**
  * sg_event_exe() - the file the caller runs, if it is the one in the key
  * @key: of the caller's request
@@ -943,5 +1022,5 @@ bool sg_event_same_exe(const struct sg_key *key)
 
 void __init sg_event_init(void)
 {
-	get_random_bytes(&instance_key, sizeof(instance_key));
+	get_random_bytes(instance_key, sizeof(instance_key));
 }

@@ -87,6 +87,22 @@ bool sg_event_listen(struct sg_key *key, struct sock *sk);
 bool sg_event_send(struct sg_key *key, struct sock *sk,
 		   const struct msghdr *msg);
 
+/* Somewhere to send to. */
+struct sg_remote {
+	u64 addr[2];		/* as in a key */
+	__be16 port;
+	u8 family;
+	u8 protocol;
+};
+
+bool sg_event_datagram(const struct sock *sk, const struct msghdr *msg,
+		       struct sg_remote *to);
+
+static inline bool sg_event_is_udp(const struct sock *sk)
+{
+	return sk->sk_type == SOCK_DGRAM && sk->sk_protocol == IPPROTO_UDP;
+}
+
 /* A connection of TCP, or what may become one. */
 static inline bool sg_event_is_stream(const struct sock *sk)
 {
@@ -117,6 +133,7 @@ void sg_event_state(struct sg_key *key, const struct sock *sk,
 		    enum sockgate_event event);
 
 bool sg_event_by_current(const struct sg_key *key);
+bool sg_event_is_caller(const struct sg_key *key);
 struct file *sg_event_exe_of(struct task_struct *task);
 struct file *sg_event_exe(const struct sg_key *key);
 struct file *sg_event_renew(struct sg_key *key);

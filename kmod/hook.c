@@ -48,6 +48,7 @@
 
 #include "agent.h"
 #include "arrival.h"
+#include "cache.h"
 #include "compat/file.h"
 #include "compat/ftrace.h"
 #include "compat/sctp.h"
@@ -56,6 +57,7 @@
 #include "hook.h"
 #include "judge.h"
 #include "opener.h"
+#include "report.h"
 #include "scope.h"
 #include "sock.h"
 
@@ -90,6 +92,7 @@ asmlinkage int sg_original_request(const struct sock *sk, struct sk_buff *skb,
 				   struct request_sock *req);
 asmlinkage int sg_original_bindx(struct sock *sk, int option,
 				 struct sockaddr *addrs, int len);
+asmlinkage int sg_original_disconnect(struct sock *sk, int flags);
 
 unsigned long sg_past[__SOCKGATE_HOOK_MAX];
 
@@ -109,6 +112,7 @@ STACK_FRAME_NON_STANDARD(sg_original_sendpage);
 STACK_FRAME_NON_STANDARD(sg_original_receive);
 STACK_FRAME_NON_STANDARD(sg_original_bindx);
 STACK_FRAME_NON_STANDARD(sg_original_request);
+STACK_FRAME_NON_STANDARD(sg_original_disconnect);
 
 #define ORIGINAL(name, index) \
 	asm(".pushsection .text\n" \
@@ -134,6 +138,7 @@ ORIGINAL(sendpage, 12);
 ORIGINAL(receive, 13);
 ORIGINAL(bindx, 14);
 ORIGINAL(request, 15);
+ORIGINAL(disconnect, 16);
 static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SENDMSG == 2 && SOCKGATE_HOOK_RECVMSG == 3 &&
 	      SOCKGATE_HOOK_CREATE == 4 && SOCKGATE_HOOK_CLONE == 5 &&
@@ -142,7 +147,8 @@ static_assert(SOCKGATE_HOOK_CONNECT == 0 && SOCKGATE_HOOK_LISTEN == 1 &&
 	      SOCKGATE_HOOK_SWAP_EXE == 10 &&
 	      SOCKGATE_HOOK_SPLICE_READ == 11 && SOCKGATE_HOOK_SENDPAGE == 12 &&
 	      SOCKGATE_HOOK_RECEIVE == 13 && SOCKGATE_HOOK_BINDX == 14 &&
-	      SOCKGATE_HOOK_REQUEST == 15 && __SOCKGATE_HOOK_MAX == 16);
+	      SOCKGATE_HOOK_REQUEST == 15 &&
+	      SOCKGATE_HOOK_DISCONNECT == 16 && __SOCKGATE_HOOK_MAX == 17);
 
 static void enter(void)
 {
@@ -542,6 +548,21 @@ static noinline int refused_swap_exe(void)
 	return -EPERM;
 }
 
+/* Under the socket's lock.  What it says to end the connection is that one's still. */
+static noinline int noted_disconnect(struct sock *sk, int flags)
+{
+	struct sg_sock *rec;
+	int err;
+
+	enter();
+	err = sg_original_disconnect(sk, flags);
+	rec = sg_sock_find(sk);
+	if (rec)
+		sg_sock_unmake(rec);
+	leave();
+	return err;
+}
+
 static noinline void noted_free(struct sock *sk)
 {
 	enter();
@@ -577,6 +598,7 @@ static struct hook {
 	[SOCKGATE_HOOK_RECEIVE] = { "security_sock_rcv_skb", judged_receive },
 	[SOCKGATE_HOOK_BINDX] = { "security_sctp_bind_connect", judged_bindx },
 	[SOCKGATE_HOOK_REQUEST] = { "security_inet_conn_request", judged_request },
+	[SOCKGATE_HOOK_DISCONNECT] = { "tcp_disconnect", noted_disconnect },
 };
 
 /* The first call of each; two CPUs may do it at once, to the same effect. */
@@ -671,6 +693,26 @@ static notrace bool passes_as_owner(struct sock *sk)
 	return rec && sg_event_by_current(&rec->owner) && !awaits(rec);
 }
 
+/*
+ * A datagram for where the last one was let go, by whoever has sent that: as little as
+ * can be looked at, which is all that a grant depends on.
+ */
+static notrace bool sends_again(const struct sock *sk, const struct msghdr *msg)
+{
+	const struct sg_sock *rec;
+	struct sg_remote to;
+
+	if (!sg_event_datagram(sk, msg, &to))
+		return false;
+	rec = sg_sock_find(sk);
+	if (!rec || READ_ONCE(rec->exempt) ||
+	    !sg_sock_may_send(rec, &to, sg_cache_generation()) ||
+	    !sg_event_is_caller(&rec->owner))
+		return false;
+	sg_count(SOCKGATE_N_HIT_ALLOW);
+	return true;
+}
+
 static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 {
 	struct sg_sock *rec;
@@ -682,6 +724,9 @@ static notrace bool passes(int hook, struct ftrace_regs *fregs, struct sock *sk)
 	if (!sg_event_gated(sk->sk_family))
 		return sg_event_stays(sk->sk_family) ||
 		       (hook != SOCKGATE_HOOK_BIND && sg_opener_passes(sk));
+	if (hook == SOCKGATE_HOOK_SENDMSG &&
+	    sends_again(sk, argument(fregs, 1)))
+		return true;
 	sk = front(sk);
 	if (!event_of(hook, fregs, &key, sk))
 		return hook != SOCKGATE_HOOK_SENDMSG || passes_as_owner(sk);
@@ -732,6 +777,7 @@ static notrace bool passes_hook(int hook, struct ftrace_regs *fregs)
 	case SOCKGATE_HOOK_BINDX:
 		return (long)argument(fregs, 1) != SCTP_SOCKOPT_BINDX_ADD ||
 		       sg_agent_is_current();
+	case SOCKGATE_HOOK_DISCONNECT:
 	case SOCKGATE_HOOK_SUBFLOW:
 	case SOCKGATE_HOOK_SWAP_EXE:
 		return false;
@@ -760,6 +806,21 @@ static notrace void callback(unsigned long ip, unsigned long parent_ip,
 
 static struct ftrace_ops ops = OPS(callback);
 
+/* What each message of the machine passes, most of it none of our business. */
+static notrace void callback_of_message(unsigned long ip,
+					unsigned long parent_ip,
+					struct ftrace_ops *ops,
+					struct ftrace_regs *fregs)
+{
+	const struct socket *sock = argument(fregs, 0);
+	const struct sock *sk = sock->sk;
+
+	if (!sk || !sg_event_stays(sk->sk_family))
+		callback(ip, parent_ip, ops, fregs);
+}
+
+static struct ftrace_ops ops_of_messages = OPS(callback_of_message);
+
 /* Whatever arrives passes these: each stands only while its event is judged. */
 static struct optional {
 	enum sockgate_hook hook;
@@ -778,6 +839,8 @@ static struct ftrace_ops *ops_of(enum sockgate_hook hook)
 {
 	int i;
 
+	if (hook == SOCKGATE_HOOK_SENDMSG || hook == SOCKGATE_HOOK_RECVMSG)
+		return &ops_of_messages;
 	for (i = 0; i < ARRAY_SIZE(optional); i++)
 		if (optional[i].hook == hook)
 			return &optional[i].ops;
@@ -819,6 +882,7 @@ static void forget_all_places(void)
 	int i;
 
 	forget_places(&ops);
+	forget_places(&ops_of_messages);
 	for (i = 0; i < ARRAY_SIZE(optional); i++)
 		forget_places(&optional[i].ops);
 }
@@ -884,6 +948,18 @@ static void fall(struct ftrace_ops *which)
 		ssleep(60);
 }
 
+static int stand_always(void)
+{
+	int err = stand(&ops);
+
+	if (err)
+		return err;
+	err = stand(&ops_of_messages);
+	if (err)
+		fall(&ops);
+	return err;
+}
+
 /*
  * It takes a grace period of all tasks, for which whoever wants to place one would have
  * to wait: not before it is clear that nobody does.
@@ -936,7 +1012,7 @@ int sg_hook_scope(u32 events)
 
 	mutex_lock(&optional_lock);
 	if (!READ_ONCE(closing))
-		err = stand_wanted(events);
+		err = stand_wanted(events) ?: sg_report_scope(events);
 	if (!err)
 		wanted = events;
 	/* Not after it was cancelled. */
@@ -979,7 +1055,7 @@ int __init sg_hook_init(void)
 	int err = place_hooks();
 
 	if (!err)
-		err = stand(&ops);
+		err = stand_always();
 	if (err) {
 		/* An agent may be configuring already. */
 		sg_hook_close();
@@ -997,6 +1073,7 @@ int __init sg_hook_init(void)
 void sg_hook_exit(void)
 {
 	fall_optional();
+	fall(&ops_of_messages);
 	fall(&ops);
 	forget_all_places();
 	synchronize_rcu_tasks();

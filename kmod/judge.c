@@ -52,7 +52,7 @@ static void permit(struct sock *sk, struct sg_sock *rec,
 		sg_sock_grant(rec, key, tag, how, generation);
 	}
 	if (is_of_peer(key, rec))
-		sg_sock_stand(rec, how, generation);
+		sg_sock_stand(rec, NULL, how, generation);
 	if (!sg_event_opens_past(key))
 		sg_mark_set(sk, tag);
 }

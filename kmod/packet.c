@@ -10,9 +10,9 @@
  * discovery, resets, and sockets that the kernel made for itself.
  *
  * A TCP segment that opens a connection is judged by its destination.  The ones
- * after it cost a lookup only, as long as they go to the connection's peer: a
- * routing header or a source route, set while it is open, may send them elsewhere.
- * Every datagram is compared with what was granted.
+ * after it cost a lookup only, as long as they go there: a routing header or a source
+ * route, set while it is open, may send them elsewhere.  Every datagram is compared
+ * with what was granted.
  *
  * Locking: netfilter runs the hooks under RCU, in softirqs and in processes.
  */
@@ -22,6 +22,7 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/sctp.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -131,21 +132,6 @@ static unsigned int tagged(const struct leaving *l)
 	return err ? NF_DROP_ERR(err) : NF_ACCEPT;
 }
 
-/* What a listener takes stands by its listener: by which policy, is of interest. */
-static bool stands(const struct leaving *l, enum sg_grant how)
-{
-	return READ_ONCE(l->rec->standing) == how &&
-	       (l->sk->sk_state != TCP_LISTEN ||
-		READ_ONCE(l->rec->stands_by) == l->generation);
-}
-
-static unsigned int pass(const struct leaving *l, enum sg_grant how)
-{
-	if (l->stream && !stands(l, how))
-		sg_sock_stand(l->rec, how, l->generation);
-	return tagged(l);
-}
-
 /* Of a connection of TCP. */
 static bool goes_to_peer(const struct sk_buff *skb, const struct sock *sk,
 			 u8 pf)
@@ -157,6 +143,52 @@ static bool goes_to_peer(const struct sk_buff *skb, const struct sock *sk,
 #else
 	return false;
 #endif
+}
+
+/*
+ * Where a connection may go if it stands.  Its socket may have become another that did
+ * not say so by a packet (TCP_REPAIR); what was a listener's is unmade first.
+ */
+static bool goes_where_it_stands(const struct sk_buff *skb,
+				 const struct sock *sk,
+				 const struct sg_sock *rec, u8 pf)
+{
+	const struct sg_remote *peer = &rec->peer;
+
+	if (!peer->family)
+		return READ_ONCE(rec->accepted) && goes_to_peer(skb, sk, pf);
+	if (peer->family != pf || peer->port != inet_sk(sk)->inet_dport)
+		return false;
+	if (pf == NFPROTO_IPV4)
+		return ip_hdr(skb)->daddr == *(const __be32 *)peer->addr;
+	return !memcmp(&ipv6_hdr(skb)->daddr, peer->addr, sizeof(peer->addr));
+}
+
+/* What a listener takes stands by its listener: by which policy, is of interest. */
+static bool stands(const struct leaving *l, enum sg_grant how)
+{
+	if (READ_ONCE(l->rec->standing) != how)
+		return false;
+	if (l->sk->sk_state == TCP_LISTEN)
+		return !l->rec->peer.family &&
+		       READ_ONCE(l->rec->stands_by) == l->generation;
+	return goes_where_it_stands(l->skb, l->sk, l->rec, l->state->pf);
+}
+
+/* Where else a listener's connection may send once says nothing of its peer. */
+static unsigned int pass(const struct leaving *l, const struct sg_key *key,
+			 enum sg_grant how)
+{
+	const bool opened = key->event == SOCKGATE_EVENT_CONNECT;
+	struct sg_remote peer;
+
+	if (l->stream && !stands(l, how) &&
+	    !(opened && READ_ONCE(l->rec->accepted))) {
+		sg_sock_remote(key, &peer);
+		sg_sock_stand(l->rec, opened ? &peer : NULL, how,
+			      l->generation);
+	}
+	return tagged(l);
 }
 
 /* What a listener took is its listener's, until it opens one of its own. */
@@ -184,7 +216,8 @@ static enum sg_grant granted(const struct leaving *l, const struct sg_key *key)
 {
 	enum sg_grant how = SG_GRANT_NONE;
 
-	if (accepted(l))
+	/* One of DCCP may be another than its listener took. */
+	if (accepted(l) && l->sk->sk_protocol != IPPROTO_DCCP)
 		how = sg_sock_standing(l->rec);
 	return how ?: sg_sock_granted(l->rec, key) ?:
 		      granted_to_leader(l, key);
@@ -213,7 +246,7 @@ static unsigned int settle(const struct leaving *l, const struct sg_key *key,
 	int err = sg_settle_leaving(l->sk, key, l->skb, l->family, verdict, true);
 
 	if (!err)
-		return pass(l, granted(l, key));
+		return pass(l, key, granted(l, key));
 	sg_count(SOCKGATE_N_PACKET_DENIED);
 	return NF_DROP_ERR(err);
 }
@@ -248,7 +281,7 @@ static bool resets(const struct leaving *l)
 {
 	return l->open && READ_ONCE(l->rec->stood) &&
 	       skb_transport_header_was_set(l->skb) && tcp_hdr(l->skb)->rst &&
-	       goes_to_peer(l->skb, l->sk, l->state->pf);
+	       goes_where_it_stands(l->skb, l->sk, l->rec, l->state->pf);
 }
 
 /* A socket that the agent made before it registered. */
@@ -321,7 +354,7 @@ static unsigned int released(const struct leaving *l)
 	key_where(l, &key);
 	how = granted(l, &key);
 	/* Another call may have replaced the grant since. */
-	return how ? pass(l, how) : tagged(l);
+	return how ? pass(l, &key, how) : tagged(l);
 }
 
 /* Nobody knows whose it is. */
@@ -357,11 +390,11 @@ static noinline unsigned int leave(struct sk_buff *skb,
 		return released(&l);
 	}
 	if (resets(&l) || (l.open && sg_sock_good(sg_sock_standing(l.rec)) &&
-			   goes_to_peer(skb, l.sk, state->pf)))
+			   goes_where_it_stands(skb, l.sk, l.rec, state->pf)))
 		return tagged(&l);
 	key_where(&l, &key);
 	how = granted(&l, &key);
-	return sg_sock_good(how) ? pass(&l, how) : judge(&l);
+	return sg_sock_good(how) ? pass(&l, &key, how) : judge(&l);
 }
 
 /*
@@ -377,16 +410,89 @@ static bool is_open(const struct sock *sk)
 	return BIT(sk->sk_state) & TCPF_OPEN && sg_event_is_stream(sk);
 }
 
-/* What most packets are: of a connection that may go on, with its mark. */
+static bool is_opening_segment(const struct sk_buff *skb, const struct sock *sk)
+{
+	return sk->sk_state == TCP_SYN_SENT && sg_event_is_stream(sk) &&
+	       is_opening(sk, skb);
+}
+
+/* A datagram, or a segment that opens a connection. */
+static bool remote_of(const struct sk_buff *skb, u8 protocol, u8 pf,
+		      struct sg_remote *to)
+{
+	const struct udphdr *ports = udp_hdr(skb);
+
+	/* TCP has its ports where UDP has them. */
+	if (!skb_transport_header_was_set(skb) ||
+	    skb_transport_offset(skb) + sizeof(*ports) > skb_headlen(skb))
+		return false;
+	to->port = ports->dest;
+	to->family = pf;
+	to->protocol = protocol;
+	if (pf == NFPROTO_IPV4) {
+		to->addr[0] = (__force u32)ip_hdr(skb)->daddr;
+		to->addr[1] = 0;
+	} else {
+		memcpy(to->addr, &ipv6_hdr(skb)->daddr, sizeof(to->addr));
+	}
+	return true;
+}
+
+static bool has_mark(const struct sk_buff *skb, const struct sg_sock *rec)
+{
+	return !((skb->mark ^ READ_ONCE(rec->tag)) & sg_mark_kept());
+}
+
+/* To where the last verdict was about. */
+static bool is_granted(const struct sk_buff *skb, struct sg_sock *rec,
+		       u8 protocol, u8 pf)
+{
+	const u32 generation = sg_cache_generation();
+	struct sg_remote to;
+
+	if (!remote_of(skb, protocol, pf, &to) ||
+	    !sg_sock_may_send(rec, &to, generation))
+		return false;
+	if (protocol == IPPROTO_TCP)
+		sg_sock_stand(rec, &to, SG_GRANT_VERDICT, generation);
+	return true;
+}
+
+/* Its listener stands by the policy in force, and has answered before. */
+static bool is_answer(const struct sk_buff *skb, const struct sock *sk)
+{
+	const struct sock *listener = inet_reqsk(sk)->rsk_listener;
+	const struct sg_sock *rec = listener ? sg_sock_find(listener) : NULL;
+
+	return rec && listener->sk_state == TCP_LISTEN &&
+	       READ_ONCE(rec->standing) == SG_GRANT_VERDICT &&
+	       !rec->peer.family && !READ_ONCE(rec->accepted) &&
+	       READ_ONCE(rec->stands_by) == sg_cache_generation() &&
+	       has_mark(skb, rec);
+}
+
+/* What most packets are: of what may go on, with the mark that they are to have. */
 static bool goes_on(const struct sk_buff *skb, const struct sock *sk, u8 pf)
 {
-	const struct sg_sock *rec = sg_sock_find(sk);
-	u32 mask = sg_mark_kept();
+	struct sg_sock *rec;
 
-	if (!rec || READ_ONCE(rec->standing) != SG_GRANT_VERDICT ||
-	    sg_park_passing(skb) || !goes_to_peer(skb, sk, pf))
+	if (sg_park_passing(skb))
 		return false;
-	return !((skb->mark ^ READ_ONCE(rec->tag)) & mask);
+	if (sk->sk_state == TCP_NEW_SYN_RECV)
+		return is_answer(skb, sk);
+	/* Before its protocol is looked at. */
+	if (!sk_fullsock(sk))
+		return false;
+	rec = sg_sock_find(sk);
+	if (!rec || !has_mark(skb, rec))
+		return false;
+	if (is_open(sk))
+		return READ_ONCE(rec->standing) == SG_GRANT_VERDICT &&
+		       goes_where_it_stands(skb, sk, rec, pf);
+	if (sg_event_is_udp(sk))
+		return is_granted(skb, rec, IPPROTO_UDP, pf);
+	return is_opening_segment(skb, sk) &&
+	       is_granted(skb, rec, IPPROTO_TCP, pf);
 }
 
 /**
@@ -402,7 +508,7 @@ unsigned int sg_packet_leave(void *priv, struct sk_buff *skb,
 {
 	const struct sock *sk = state->sk;
 
-	if (!sk || READ_ONCE(closing) || (is_open(sk) && goes_on(skb, sk, state->pf)))
+	if (!sk || READ_ONCE(closing) || goes_on(skb, sk, state->pf))
 		return NF_ACCEPT;
 	return leave(skb, state);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of TCP connections.  One that begins, or a listener, has nothing of the
- * one before it on the same socket.  One that is open, or ends, is a question for which nobody
- * waits: an answer that denies cuts the connection; no answer cuts nothing.
+ * The states of TCP connections.  One that is open, or ends, is a question for which
+ * nobody waits: an answer that denies cuts the connection; no answer cuts nothing.
  *
  * Modules see the tracepoint inet:inet_sock_set_state, though none is given its
- * name: it has to be looked for.
+ * name: it has to be looked for.  It is passed at each change of any connection, so
+ * the probe is there only while the policy wants to know.
  *
  * Locking: the probe runs with preemption off, in softirqs and in processes, with
  * the socket's lock held.  On PREEMPT_RT it may neither allocate nor take a
@@ -16,6 +16,7 @@
 #include <linux/bitops.h>
 #include <linux/file.h>
 #include <linux/llist.h>
+#include <linux/mutex.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/workqueue.h>
@@ -43,6 +44,8 @@ struct note {
 };
 
 static struct tracepoint *states;
+static DEFINE_MUTEX(probe_lock);	/* covers probing; closing is set under it */
+static bool probing;
 static bool closing;
 static struct note notes[SG_REPORTS_MAX];
 static DECLARE_BITMAP(in_use, SG_REPORTS_MAX);
@@ -162,26 +165,12 @@ static void take_note(struct sock *sk, enum sockgate_event event)
 		schedule_work(&worker);
 }
 
-/*
- * Whatever call it came by, and however many of them: one that begins without a
- * packet that says so (TCP_REPAIR) is seen here only.
- */
-static void opens(const struct sock *sk)
-{
-	struct sg_sock *rec = sg_sock_find(sk);
-
-	if (rec)
-		sg_sock_opens(rec);
-}
-
 static void probe(void *data, const struct sock *sk, const int from,
 		  const int to)
 {
 	enum sockgate_event event = event_of(from, to);
 	struct sg_sock *rec;
 
-	if (to == TCP_SYN_SENT || to == TCP_LISTEN)
-		opens(sk);
 	if (!event || !sg_scope_has(event) || READ_ONCE(closing) ||
 	    sk->sk_protocol != IPPROTO_TCP)
 		return;
@@ -196,11 +185,46 @@ static void match(struct tracepoint *tp, void *data)
 		states = tp;
 }
 
+static int attach(void)
+{
+	int err = tracepoint_probe_register(states, probe, NULL);
+
+	probing = !err;
+	return err;
+}
+
+static void detach(void)
+{
+	tracepoint_probe_unregister(states, probe, NULL);
+	probing = false;
+}
+
+/**
+ * sg_report_scope() - see the states of connections, or do not
+ * @events: what is asked about from now on, by bit
+ *
+ * Return: 0, or why that cannot be.
+ */
+int sg_report_scope(u32 events)
+{
+	const bool wanted = events & (BIT(SOCKGATE_EVENT_ESTABLISHED) |
+				      BIT(SOCKGATE_EVENT_CLOSE));
+	int err = 0;
+
+	mutex_lock(&probe_lock);
+	if (wanted && !probing && !closing)
+		err = attach();
+	else if (!wanted && probing)
+		detach();
+	mutex_unlock(&probe_lock);
+	return err;
+}
+
 int __init sg_report_init(void)
 {
 	for_each_kernel_tracepoint(match, NULL);
 	if (states)
-		return tracepoint_probe_register(states, probe, NULL);
+		return 0;
 	pr_err("this kernel has no tracepoint %s; it is not supported\n",
 	       TRACEPOINT);
 	return -ENOENT;
@@ -211,12 +235,14 @@ int __init sg_report_init(void)
  */
 void sg_report_close(void)
 {
+	mutex_lock(&probe_lock);
 	WRITE_ONCE(closing, true);
+	mutex_unlock(&probe_lock);
 }
 
 void sg_report_exit(void)
 {
-	tracepoint_probe_unregister(states, probe, NULL);
+	sg_report_scope(0);
 	tracepoint_synchronize_unregister();
 	flush_work(&worker);
 }

@@ -3,7 +3,11 @@
 #ifndef SOCKGATE_REPORT_H
 #define SOCKGATE_REPORT_H
 
+#include <linux/types.h>
+
+int sg_report_scope(u32 events);
 int sg_report_init(void);
+int sg_report_scope(u32 events);
 void sg_report_close(void);
 void sg_report_exit(void);
 

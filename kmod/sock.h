@@ -26,7 +26,8 @@ enum sg_grant {
 };
 
 /*
- * @node and @sk are the table's.  @granted, @standing, @stood, @stands_by, @tag, @lapses,
+ * @node and @sk are the table's; @peer is of whoever holds the
+ * socket's lock.  @granted, @standing, @stood, @stands_by, @tag, @lapses,
  * @exempt, @accepted, @reading, @refused and @reviewed are read and written without a
  * lock, each for itself.  @lock covers the rest.
  */
@@ -44,6 +45,7 @@ struct sg_sock {
 	bool early;		/* older than the end of the call that made sk */
 	u32 stands_by;		/* the generation that standing is of */
 	u32 reviewed;		/* the generation that sk was judged again under */
+	struct sg_remote peer;	/* that it stands for; no family: as a listener's */
 	unsigned long lapses;	/* jiffies, of SG_GRANT_FAILURE */
 	atomic_t arrivals;	/* packets for it that wait */
 	refcount_t refs;	/* the table's, and one of each that follows */
@@ -83,10 +85,27 @@ void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
 		   enum sg_grant how, u32 generation);
 enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 			      const struct sg_key *key);
+/**
+ * sg_sock_remote() - the remote of a key
+ * @key: of an event
+ * @to:  filled in
+ */
+static inline void sg_sock_remote(const struct sg_key *key,
+				  struct sg_remote *to)
+{
+	memcpy(to->addr, &key->raddr, sizeof(to->addr));
+	to->port = key->rport;
+	to->family = key->family;
+	to->protocol = key->protocol;
+}
+
+bool sg_sock_may_send(const struct sg_sock *rec, const struct sg_remote *to,
+		      u32 generation);
 enum sg_grant sg_sock_standing(const struct sg_sock *rec);
 bool sg_sock_good(enum sg_grant how);
-void sg_sock_stand(struct sg_sock *rec, enum sg_grant how, u32 generation);
-void sg_sock_opens(struct sg_sock *rec);
+void sg_sock_stand(struct sg_sock *rec, const struct sg_remote *peer,
+		   enum sg_grant how, u32 generation);
+void sg_sock_unmake(struct sg_sock *rec);
 void sg_sock_revoke(struct sg_sock *rec);
 
 #endif

@@ -111,6 +111,7 @@ static const char *const hooks[] = {
 	[SOCKGATE_HOOK_RECEIVE] = "receive",
 	[SOCKGATE_HOOK_BINDX] = "bindx",
 	[SOCKGATE_HOOK_REQUEST] = "request",
+	[SOCKGATE_HOOK_DISCONNECT] = "disconnect",
 };
 _Static_assert(COUNT(hooks) == __SOCKGATE_HOOK_MAX, "a hook has no name");
 

@@ -701,6 +701,46 @@ TEST_F(packet, lent_by_root_is_roots)
 	EXPECT_EQ(1, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
 }
 
+/* Datagrams of one socket: the second goes where the first went, the third is another user's. */
+static int send_as_another_user(const struct addr *to)
+{
+	int fd = open_socket(to, SOCK_DGRAM), i;
+
+	for (i = 0; i < 2; i++)
+		if (sendto(fd, "x", 1, 0, &to->sa, to->len) != 1)
+			return CHILD_LOST;
+	if (setresuid(1002, 1002, 1002))
+		return CHILD_LOST;
+	return sendto(fd, "x", 1, 0, &to->sa, to->len) == 1 ? 0 : errno;
+}
+
+TEST_F(packet, datagram_of_another_user_is_judged)
+{
+	EXPECT_EQ(EACCES, judge_users(&self->s, &self->to, send_as_another_user));
+	EXPECT_EQ(2, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
+}
+
+/* The third goes elsewhere. */
+static int send_elsewhere(const struct addr *to)
+{
+	struct addr other = net_addr("127.0.0.2", 9);
+	int fd = open_socket(to, SOCK_DGRAM), i;
+
+	for (i = 0; i < 2; i++)
+		if (sendto(fd, "x", 1, 0, &to->sa, to->len) != 1)
+			return CHILD_LOST;
+	if (sendto(fd, "x", 1, 0, &other.sa, other.len) != 1)
+		return errno;
+	return sendto(fd, "x", 1, 0, &to->sa, to->len) == 1 ? 0 : errno;
+}
+
+TEST_F(packet, datagram_that_goes_elsewhere_is_judged)
+{
+	EXPECT_EQ(0, judge_users(&self->s, &self->to, send_elsewhere));
+	/* What is remembered of a socket is one place. */
+	EXPECT_EQ(3, gate_count(&self->s.gate, SOCKGATE_N_ASKED));
+}
+
 /* ---- listening ------------------------------------------------------------------------- */
 
 #define REFUSED_PORT 8080

@@ -411,6 +411,7 @@ enum sockgate_hook {
 	SOCKGATE_HOOK_REQUEST,		/* a segment for a listener; like RECEIVE
 					 * placed only while A_EVENTS asks for it
 					 */
+	SOCKGATE_HOOK_DISCONNECT,	/* a connection of TCP is unmade, or a listener */
 	__SOCKGATE_HOOK_MAX,
 };
 
