@@ -806,7 +806,7 @@ static void test_file_of_a_question(void **state)
 	ask.exe.size = 77;
 	id->fd = fd;
 	id->open = &open_files;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_identified(w.desk, w.number, id, at(0));
 	assert_int_equal(desk_take_file(w.desk, w.number, hash, &file), -1);
 	desk_resolved(w.desk, w.number, &alice, at(0));
@@ -832,7 +832,7 @@ static void test_file_is_closed_with_its_question(void **state)
 	(void)state;
 	id->fd = fd;
 	id->open = &open_files;
-	ask_desk(&ask, at(0));
+	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, id, at(0));
 	desk_decided(w.desk, w.asked_number, &d, at(1));
