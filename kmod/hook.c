@@ -13,7 +13,8 @@
  * - FTRACE_OPS_FL_IPMODIFY lets the callback choose where the call goes on.
  * - FTRACE_OPS_FL_PERMANENT makes `sysctl kernel.ftrace_enabled=0` fail instead
  *   of silently opening the gate.
- * - The callback itself tells where each function is, at its first call.
+ * - A place is named by its address, which a kprobe tells that is never armed.
+ * - The callback itself tells whose place it is, at its first call.
  * - The original is entered by a return, never by an indirect jump: the place
  *   past fentry has no ENDBR, which a CPU with IBT would insist on.
  *
@@ -31,6 +32,7 @@
 #include <linux/file.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
+#include <linux/kprobes.h>
 #include <linux/linkage.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
@@ -847,34 +849,62 @@ static struct ftrace_ops *ops_of(enum sockgate_hook hook)
 	return &ops;
 }
 
-static int place_hook(int hook)
+/* Only to be told where functions are: none of them is ever armed. */
+static struct kprobe places[__SOCKGATE_HOOK_MAX] __initdata;
+
+/*
+ * By address: told a name, ftrace says that all is well though it had no memory to
+ * note the place, and looks through all that it has, for each.
+ */
+static int __init place_hook(int hook)
 {
-	const char *name = hooks[hook].function;
+	struct kprobe *place = &places[hook];
 	int err;
 
-	if (!name)
-		return 0;
-	err = ftrace_set_filter(ops_of(hook), (unsigned char *)name,
-				strlen(name), 0);
+	place->symbol_name = hooks[hook].function;
+	place->flags = KPROBE_FLAG_DISABLED;
+	err = register_kprobe(place);
 	if (err)
-		pr_err("cannot place a hook at %s: error %d; this kernel is not supported\n",
-		       name, err);
-	return err;
+		return err;
+	return ftrace_set_filter_ip(ops_of(hook), (unsigned long)place->addr,
+				    0, 0);
 }
 
-static int place_hooks(void)
+static void __init forget_functions(void)
+{
+	struct kprobe *found[__SOCKGATE_HOOK_MAX];
+	int i, n = 0;
+
+	for (i = 0; i < __SOCKGATE_HOOK_MAX; i++)
+		if (places[i].addr)
+			found[n++] = &places[i];
+	unregister_kprobes(found, n);
+}
+
+static int __init place_hooks(void)
 {
 	int i, err = 0;
 
-	for (i = 0; !err && i < __SOCKGATE_HOOK_MAX; i++)
-		err = place_hook(i);
+	for (i = 0; !err && i < __SOCKGATE_HOOK_MAX; i++) {
+		if (hooks[i].function)
+			err = place_hook(i);
+		if (err)
+			pr_err("cannot place a hook at %s: error %d%s\n",
+			       hooks[i].function, err, err == -ENOMEM ? "" :
+			       "; this kernel is not supported");
+	}
+	forget_functions();
 	return err;
 }
 
-/* As ftrace_free_filter(), which modules cannot call on every kernel. */
+/*
+ * As ftrace_free_filter(), which modules cannot call on every kernel.  It wants memory
+ * to forget, and what is not forgotten would stay for ever.
+ */
 static void forget_places(struct ftrace_ops *of)
 {
-	ftrace_set_filter(of, NULL, 0, 1);
+	while (ftrace_set_filter(of, NULL, 0, 1) == -ENOMEM)
+		msleep(20);
 }
 
 static void forget_all_places(void)

@@ -16,6 +16,9 @@
 	!defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS)
 #error "sockgate needs CONFIG_DYNAMIC_FTRACE_WITH_ARGS or _WITH_REGS"
 #endif
+#ifndef CONFIG_KPROBES
+#error "sockgate needs CONFIG_KPROBES"
+#endif
 #ifndef CONFIG_SECURITY_NETWORK
 #error "sockgate needs CONFIG_SECURITY_NETWORK"
 #endif
