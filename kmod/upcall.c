@@ -496,16 +496,22 @@ static size_t status_size(void)
 static int do_get_status(struct sk_buff *skb, struct genl_info *info)
 {
 	struct sk_buff *reply = genlmsg_new(status_size(), GFP_KERNEL);
+	int err = -EMSGSIZE;
 	void *head;
 
 	if (!reply)
 		return -ENOMEM;
 	head = genlmsg_put_reply(reply, info, &family, 0,
 				 SOCKGATE_CMD_GET_STATUS);
-	if (!head || put_config(reply) || put_state(reply) ||
-	    put_counters(reply)) {
+	if (head)
+		err = put_config(reply);
+	if (!err)
+		err = put_state(reply);
+	if (!err)
+		err = put_counters(reply);
+	if (err) {
 		nlmsg_free(reply);
-		return -EMSGSIZE;
+		return err;
 	}
 	genlmsg_end(reply, head);
 	return genlmsg_reply(reply, info);
