@@ -6,6 +6,7 @@
 # make demo       the main job on three virtual machines, told as a story
 # make check      every test, unit and guest; ends with "N passed, N failed"
 # make check-kernels  the guest tests on every kernel that there is a claim about
+# make check-storm    the module loaded and unloaded 200 times under load, on 6.1
 # make check-compare  others' network tests, without the module and with all allowed
 # make bench      what a connection costs, by instruction count, policies, signatures
 # make lint       checkpatch, sparse, clang-tidy, cppcheck, shellcheck
@@ -69,8 +70,8 @@ TEST_BINS := $(patsubst %.c,$(O)/test/%,$(TESTS))
 
 GEN := $(O)/gen/sockgate.pb-c.h
 
-.PHONY: all modules unit-tests tools demo check check-kernels check-compare bench lint \
-	install dkms-install print-cflags clean
+.PHONY: all modules unit-tests tools demo check check-kernels check-storm check-compare \
+	bench lint install dkms-install print-cflags clean
 .SECONDARY:
 
 all: $(addprefix $(O)/bin/,$(PRESENT)) tools
@@ -160,6 +161,10 @@ check:
 
 check-kernels:
 	@tests/check-kernels $(KERNELS) || kill -PIPE $$PPID
+
+# KERNEL=5.10 and the like for another.
+check-storm:
+	@tests/check -k $(KERNEL) -r 200 -n unload_test guest || kill -PIPE $$PPID
 
 check-compare:
 	@tests/compare || kill -PIPE $$PPID

@@ -4,7 +4,8 @@
 GUEST := $(O)/guest
 GUEST_TESTS := $(wildcard tests/guest/*_test.c)
 GUEST_BINS := $(patsubst tests/guest/%.c,$(GUEST)/%,$(GUEST_TESTS))
-GUEST_KIT := agent child fuzz gate hand klog net page scene script server uring worker
+GUEST_KIT := agent child fuzz gate hand klog limit net pace page scene script server uring \
+	worker
 GUEST_KIT_OBJS := $(patsubst %,$(GUEST)/obj/%.o,$(GUEST_KIT)) $(O)/obj/lib/genl.o
 # What the tests run: static, since starting it is most of what it costs.
 GUEST_PROGRAMS := $(GUEST)/worker $(GUEST)/brief $(GUEST)/evade \
@@ -15,6 +16,8 @@ GUEST_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Iinclude/uapi -Ilib \
 	-Itests/guest -I$(GUEST)/gen
 # ... and makes functions that nobody declared.
 $(GUEST)/obj/%_test.o: GUEST_CFLAGS += -Wno-missing-prototypes
+# Its time limits are limit.c's to stretch.
+GUEST_LDFLAGS := -Wl,--wrap=alarm
 
 .PHONY: guest-tests guest-modules
 guest-tests: $(GUEST_BINS) $(GUEST_PROGRAMS)
@@ -41,7 +44,7 @@ $(GUEST)/obj/%.o: tests/guest/%.c | $(GUEST)/kselftest $(O)/.need-build
 		--cflags libmnl) -MMD -MP -c -o $@ $<
 
 $(GUEST)/%_test: $(GUEST)/obj/%_test.o $(GUEST_KIT_OBJS)
-	$(CC) -o $@ $^ -lmnl -pthread
+	$(CC) $(GUEST_LDFLAGS) -o $@ $^ -lmnl -pthread
 
 $(GUEST)/worker: $(GUEST)/obj/worker_main.o $(GUEST)/obj/uring.o
 	$(CC) -static -o $@ $^ -pthread
