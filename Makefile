@@ -6,6 +6,7 @@
 # make demo       the main job on three virtual machines, told as a story
 # make check      every test, unit and guest; ends with "N passed, N failed"
 # make check-kernels  the guest tests on every kernel that there is a claim about
+# make check-memory   each allocation of the module fails in turn, on 6.1
 # make check-storm    the module loaded and unloaded 200 times under load, on 6.1
 # make check-compare  others' network tests, without the module and with all allowed
 # make bench      what a connection costs, by instruction count, policies, signatures
@@ -70,8 +71,8 @@ TEST_BINS := $(patsubst %.c,$(O)/test/%,$(TESTS))
 
 GEN := $(O)/gen/sockgate.pb-c.h
 
-.PHONY: all modules unit-tests tools demo check check-kernels check-storm check-compare \
-	bench lint install dkms-install print-cflags clean
+.PHONY: all modules unit-tests tools demo check check-kernels check-memory check-storm \
+	check-compare bench lint install dkms-install print-cflags clean
 .SECONDARY:
 
 all: $(addprefix $(O)/bin/,$(PRESENT)) tools
@@ -163,6 +164,9 @@ check-kernels:
 	@tests/check-kernels $(KERNELS) || kill -PIPE $$PPID
 
 # KERNEL=5.10 and the like for another.
+check-memory:
+	@tests/check -k $(KERNEL) memory || kill -PIPE $$PPID
+
 check-storm:
 	@tests/check -k $(KERNEL) -r 200 -n unload_test guest || kill -PIPE $$PPID
 
