@@ -353,6 +353,8 @@ static SSL_CTX *strict_context(bool server)
 	}
 	/* Frames carry their length: an end without close_notify hides nothing. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	/* Most connections are silent most of the time: 16 kB less for each of those. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	SSL_CTX_set_verify_depth(ctx, CHAIN_DEPTH);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <inttypes.h>
-#include <stdio.h>
+#include <endian.h>
 
 #include "serial.h"
+#include "sha256.h"
 
 void serial_next(struct serial *serial, uint64_t now_us,
 		 char text[SERIAL_TEXT_SIZE])
 {
+	uint64_t last;
+
 	serial->last = now_us > serial->last ? now_us : serial->last + 1;
-	snprintf(text, SERIAL_TEXT_SIZE, "%016" PRIx64, serial->last);
+	last = htobe64(serial->last);
+	hex_encode((const uint8_t *)&last, sizeof(last), text);
 }
 
 uint64_t generation_next(uint64_t last, uint64_t now_s)
