@@ -202,7 +202,7 @@ static void broken_files(void **state)
 	assert_string_equal(why, "cannot read /nonexistent/x.conf: "
 				 "No such file or directory");
 	assert_null(conf_open("/tmp", why, sizeof(why)));
-	assert_string_equal(why, "cannot read /tmp: Is a directory");
+	assert_string_equal(why, "cannot read /tmp: it is no regular file");
 	assert_null(open_text("a = 1;\n/* 9999999999\n */ b = 5000000000;\n"));
 	snprintf(expected, sizeof(expected), "%s:3: the number 5000000000 needs an L "
 		 "after it, or is too large", file);

@@ -516,6 +516,16 @@ static bool unchanged(struct gate_status *before, struct gate_status *after)
 	return !memcmp(before, after, sizeof(*before));
 }
 
+static ptrdiff_t first_difference(const struct gate_status *a,
+				  const struct gate_status *b)
+{
+	ptrdiff_t i = 0;
+
+	while (((const char *)a)[i] == ((const char *)b)[i])
+		i++;
+	return i;
+}
+
 /* Not even to the question that is open. */
 TEST_F_TIMEOUT(fuzz, unprivileged, 150)
 {
@@ -532,7 +542,10 @@ TEST_F_TIMEOUT(fuzz, unprivileged, 150)
 	start_senders(_metadata, self, 0, WHO_ADMIN);
 	end_senders(_metadata, self, 0, WHO_ADMIN);
 	ASSERT_EQ(0, gate_status(&s->gate, &after));
-	EXPECT_TRUE(unchanged(&before, &after));
+	EXPECT_TRUE(unchanged(&before, &after)) {
+		TH_LOG("byte %td of the status: %u sockets, then %u",
+		       first_difference(&before, &after), before.sockets, after.sockets);
+	}
 	EXPECT_EQ(0, agent_answer(s->agent, s->ask.id, &agent_allow));
 	ASSERT_EQ(0, worker_hear(&s->worker, &s->outcome));
 	EXPECT_EQ(0, s->outcome.error);
