@@ -130,7 +130,7 @@ int sha256_fd(int fd, uint64_t limit, uint8_t out[SHA256_SIZE], uint64_t *size)
 
 int sha256_memory(const void *data, size_t size, uint8_t out[SHA256_SIZE])
 {
-	if (EVP_Digest(data, size, out, NULL, EVP_sha256(), NULL))
+	if (get_digest() && EVP_Digest(data, size, out, NULL, get_digest(), NULL))
 		return 0;
 	errno = EIO;
 	return -1;
