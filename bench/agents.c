@@ -410,7 +410,15 @@ static int by_value(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* By a clock, whatever has been answered: who is late is asked the sooner. */
+static bool is_due(uint64_t begin, uint64_t per_second)
+{
+	const struct agent *a = &agents[asked % AGENTS];
+
+	return asked < wanted && a->next - a->first + 1 < 2 * WINDOW &&
+	       now_ns() >= begin + asked * 1000000000 / per_second;
+}
+
+/* By a clock, whatever has been answered. */
 static void at_rate(uint64_t requests, uint64_t per_second)
 {
 	uint64_t begin;
@@ -423,12 +431,8 @@ static void at_rate(uint64_t requests, uint64_t per_second)
 	wanted = requests;
 	begin = now_ns();
 	while (answered < wanted) {
-		struct agent *a = &agents[asked % AGENTS];
-		uint64_t due = begin + asked * 1000000000 / per_second;
-
-		if (asked < wanted && now_ns() >= due &&
-		    a->next - a->first + 1 < 2 * WINDOW)
-			ask(a);
+		while (is_due(begin, per_second))
+			ask(&agents[asked % AGENTS]);
 		if (event_base_loop(base, EVLOOP_NONBLOCK) < 0)
 			errx(1, "the event loop failed");
 	}
