@@ -108,6 +108,7 @@ struct question {
 	Sockgate__Event event;
 	Sockgate__Process process;
 	Sockgate__User user;
+	Sockgate__Place place;
 	Sockgate__Identity identity;
 	struct subject subject;
 	uint8_t addr[4], hash[32];
@@ -128,6 +129,7 @@ static void ask(struct question *q, unsigned int rules, bool to_match)
 	sockgate__event__init(&q->event);
 	sockgate__process__init(&q->process);
 	sockgate__user__init(&q->user);
+	sockgate__place__init(&q->place);
 	sockgate__identity__init(&q->identity);
 	snprintf(q->name, sizeof(q->name), "app-%u", a.application);
 	snprintf(q->category, sizeof(q->category), "cat-%u", a.category);
@@ -147,7 +149,7 @@ static void ask(struct question *q, unsigned int rules, bool to_match)
 	q->identity.vendor = q->identity.version = word;
 	q->identity.source = SOCKGATE__IDENTITY__SOURCE__HASH;
 	q->subject = (struct subject){ word, &q->event, &q->process, &q->user,
-				       &q->identity, { 0 } };
+				       &q->place, &q->identity, { 0 } };
 }
 
 static uint64_t now_ns(void)

@@ -51,6 +51,24 @@ static void show_event(const Sockgate__Event *e)
 	show_address("remote", e->remote_address, e->remote_port);
 }
 
+static void show_program(const Sockgate__Process *p)
+{
+	char text[LINE_SIZE];
+
+	line("runs as", name_classes(p->classes, ", ", text, sizeof(text)));
+	line("not learned", name_classes(p->classes_unknown, ", ", text, sizeof(text)));
+	if (!*p->script)
+		return;
+	snprintf(text, sizeof(text), "%s%s", p->script,
+		 p->script_foreign_path ? " (as its container sees it)" : "");
+	line("script", text);
+	if (p->script_sha256.len == SHA256_SIZE)
+		hex_encode(p->script_sha256.data, p->script_sha256.len, text);
+	else
+		snprintf(text, sizeof(text), "unknown: %s", name_evidence(p->script_evidence));
+	line("its sha256", text);
+}
+
 static void show_process(const Sockgate__Process *p)
 {
 	char text[LINE_SIZE];
@@ -73,6 +91,7 @@ static void show_process(const Sockgate__Process *p)
 		hex_encode(p->build_id.data, p->build_id.len, text);
 		line("build-id", text);
 	}
+	show_program(p);
 	line("parent", p->parent_path);
 }
 
@@ -85,6 +104,16 @@ static void show_user(const Sockgate__User *u)
 	snprintf(text, sizeof(text), "%s%s%s (uid %" PRIu32 ")",
 		 *u->name ? u->name : "?", *u->domain ? "@" : "", u->domain, u->uid);
 	line("user", text);
+}
+
+static void show_place(const Sockgate__Place *p)
+{
+	if (!p)
+		return;
+	line("unit", *p->service ? p->service : p->unit);
+	line("bundle", p->app);
+	line("container", p->container);
+	line("image", p->image);
 }
 
 static const char *source_text(Sockgate__Identity__Source source)
@@ -215,6 +244,7 @@ static void show_record(const Sockgate__Record *r, const char *id,
 	show_identity(r->decision ? r->decision->identity : NULL);
 	show_process(r->process);
 	show_user(r->user);
+	show_place(r->place);
 	if (r->place) {
 		line("unit", r->place->unit);
 		line("container", r->place->container);

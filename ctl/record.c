@@ -113,7 +113,19 @@ const char *record_verdict(const Sockgate__Record *r)
 	}
 }
 
-static void put_application(char *cell, const struct parts *p)
+/* What an interpreter runs tells more than the interpreter. */
+static void put_script(char *cell, const Sockgate__Process *p)
+{
+	const char *slash = strrchr(p->script, '/');
+	char was[CELL_SIZE];
+
+	if (!*p->script)
+		return;
+	memcpy(was, cell, sizeof(was));
+	put(cell, "%s: %s", was, slash ? slash + 1 : p->script);
+}
+
+static void put_name(char *cell, const struct parts *p)
 {
 	if (p->identity->source == SOCKGATE__IDENTITY__SOURCE__HASH_ONLY)
 		put(cell, "%s (hash only)", *p->process->name ? p->process->name : "-");
@@ -123,6 +135,12 @@ static void put_application(char *cell, const struct parts *p)
 		put(cell, "%s (%s)", p->identity->name, p->identity->version);
 	else
 		put(cell, "%s", p->identity->name);
+}
+
+static void put_application(char *cell, const struct parts *p)
+{
+	put_name(cell, p);
+	put_script(cell, p->process);
 }
 
 static void put_rule(char *cell, const Sockgate__Record *r, const Sockgate__Decision *d)
@@ -335,9 +353,32 @@ static json_t *identity_json(const Sockgate__Identity *i)
 			 "trust", (json_int_t)i->trust, "threat", (json_int_t)i->threat);
 }
 
+static json_t *classes_json(uint32_t classes)
+{
+	json_t *list = json_array();
+	char name[NAME_CLASSES_SIZE];
+
+	for (; classes; classes &= classes - 1) {
+		name_classes(classes & -classes, "", name, sizeof(name));
+		json_array_append_new(list, json_string(*name ? name : "?"));
+	}
+	return list;
+}
+
+/* Null: how it was called, and so whether it runs a script, is not known. */
+static json_t *script_json(const Sockgate__Process *p)
+{
+	return json_pack("{s:o, s:o, s:s, s:b, s:o, s:o}", "path", text_json(p->script),
+			 "sha256", hash_json(p->script_sha256),
+			 "evidence", name_evidence(p->script_evidence),
+			 "foreign_path", p->script_foreign_path,
+			 "classes", p->classes ? classes_json(p->classes) : json_null(),
+			 "unknown_classes", classes_json(p->classes_unknown));
+}
+
 static json_t *process_json(const Sockgate__Process *p)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:b, s:b, s:I, s:o}",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:b, s:b, s:I, s:o, s:o}",
 			 "pid", (json_int_t)p->pid, "path", text_json(p->path),
 			 "name", text_json(p->name), "sha256", hash_json(p->sha256),
 			 "build_id", build_id_json(p->build_id),
@@ -346,13 +387,15 @@ static json_t *process_json(const Sockgate__Process *p)
 			 "command_line", text_json(p->command_line),
 			 "deleted", p->deleted, "foreign_path", p->foreign_path,
 			 "parent_pid", (json_int_t)p->parent_pid,
-			 "parent_path", text_json(p->parent_path));
+			 "parent_path", text_json(p->parent_path),
+			 "runs", script_json(p));
 }
 
 static json_t *place_json(const Sockgate__Place *p)
 {
-	return json_pack("{s:o, s:o, s:o, s:I}",
-			 "cgroup", text_json(p->cgroup), "unit", text_json(p->unit),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+			 "service", text_json(p->service), "app", text_json(p->app),
+			 "image", text_json(p->image), "cgroup", text_json(p->cgroup), "unit", text_json(p->unit),
 			 "container", text_json(p->container),
 			 "netns", (json_int_t)p->netns);
 }

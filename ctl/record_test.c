@@ -365,6 +365,38 @@ static void as_json(void **state)
 	json_decref(json);
 }
 
+/* What an interpreter runs; and what is not known is not none. */
+static void what_runs(void **state)
+{
+	uint8_t of_script[32] = { 0xcd };
+	struct record_row row;
+	json_t *json, *runs;
+
+	(void)state;
+	process.script = (char *)"/opt/a\033b.py";
+	process.classes = 0x42;
+	process.script_sha256.data = of_script;
+	process.script_sha256.len = sizeof(of_script);
+	process.script_evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	record_row(&record, &row);
+	assert_non_null(strstr(row.cell[COLUMN_APPLICATION], ": a"));
+	assert_null(strchr(row.cell[COLUMN_APPLICATION], '\033'));
+	json = record_json(&record);
+	assert_non_null(json);
+	runs = json_object_get(json_object_get(json, "process"), "runs");
+	assert_int_equal(strlen(at(runs, NULL, "sha256")), 64);
+	assert_string_equal(at(runs, NULL, "evidence"), "content");
+	assert_int_equal(json_array_size(json_object_get(runs, "classes")), 2);
+	assert_string_equal(json_string_value(json_array_get(
+		json_object_get(runs, "classes"), 1)), "preload");
+	json_decref(json);
+	process.classes = 0;
+	json = record_json(&record);
+	runs = json_object_get(json_object_get(json, "process"), "runs");
+	assert_true(json_is_null(json_object_get(runs, "classes")));
+	json_decref(json);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, set_up)
@@ -382,6 +414,7 @@ int main(void)
 		TEST(fields),
 		TEST(times),
 		TEST(as_json),
+		TEST(what_runs),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);

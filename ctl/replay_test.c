@@ -42,6 +42,7 @@ static const struct event events[] = {
 /* How far the names are to be trusted. */
 static unsigned int trust = 4;
 static const char *name_end = "";
+static const char *script;	/* that they all ran, or NULL */
 
 static void fill_in(Sockgate__Record *r, const struct event *e,
 		    Sockgate__Identity *identity)
@@ -67,6 +68,13 @@ static void fill_in(Sockgate__Record *r, const struct event *e,
 	r->process->sha256.len = sizeof(hash);
 	r->process->path = (char *)"/opt/tool";
 	r->process->name = (char *)"tool";
+	if (script) {
+		r->process->classes = SOCKGATE__CLASS__CLASS_SCRIPT;
+		r->process->script = (char *)script;
+		r->process->script_evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+		r->process->script_sha256.data = hash;
+		r->process->script_sha256.len = sizeof(hash);
+	}
 	r->user->name = (char *)"alice";
 	r->user->uid = 1000;
 	snprintf(name, sizeof(name), "%s%s", e->application, name_end);
@@ -270,6 +278,27 @@ static void a_name_that_is_claimed_is_not_proposed(void **state)
 	assert_non_null(strstr(standin.output, "hash = \"00000000"));
 }
 
+/* Not for whatever the interpreter runs, nor for whoever runs it. */
+static void a_script_is_proposed_with_its_user(void **state)
+{
+	const char *text = NULL;
+	int misfits = 1;
+	json_t *json;
+
+	(void)state;
+	script = "/opt/a*.py";
+	start_server();
+	assert_int_equal(run("suggest", NULL, true), 0);
+	script = NULL;
+	json = json_loads(standin.output, 0, NULL);
+	assert_non_null(json);
+	assert_int_equal(json_unpack(json, "{s:i, s:s}", "not_allowed", &misfits, "text",
+				     &text), 0);
+	assert_int_equal(misfits, 0);
+	assert_non_null(strstr(text, "script = \"/opt/a\\\\*.py\"; user = 1000L;"));
+	json_decref(json);
+}
+
 static void without_a_server_it_says_so(void **state)
 {
 	(void)state;
@@ -299,6 +328,7 @@ int main(void)
 		TEST(a_policy_is_proposed),
 		TEST(a_name_that_is_claimed_is_not_proposed),
 		TEST(a_name_that_drives_the_terminal_is_not_proposed),
+		TEST(a_script_is_proposed_with_its_user),
 		TEST(without_a_server_it_says_so),
 	};
 

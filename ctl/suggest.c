@@ -28,6 +28,8 @@ struct habit {
 	bool by_hash;
 	char who[256];		/* application, or the hash of what has no signature */
 	char file[256];		/* for people, where it is a hash */
+	char script[256];	/* that it ran; then @user counts too */
+	uint32_t uid;
 	uint32_t protocol;
 	char event[16];
 	uint64_t times;
@@ -67,6 +69,19 @@ static bool has_name(const Sockgate__Identity *id)
 	       !strcmp(text_clean(id->name, clean, sizeof(clean)), id->name);
 }
 
+/* An interpreter is allowed the script that it ran, for the user who ran it. */
+static void name_script(const Sockgate__Record *r, struct habit *h)
+{
+	const Sockgate__Process *p = r->process;
+
+	if (!r->user || !*p->script || strlen(p->script) >= sizeof(h->script) ||
+	    p->script_foreign_path || p->script_sha256.len != 32 ||
+	    p->classes & SOCKGATE__CLASS__CLASS_UNVERIFIABLE)
+		return;
+	strcpy(h->script, p->script);
+	h->uid = r->user->uid;
+}
+
 /* Returns false for what no rule can name but by where it lies. */
 static bool name_it(const Sockgate__Record *r, struct habit *h)
 {
@@ -74,6 +89,7 @@ static bool name_it(const Sockgate__Record *r, struct habit *h)
 	const Sockgate__Process *p = r->process;
 
 	snprintf(h->file, sizeof(h->file), "%s", p->path);
+	name_script(r, h);
 	if (has_name(id)) {
 		snprintf(h->who, sizeof(h->who), "%s", id->name);
 		return true;
@@ -139,8 +155,8 @@ static struct habit *habit_of(struct habits *all, const Sockgate__Record *r)
 	}
 	h->protocol = r->event->protocol;
 	snprintf(h->event, sizeof(h->event), "%s", event_of(r->event));
-	if (asprintf(&h->key, "%d %s %" PRIu32 " %s", h->by_hash, h->who, h->protocol,
-		     h->event) < 0) {
+	if (asprintf(&h->key, "%d %s %" PRIu32 " %s %" PRIu32 " %s", h->by_hash, h->who,
+		     h->protocol, h->event, h->uid, h->script) < 0) {
 		free(h);
 		return NULL;
 	}
@@ -235,6 +251,11 @@ static void print_habit(FILE *f, unsigned int n, const struct habit *h)
 	print_name(f, n, h);
 	fputs(h->by_hash ? "hash = " : "application = ", f);
 	print_literal(f, h->who);
+	if (h->script[0]) {
+		fputs(";\n\t  script = ", f);
+		print_literal(f, h->script);
+		fprintf(f, "; user = %" PRIu32 "L", h->uid);
+	}
 	fprintf(f, ";\n\t  protocol = %" PRIu32 "; event = \"%s\";", h->protocol, h->event);
 	print_places(f, h);
 	fprintf(f, "\n\t  action = \"allow\"; }%s\n", h->hh.next ? "," : "");

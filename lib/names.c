@@ -57,6 +57,14 @@ static const char *const evidences[] = {
 	[SOCKGATE__EVIDENCE__EVIDENCE_TOO_LARGE] = "too_large",
 };
 
+/* In the order of their bits. */
+static const char *const classes[] = {
+	"binary", "script", "command", "stdin", "module", "loader", "preload", "jit",
+	"unverifiable",
+};
+_Static_assert(1U << (COUNT(classes) - 1) == SOCKGATE__CLASS__CLASS_UNVERIFIABLE,
+	       "a class has no name");
+
 static const char *const sources[] = {
 	[SOCKGATE__IDENTITY__SOURCE__NONE] = "none",
 	[SOCKGATE__IDENTITY__SOURCE__HASH] = "hash",
@@ -202,6 +210,19 @@ char *name_events(uint32_t set, const char *between, char *text, size_t size)
 	return text;
 }
 
+char *name_classes(uint32_t set, const char *between, char *text, size_t size)
+{
+	size_t used = 0;
+
+	*text = '\0';
+	for (unsigned int i = 0; i < COUNT(classes) && used < size; i++) {
+		if (set & 1U << i)
+			used += (size_t)snprintf(text + used, size - used, "%s%s",
+						 used ? between : "", classes[i]);
+	}
+	return text;
+}
+
 int events_from_name(const char *name)
 {
 	int event = find(events, COUNT(events), name);
@@ -283,6 +304,13 @@ int error_from_name(const char *name)
 const char *name_evidence(unsigned int evidence)
 {
 	return pick(evidences, COUNT(evidences), evidence);
+}
+
+int class_from_name(const char *name)
+{
+	int bit = find(classes, COUNT(classes), name);
+
+	return bit < 0 ? -1 : 1 << bit;
 }
 
 const char *name_source(unsigned int source)

@@ -29,6 +29,7 @@
  * evidence: enum of the wire <-> "content", "unreadable", ...
  * source:   enum of the wire: what led to an identity: "none", "hash",
  *           "file_name", "hash_only" (known as safe or unsafe, without a name)
+ * class:    bits of the wire's enum Class <-> "binary", "script", ...; -1: no such
  * counter, hook: of the kernel's status.
  */
 const char *name_event(unsigned int event);
@@ -43,6 +44,7 @@ int failure_from_name(const char *name);
 const char *name_error(unsigned int error);
 int error_from_name(const char *name);
 const char *name_evidence(unsigned int evidence);
+int class_from_name(const char *name);
 const char *name_source(unsigned int source);
 const char *name_counter(unsigned int counter);
 const char *name_hook(unsigned int hook);
@@ -55,5 +57,9 @@ const char *name_hook(unsigned int hook);
  */
 #define NAME_EVENTS_SIZE 128
 char *name_events(uint32_t set, const char *between, char *text, size_t size);
+
+/* name_classes - the words of a set of classes, as name_events() */
+#define NAME_CLASSES_SIZE 128
+char *name_classes(uint32_t set, const char *between, char *text, size_t size);
 
 #endif

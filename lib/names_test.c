@@ -88,6 +88,26 @@ static void sets_of_events(void **state)
 	assert_int_equal(strlen(little), sizeof(little) - 1);
 }
 
+static void sets_of_classes(void **state)
+{
+	char text[NAME_CLASSES_SIZE], little[8];
+
+	(void)state;
+	assert_string_equal(name_classes(0, ",", text, sizeof(text)), "");
+	assert_string_equal(name_classes(SOCKGATE__CLASS__CLASS_SCRIPT |
+					 SOCKGATE__CLASS__CLASS_JIT, ", ", text,
+					 sizeof(text)), "script, jit");
+	name_classes(~0U, ", ", text, sizeof(text));
+	assert_string_equal(strrchr(text, ' '), " unverifiable");
+	name_classes(~0U, ",", little, sizeof(little));
+	assert_int_equal(strlen(little), sizeof(little) - 1);
+	assert_int_equal(class_from_name("binary"), SOCKGATE__CLASS__CLASS_BINARY);
+	assert_int_equal(class_from_name("Unverifiable"),
+			 SOCKGATE__CLASS__CLASS_UNVERIFIABLE);
+	assert_int_equal(class_from_name("scripts"), -1);
+	assert_int_equal(class_from_name(""), -1);
+}
+
 static void unknown(void **state)
 {
 	(void)state;
@@ -130,6 +150,7 @@ int main(void)
 		cmocka_unit_test(every_number_and_back),
 		cmocka_unit_test(known_words),
 		cmocka_unit_test(sets_of_events),
+		cmocka_unit_test(sets_of_classes),
 		cmocka_unit_test(unknown),
 		cmocka_unit_test(several_numbers_at_once),
 	};

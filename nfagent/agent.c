@@ -41,9 +41,10 @@
 
 #define READERS 4
 #define RESOLVERS 4
-#define ARGUMENT_READERS 4	/* what they read can hang: few wait for them */
-#define ARGUMENT_JOBS 64
+#define ARGUMENT_READERS 8	/* what they read can hang */
+#define ARGUMENT_JOBS 256
 #define MAX_JOBS 65536
+#define OF_SCRIPT (1ULL << 63)	/* in the number of a hash: that of the script */
 #define MAX_FILES 4096		/* executables that are being hashed */
 #define MAX_USERS 65536
 #define MAX_OPEN 256		/* executables kept open for as long as a question */
@@ -64,6 +65,7 @@ struct agent {
 	struct sender *sender;
 	unsigned int n_open;
 	struct arguments *arguments;
+	struct program_conf program;
 	struct hash_cache *hashes;
 	struct identity_conf identity;
 	struct cgroups *cgroups;
@@ -184,23 +186,43 @@ static void hashed(uint64_t number, const struct hash_result *hash, void *arg)
 {
 	struct agent *a = arg;
 
-	if (a->desk)
+	if (!a->desk)
+		return;
+	if (number & OF_SCRIPT)
+		desk_script(a->desk, number & ~OF_SCRIPT, hash, moment_now());
+	else
 		desk_hashed(a->desk, number, hash, moment_now());
 }
 
-static char *read_arguments(const struct sockgate_process *process)
+static struct program *read_program(const struct program_task *task, void *arg)
 {
-	return process_command_line("/proc", process);
+	const struct agent *a = arg;
+
+	return program_read(&a->program, task);
 }
 
-static void took_arguments(uint64_t number, char *text, void *arg)
+static void hash_script(struct agent *a, uint64_t number, const struct desk_script *script)
+{
+	struct hash_result hash;
+
+	if (!hash_known(a->hashes, &script->file, &hash)) {
+		hash_get(a->hashes, number | OF_SCRIPT, script->uid, &script->file,
+			 script->fd);
+		return;
+	}
+	close(script->fd);
+	desk_script(a->desk, number, &hash, moment_now());
+}
+
+static void took_program(uint64_t number, struct program *program, void *arg)
 {
 	struct agent *a = arg;
+	struct desk_script script;
 
-	if (a->desk)
-		desk_arguments(a->desk, number, text, moment_now());
-	else
-		free(text);
+	if (!a->desk)
+		program_free(program);
+	else if (desk_program(a->desk, number, program, &script, moment_now()))
+		hash_script(a, number, &script);
 }
 
 static void port_identify(uint64_t number, const struct ask *ask, void *arg)
@@ -210,11 +232,24 @@ static void port_identify(uint64_t number, const struct ask *ask, void *arg)
 	identity_learn(&a->identity, number, ask);
 }
 
-static bool port_arguments(uint64_t number, const struct ask *ask, void *arg)
+/* Who cannot be read now is not waited for. */
+static enum program_wait port_program(uint64_t number, const struct ask *ask,
+				      uint32_t facts, struct identity *id, void *arg)
 {
 	struct agent *a = arg;
+	const struct program_task task = {
+		.process = ask->process,
+		.path = id->facts.path,
+		.arguments = id->facts.arguments,
+		.size = id->facts.arguments_size,
+		.facts = facts,
+	};
 
-	return arguments_get(a->arguments, number, &ask->process);
+	id->program = program_known(&a->program, &task);
+	if (id->program || !arguments_get(a->arguments, number, ask->uid, &task))
+		return PROGRAM_THERE;
+	return program_matters(&a->program, &task) ? PROGRAM_FOR_POLICY :
+						     PROGRAM_FOR_RECORD;
 }
 
 static void port_forget(uint64_t number, const struct ask *ask, void *arg)
@@ -222,6 +257,14 @@ static void port_forget(uint64_t number, const struct ask *ask, void *arg)
 	struct agent *a = arg;
 
 	identity_forget(&a->identity, number, ask);
+}
+
+static void port_forget_script(uint64_t number, const struct sockgate_file *file,
+			       void *arg)
+{
+	struct agent *a = arg;
+
+	hash_forget(a->hashes, number | OF_SCRIPT, file);
 }
 
 static void resolved(const struct user *user, void *arg)
@@ -336,7 +379,7 @@ static uint64_t port_now_us(void *arg)
 static const struct desk_ports ports = {
 	.answer = port_answer,
 	.identify = port_identify,
-	.arguments = port_arguments,
+	.program = port_program,
 	.forget = port_forget,
 	.resolve = port_resolve,
 	.ask = port_ask,
@@ -344,6 +387,7 @@ static const struct desk_ports ports = {
 	.generation = port_generation,
 	.record = port_record,
 	.now_us = port_now_us,
+	.forget_script = port_forget_script,
 };
 
 /* ---- what comes from outside ---- */
@@ -413,12 +457,12 @@ static void on_server_state(enum server_state state, void *arg)
 	spool_connected(a->spool, state == SERVER_UP);
 }
 
-static void on_policy(uint64_t generation, uint32_t events, bool another,
+static void on_policy(uint64_t generation, uint32_t events, uint32_t facts, bool another,
 		      void *arg)
 {
 	struct agent *a = arg;
 
-	desk_policy(a->desk, generation, events, another);
+	desk_policy(a->desk, generation, events, facts, another);
 }
 
 static void on_decided(uint64_t number, const Sockgate__Decision *decision,
@@ -639,7 +683,7 @@ static int start_threads(struct agent *a)
 	a->readers = pool_new(a->base, READERS, MAX_JOBS);
 	a->hashers = pool_new(a->base, s->hash_threads, s->hash_threads);
 	a->resolver_pool = pool_new(a->base, RESOLVERS, MAX_JOBS);
-	a->argument_pool = pool_new(a->base, ARGUMENT_READERS, ARGUMENT_JOBS);
+	a->argument_pool = pool_new(a->base, ARGUMENT_READERS, ARGUMENT_READERS);
 	a->spool_pool = pool_new(a->base, 1, 1);
 	a->content_pool = pool_new(a->base, 1, 1);
 	return a->readers && a->hashers && a->resolver_pool &&
@@ -672,7 +716,11 @@ static int start_identity(struct agent *a)
 		.arg = a,
 	};
 	const struct arguments_conf arguments = {
-		.read = read_arguments, .told = took_arguments, .arg = a,
+		.threads = ARGUMENT_READERS,
+		.max = ARGUMENT_JOBS,
+		.read = read_program,
+		.told = took_program,
+		.arg = a,
 	};
 
 	a->hashes = hash_cache_new(a->hashers, &hashes);
@@ -696,6 +744,11 @@ static int start_identity(struct agent *a)
 	};
 	if (!s->directories[0] && !access("/etc/sssd/sssd.conf", F_OK))
 		log_warnx("sssd is configured here but directory_domains is not: the domain of its users will not be known");
+	a->program = (struct program_conf){
+		.proc = "/proc",
+		.interpreters = { s->interpreters },
+		.unverifiable = s->unverifiable,
+	};
 	a->users = users_new(a->resolver_pool, &a->user_conf);
 	a->arguments = arguments_new(a->argument_pool, &arguments);
 	return a->hashes && a->users && a->arguments ? 0 : -1;

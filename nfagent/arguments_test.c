@@ -12,7 +12,8 @@
 
 #include "arguments.h"
 
-#define JOBS 2
+#define THREADS 2
+#define MAX 6
 
 static struct event_base *base;
 static struct pool *pool;
@@ -20,36 +21,43 @@ static struct arguments *arguments;
 static char *text[200];
 static unsigned int told, reads;
 
-static char *read_process(const struct sockgate_process *process)
+static struct program *read_process(const struct program_task *task, void *arg)
 {
+	struct program *p;
 	char line[32];
 
+	(void)arg;
 	reads++;
-	if (!process->pid)
+	if (!task->process.pid)
 		return NULL;
-	snprintf(line, sizeof(line), "program %u", process->pid);
-	return strdup(line);
+	snprintf(line, sizeof(line), "%s %u", task->path, task->process.pid);
+	p = calloc(1, sizeof(*p));
+	assert_non_null(p);
+	p->fd = -1;
+	p->command_line = strdup(line);
+	return p;
 }
 
-static void on_text(uint64_t number, char *line, void *arg)
+static void on_text(uint64_t number, struct program *program, void *arg)
 {
 	(void)arg;
 	told++;
 	free(text[number]);
-	text[number] = line;
+	text[number] = program ? strdup(program->command_line) : NULL;
+	program_free(program);
 }
 
 static int set_up(void **state)
 {
 	const struct arguments_conf conf = {
-		.read = read_process, .told = on_text,
+		.threads = THREADS, .max = MAX, .read = read_process, .told = on_text,
 	};
 
 	(void)state;
 	told = 0;
 	reads = 0;
 	base = event_base_new();
-	pool = pool_new(base, 0, JOBS);
+	pool = pool_new(base, 0, THREADS);
 	arguments = arguments_new(pool, &conf);
 	return base && pool && arguments ? 0 : -1;
 }
@@ -67,11 +75,20 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static bool get_for(uint32_t uid, uint64_t number, uint32_t pid)
+{
+	char path[] = "program";
+	struct program_task task = { .process = { .pid = pid }, .path = path };
+	bool is_read = arguments_get(arguments, number, uid, &task);
+
+	/* It is ours again. */
+	memset(path, 'x', sizeof(path) - 1);
+	return is_read;
+}
+
 static bool get(uint64_t number, uint32_t pid)
 {
-	const struct sockgate_process process = { .pid = pid };
-
-	return arguments_get(arguments, number, &process);
+	return get_for(0, number, pid);
 }
 
 static void test_told(void **state)
@@ -88,13 +105,15 @@ static void test_told(void **state)
 
 static void test_one_process_is_read_once(void **state)
 {
-	const struct sockgate_process later = { .pid = 7, .exec_id = 1 };
+	const struct program_task later = {
+		.process = { .pid = 7, .exec_id = 1 }, .path = "later",
+	};
 
 	(void)state;
 	assert_true(get(1, 7));
 	assert_true(get(2, 7));
 	/* Another program in the same process is another one. */
-	assert_true(arguments_get(arguments, 3, &later));
+	assert_true(arguments_get(arguments, 3, 0, &later));
 	while (pool_step(pool))
 		;
 	assert_int_equal(reads, 2);
@@ -103,20 +122,43 @@ static void test_one_process_is_read_once(void **state)
 	assert_string_equal(text[2], "program 7");
 }
 
-/* All threads hang: nobody else waits, and one that hangs is not waited for by all. */
+/* Some hang: no more wait than may, and one that hangs is not waited for by all. */
 static void test_bounded(void **state)
 {
 	(void)state;
 	assert_true(get(1, 7));
 	assert_true(get(2, 8));
-	assert_false(get(3, 9));
+	assert_true(get(3, 9));
+	/* The other half is for others. */
+	assert_false(get(4, 10));
+	assert_true(get_for(1, 5, 11));
+	assert_true(get_for(2, 6, 12));
+	assert_true(get_for(3, 7, 13));
+	assert_false(get_for(4, 8, 14));
 	for (unsigned int i = 1; i < ARGUMENTS_MAX_WAITERS; i++)
 		assert_true(get(10 + i, 7));
 	assert_false(get(100, 7));
-	assert_int_equal(arguments_counts(arguments)->refused, 2);
+	assert_int_equal(arguments_counts(arguments)->refused, 3);
 	while (pool_step(pool))
 		;
-	assert_int_equal(told, ARGUMENTS_MAX_WAITERS + 1);
+	assert_int_equal(told, ARGUMENTS_MAX_WAITERS + 5);
+}
+
+/* One user's processes hang, with as many threads as they may have. */
+static void test_a_thread_is_left_to_others(void **state)
+{
+	(void)state;
+	assert_true(get(1, 7));
+	assert_true(get(2, 8));
+	assert_true(get_for(1, 3, 9));
+	assert_true(pool_step(pool));
+	assert_true(pool_step(pool));
+	assert_string_equal(text[1], "program 7");
+	assert_string_equal(text[3], "program 9");
+	assert_null(text[2]);
+	assert_true(pool_step(pool));
+	assert_string_equal(text[2], "program 8");
+	assert_false(pool_step(pool));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -127,6 +169,7 @@ int main(void)
 		TEST(test_told),
 		TEST(test_one_process_is_read_once),
 		TEST(test_bounded),
+		TEST(test_a_thread_is_left_to_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

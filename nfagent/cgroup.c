@@ -101,12 +101,14 @@ static bool runtime_scope(struct word w, struct cgroup_names *names)
 }
 
 /* systemd-nspawn@NAME.service is a unit and a container. */
-static void nspawn_service(struct word w, struct cgroup_names *names)
+static bool nspawn_service(struct word w, struct cgroup_names *names)
 {
-	if (starts_with(w, "systemd-nspawn@") && ends_with(w, ".service") &&
-	    w.len > strlen("systemd-nspawn@.service"))
-		copy_unescaped(names->container, sizeof(names->container),
-			       cut(w, "systemd-nspawn@", ".service"));
+	if (!starts_with(w, "systemd-nspawn@") || !ends_with(w, ".service") ||
+	    w.len <= strlen("systemd-nspawn@.service"))
+		return false;
+	copy_unescaped(names->container, sizeof(names->container),
+		       cut(w, "systemd-nspawn@", ".service"));
+	return true;
 }
 
 /* machine-qemu\x2d1\x2dname.scope, machine-name.scope, lxc-name.scope. */
@@ -145,23 +147,29 @@ static bool plain_group(struct word w, struct word parent,
 	return true;
 }
 
-static void look_at(struct word w, struct word parent,
+/* @end: where the word does, in the path */
+static void look_at(struct word w, struct word parent, size_t end,
 		    struct cgroup_names *names)
 {
 	struct cgroup_names found = { 0 };
 
-	nspawn_service(w, names);
 	if (runtime_scope(w, &found) || machine_scope(w, &found) ||
-	    plain_group(w, parent, &found))
+	    plain_group(w, parent, &found)) {
 		memcpy(names->container, found.container,
 		       sizeof(names->container));
-	else if (ends_with(w, ".service") || ends_with(w, ".scope"))
+		names->container_end = end;
+	} else if (ends_with(w, ".service") || ends_with(w, ".scope")) {
 		copy(names->unit, sizeof(names->unit), w);
+		names->unit_end = end;
+	}
+	if (nspawn_service(w, names))
+		names->container_end = end;
 }
 
 void cgroup_parse(const char *path, struct cgroup_names *names)
 {
 	struct word parent = { "", 0 }, w;
+	const char *begin = path;
 
 	memset(names, 0, sizeof(*names));
 	while (*path) {
@@ -169,7 +177,7 @@ void cgroup_parse(const char *path, struct cgroup_names *names)
 		w = (struct word){ path, strcspn(path, "/") };
 		if (!w.len)
 			break;
-		look_at(w, parent, names);
+		look_at(w, parent, (size_t)(path - begin) + w.len, names);
 		parent = w;
 		path += w.len;
 	}

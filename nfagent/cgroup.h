@@ -9,6 +9,8 @@
 struct cgroup_names {
 	char unit[256];		/* empty: none */
 	char container[129];	/* id as the runtime prints it; empty: none */
+	size_t unit_end;	/* where their names end in the path */
+	size_t container_end;
 };
 
 /*

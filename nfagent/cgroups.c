@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One place for each id: what falls on another's takes it.  Whoever makes groups
+ * One slot for each id: what falls on another's takes it.  Whoever makes groups
  * without end costs others the look-up, and us no more memory.
  */
 #include "cgroups.h"
@@ -13,17 +13,17 @@
 
 #include "cgroup.h"
 
-#define PLACES 256
+#define SLOTS 256
 
-struct place {
+struct slot {
 	uint64_t id;
 	char *path;		/* NULL: empty */
 };
 
 struct cgroups {
-	pthread_mutex_t lock;	/* covers the places */
+	pthread_mutex_t lock;	/* covers the slots */
 	int root;
-	struct place place[PLACES];
+	struct slot slot[SLOTS];
 };
 
 struct cgroups *cgroups_new(int root)
@@ -43,21 +43,26 @@ void cgroups_free(struct cgroups *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < PLACES; i++)
-		free(c->place[i].path);
+	for (size_t i = 0; i < SLOTS; i++)
+		free(c->slot[i].path);
 	pthread_mutex_destroy(&c->lock);
 	close(c->root);
 	free(c);
 }
 
-static struct place *place_of(struct cgroups *c, uint64_t id)
+int cgroups_root(const struct cgroups *c)
 {
-	return &c->place[id % PLACES];
+	return c->root;
+}
+
+static struct slot *slot_of(struct cgroups *c, uint64_t id)
+{
+	return &c->slot[id % SLOTS];
 }
 
 static bool recall(struct cgroups *c, uint64_t id, char *buf, size_t size)
 {
-	struct place *p = place_of(c, id);
+	struct slot *p = slot_of(c, id);
 	bool known;
 
 	pthread_mutex_lock(&c->lock);
@@ -70,14 +75,14 @@ static bool recall(struct cgroups *c, uint64_t id, char *buf, size_t size)
 
 static void remember(struct cgroups *c, uint64_t id, const char *path)
 {
-	struct place *p = place_of(c, id);
+	struct slot *p = slot_of(c, id);
 	char *copy = strdup(path);
 
 	if (!copy)
 		return;
 	pthread_mutex_lock(&c->lock);
 	free(p->path);
-	*p = (struct place){ id, copy };
+	*p = (struct slot){ id, copy };
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -16,6 +16,9 @@ struct cgroups;
 struct cgroups *cgroups_new(int root);
 void cgroups_free(struct cgroups *c);
 
+/* The root of the hierarchy; theirs. */
+int cgroups_root(const struct cgroups *c);
+
 /*
  * cgroups_path - as cgroup_path(); in any thread
  * A group's path is the same for as long as it lives, and its id is never another's.

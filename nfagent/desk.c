@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -30,11 +31,16 @@ struct question {
 	uint64_t deadline_us;
 	uint64_t learn_until_us;
 	uint64_t user_until_us;
-	uint64_t arguments_until_us;
+	uint64_t arguments_until_us;	/* what a process runs, for the record */
+	uint64_t program_until_us;	/* ... for the policy */
 	enum question_state state;
 	unsigned int tries;
 	struct identity *identity;	/* NULL: not learned yet */
-	bool arguments_done;
+	bool program_done;
+	bool program_matters;		/* to the policy, and not for the record only */
+	uint32_t facts;			/* that it was asked for */
+	bool script_pending;		/* script_file is being hashed */
+	struct sockgate_file script_file;
 	bool user_done;
 	struct user user;
 	UT_hash_handle hh;
@@ -65,6 +71,8 @@ static void drop(struct desk *desk, struct question *q)
 	HASH_DELETE(hh, desk->questions, q);
 	if (!learned(q))
 		desk->ports.forget(q->number, &q->ask, desk->arg);
+	if (q->script_pending)
+		desk->ports.forget_script(q->number, &q->script_file, desk->arg);
 	identity_free(q->identity);
 	free(q);
 }
@@ -225,11 +233,17 @@ static void ask_server(struct desk *desk, struct question *q, uint64_t now_us)
 		fail(desk, q, SOCKGATE_REASON_SERVER_AWAY, now_us);
 }
 
+static uint64_t program_until(const struct question *q)
+{
+	return q->program_matters ? q->program_until_us : q->arguments_until_us;
+}
+
 /* What is nice to know is waited for as long as that takes, at most. */
 static bool waits(const struct question *q, uint64_t now_us)
 {
 	return (!q->user_done && now_us < q->user_until_us) ||
-	       (!q->arguments_done && now_us < q->arguments_until_us);
+	       (!q->program_done && now_us < program_until(q)) ||
+	       (q->script_pending && now_us < q->learn_until_us);
 }
 
 /* Goes on to the server when everything is learned, or no longer waited for. */
@@ -320,6 +334,13 @@ static bool answer_from_cache(struct desk *desk, const struct ask *ask,
 	return true;
 }
 
+static uint64_t learning_until(const struct question *q, uint64_t ms)
+{
+	uint64_t until_us = q->begun.us + ms * 1000;
+
+	return until_us < q->learn_until_us ? until_us : q->learn_until_us;
+}
+
 static struct question *question_new(struct desk *desk, const struct ask *ask,
 				     struct moment now)
 {
@@ -338,12 +359,9 @@ static struct question *question_new(struct desk *desk, const struct ask *ask,
 	q->deadline_us = now.us + budget_ms * 1000;
 	q->learn_until_us = q->deadline_us - (budget_ms < 2 * DESK_SERVER_MS ?
 			    budget_ms / 2 : DESK_SERVER_MS) * 1000;
-	q->user_until_us = now.us + desk->conf.user_wait_ms * 1000ULL;
-	if (q->user_until_us > q->learn_until_us)
-		q->user_until_us = q->learn_until_us;
-	q->arguments_until_us = now.us + DESK_ARGUMENTS_MS * 1000ULL;
-	if (q->arguments_until_us > q->learn_until_us)
-		q->arguments_until_us = q->learn_until_us;
+	q->user_until_us = learning_until(q, desk->conf.user_wait_ms);
+	q->arguments_until_us = learning_until(q, DESK_ARGUMENTS_MS);
+	q->program_until_us = learning_until(q, DESK_PROGRAM_MS);
 	HASH_ADD(hh, desk->questions, number, sizeof(q->number), q);
 	if (!q->hh.tbl) {
 		free(q);
@@ -383,6 +401,28 @@ static struct question *find(struct desk *desk, uint64_t number)
 	return q;
 }
 
+/* Too late for the server it is still for the record. */
+static void join_program(struct identity *id, struct program *program)
+{
+	id->program = program;
+	if (!program || id->facts.command_line)
+		return;
+	id->facts.command_line = program->command_line;
+	program->command_line = NULL;
+}
+
+static void learn_program(struct desk *desk, struct question *q)
+{
+	enum program_wait wait;
+
+	program_free(q->identity->program);
+	q->identity->program = NULL;
+	q->facts = desk->conf.facts;
+	wait = desk->ports.program(q->number, &q->ask, q->facts, q->identity, desk->arg);
+	q->program_done = wait == PROGRAM_THERE;
+	q->program_matters = wait == PROGRAM_FOR_POLICY;
+}
+
 bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		     struct moment now)
 {
@@ -397,8 +437,7 @@ bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		return false;
 	}
 	q->identity = id;
-	q->arguments_done = id->facts.command_line ||
-			    !desk->ports.arguments(number, &q->ask, desk->arg);
+	learn_program(desk, q);
 	if (!id->hashed)
 		return true;
 	advance(desk, q, now.us);
@@ -417,18 +456,54 @@ void desk_hashed(struct desk *desk, uint64_t number,
 	advance(desk, q, now.us);
 }
 
-void desk_arguments(struct desk *desk, uint64_t number, char *text,
-		    struct moment now)
+/* Returns whether there is one to be hashed. */
+static bool take_script(struct question *q, struct program *program,
+			struct desk_script *script)
+{
+	if (!program || !(program->classes & (CLASS(SCRIPT) | CLASS(LOADER))))
+		return false;
+	if (program->fd < 0) {
+		q->identity->script.evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE;
+		return false;
+	}
+	*script = (struct desk_script){ program->fd, q->ask.uid, program->file };
+	program->fd = -1;
+	q->script_file = program->file;
+	q->script_pending = true;
+	return true;
+}
+
+bool desk_program(struct desk *desk, uint64_t number, struct program *program,
+		  struct desk_script *script, struct moment now)
+{
+	struct question *q = find(desk, number);
+	bool wanted;
+
+	if (!q || !q->identity || q->program_done) {
+		program_free(program);
+		return false;
+	}
+	q->program_done = true;
+	/* A server that has been asked wants no more. */
+	wanted = q->state == LEARNING && take_script(q, program, script);
+	join_program(q->identity, program);
+	advance(desk, q, now.us);
+	if (wanted && !find(desk, number)) {
+		close(script->fd);
+		return false;
+	}
+	return wanted;
+}
+
+void desk_script(struct desk *desk, uint64_t number, const struct hash_result *hash,
+		 struct moment now)
 {
 	struct question *q = find(desk, number);
 
-	if (!q || !q->identity || q->arguments_done) {
-		free(text);
+	if (!q || !q->script_pending)
 		return;
-	}
-	q->arguments_done = true;
-	/* Too late for the server it is still for the record. */
-	q->identity->facts.command_line = text;
+	q->script_pending = false;
+	q->identity->script = *hash;
 	advance(desk, q, now.us);
 }
 
@@ -455,6 +530,19 @@ int desk_take_file(struct desk *desk, uint64_t number, const uint8_t *sha256,
 	return identity_take_file(q->identity);
 }
 
+/* The policy may have lacked what nobody asked for when this was learned. */
+static bool asks_for_more(const struct desk *desk, const struct question *q)
+{
+	return desk->conf.facts & ~q->facts && q->program_done && !q->script_pending;
+}
+
+static void learn_more(struct desk *desk, struct question *q, uint64_t now_us)
+{
+	q->state = LEARNING;
+	learn_program(desk, q);
+	advance(desk, q, now_us);
+}
+
 void desk_decided(struct desk *desk, uint64_t number,
 		  const Sockgate__Decision *decision, struct moment now)
 {
@@ -470,8 +558,10 @@ void desk_decided(struct desk *desk, uint64_t number,
 	}
 	if (decision->generation > desk->server_generation)
 		desk_policy(desk, decision->generation, desk->conf.events,
-			    false);
-	if (decision->generation == desk->server_generation)
+			    desk->conf.facts, false);
+	if (decision->failed && asks_for_more(desk, q))
+		learn_more(desk, q, now.us);
+	else if (decision->generation == desk->server_generation)
 		apply(desk, q, decision, now.us);
 	else if (q->tries >= MAX_TRIES)
 		fail(desk, q, SOCKGATE_REASON_BAD_ANSWER, now.us);
@@ -512,8 +602,9 @@ static void begin_generation(struct desk *desk)
  * events.
  */
 void desk_policy(struct desk *desk, uint64_t generation, uint32_t events,
-		 bool another)
+		 uint32_t facts, bool another)
 {
+	desk->conf.facts = facts;
 	if (!another && generation == desk->server_generation &&
 	    events == desk->conf.events)
 		return;
@@ -531,6 +622,11 @@ void desk_mark_mask(struct desk *desk, uint32_t mark_mask)
 	begin_generation(desk);
 }
 
+static uint64_t sooner(uint64_t due, uint64_t until_us, uint64_t now_us)
+{
+	return now_us < until_us && until_us < due ? until_us : due;
+}
+
 /*
  * The next end of a wait, whatever is there by then: what comes meanwhile does not
  * set the timer again.
@@ -539,11 +635,12 @@ static uint64_t learning_due(const struct question *q, uint64_t now_us)
 {
 	uint64_t due = q->learn_until_us;
 
-	if (!q->user_done && now_us < q->user_until_us)
-		due = q->user_until_us;
-	if (!q->arguments_done && now_us < q->arguments_until_us &&
-	    q->arguments_until_us < due)
-		due = q->arguments_until_us;
+	if (!q->user_done)
+		due = sooner(due, q->user_until_us, now_us);
+	if (!q->program_done) {
+		due = sooner(due, q->arguments_until_us, now_us);
+		due = sooner(due, q->program_until_us, now_us);
+	}
 	return due;
 }
 
@@ -580,6 +677,16 @@ uint64_t desk_tick(struct desk *desk, struct moment now)
 	if (!due)
 		return 0;
 	return due > now.us ? due - now.us : 1;
+}
+
+/* Two processes of one group may be in different bundles. */
+static void forget_app(Sockgate__Place *place, const struct verdict *v, const struct ask *ask)
+{
+	if (v->process->pid == ask->process.pid &&
+	    v->process->start_ns == ask->process.start_ns)
+		return;
+	place->app = (char *)protobuf_c_empty_string;
+	place->learned &= ~(uint32_t)SOCKGATE__PLACE_FACT__PLACE_FACT_APP;
 }
 
 /*
@@ -619,12 +726,19 @@ static void record_hit(struct desk *desk, const struct recall_hit *hit)
 		wire.process.command_line = v->process->command_line;
 		wire.process.parent_pid = v->process->parent_pid;
 		wire.process.parent_path = v->process->parent_path;
+		wire.process.classes = v->process->classes;
+		wire.process.classes_unknown = v->process->classes_unknown;
+		wire.process.script = v->process->script;
+		wire.process.script_sha256 = v->process->script_sha256;
+		wire.process.script_evidence = v->process->script_evidence;
+		wire.process.script_foreign_path = v->process->script_foreign_path;
 	}
 	if (v->uid == ask->uid)
 		wire.user = *v->user;
 	if (v->cgroup == ask->cgroup) {
 		wire.place = *v->place;
 		wire.place.netns = ask->netns;
+		forget_app(&wire.place, v, ask);
 	}
 	desk->ports.record(&e, desk->arg);
 }

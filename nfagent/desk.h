@@ -22,6 +22,13 @@ enum server_state {
 	SERVER_UP,
 };
 
+/* What is still to come of what a process runs. */
+enum program_wait {
+	PROGRAM_THERE,		/* nothing */
+	PROGRAM_FOR_RECORD,	/* nothing that a policy looks at */
+	PROGRAM_FOR_POLICY,
+};
+
 /*
  * How a question ended, for the record.  The messages are the desk's, or NULL
  * where there is nothing to say.
@@ -43,14 +50,15 @@ struct ending {
  * What the desk needs of the world.  identify and resolve lead to exactly one
  * desk_identified() and desk_resolved() with the same number, at once or later;
  * none of them may call another function of the desk.  An identity that is not
- * hashed yet is followed by desk_hashed(), unless the question is forgotten.  To
- * arguments desk_arguments() follows, later or never.
+ * hashed yet is followed by desk_hashed(), unless the question is forgotten.
  *
  * answer:     tell the kernel
  * identify:   learn who asks
- * arguments:  have the command line read, which the identity lacks; returns false if
- *             nobody will
+ * program:    learn what the process runs, with what takes time and is asked for (Fact
+ *             bits of the wire): puts it into the identity if it is there
+ *             (PROGRAM_THERE), else desk_program() follows, later or never
  * forget:     nobody waits for what identify was asked for any more
+ * forget_script: nor for the hash that desk_program() wanted
  * resolve:    learn who the user is
  * ask:        send to the server; returns 0, or -1 if it cannot be sent now
  * events:     tell the kernel which optional events to ask about
@@ -61,7 +69,8 @@ struct ending {
 struct desk_ports {
 	void (*answer)(const struct answer *answer, void *arg);
 	void (*identify)(uint64_t number, const struct ask *ask, void *arg);
-	bool (*arguments)(uint64_t number, const struct ask *ask, void *arg);
+	enum program_wait (*program)(uint64_t number, const struct ask *ask, uint32_t facts,
+				     struct identity *id, void *arg);
 	void (*forget)(uint64_t number, const struct ask *ask, void *arg);
 	void (*resolve)(uint64_t number, uint32_t uid, void *arg);
 	int (*ask)(uint64_t number, Sockgate__Question *question, void *arg);
@@ -69,6 +78,8 @@ struct desk_ports {
 	void (*generation)(uint32_t generation, void *arg);
 	void (*record)(const struct ending *ending, void *arg);
 	uint64_t (*now_us)(void *arg);
+	void (*forget_script)(uint64_t number, const struct sockgate_file *file,
+			      void *arg);
 };
 
 struct desk_conf {
@@ -76,6 +87,7 @@ struct desk_conf {
 	uint32_t user_wait_ms;	/* for a name, of that */
 	uint32_t mark_mask;	/* where the tag goes, at first */
 	uint32_t events;	/* optional ones that the kernel asks about, at first */
+	uint32_t facts;		/* that policies look at, at first */
 	unsigned int max_questions;
 	unsigned int max_decisions;
 	uint64_t seed;		/* random, of the decision cache */
@@ -88,9 +100,10 @@ struct desk_conf {
 #define DESK_MARGIN_MS 50
 
 /*
- * From the question, for a command line that the kernel did not have.  No policy looks
- * at it: records want it.
+ * From the question, for what a process runs: where policies look at it, and where it
+ * is a command line for the record.  The process can keep either from being read.
  */
+#define DESK_PROGRAM_MS 1000
 #define DESK_ARGUMENTS_MS 100
 
 /* What is left to the server of a deadline when learning took long. */
@@ -138,9 +151,23 @@ bool desk_identified(struct desk *desk, uint64_t number, struct identity *id,
 		     struct moment now);
 void desk_hashed(struct desk *desk, uint64_t number,
 		 const struct hash_result *hash, struct moment now);
-/* @text is the desk's from here; NULL: the command line cannot be had. */
-void desk_arguments(struct desk *desk, uint64_t number, char *text,
-		    struct moment now);
+
+/* A script whose hash is wanted, by desk_script(). */
+struct desk_script {
+	int fd;			/* the caller's */
+	uint32_t uid;
+	struct sockgate_file file;
+};
+
+/*
+ * desk_program - what it runs
+ * @program: the desk's from here; NULL: it cannot be had
+ * Returns whether there is a script to be hashed: then @script says which.
+ */
+bool desk_program(struct desk *desk, uint64_t number, struct program *program,
+		  struct desk_script *script, struct moment now);
+void desk_script(struct desk *desk, uint64_t number, const struct hash_result *hash,
+		 struct moment now);
 void desk_resolved(struct desk *desk, uint64_t number, const struct user *user,
 		   struct moment now);
 
@@ -167,11 +194,12 @@ void desk_server(struct desk *desk, enum server_state state, struct moment now);
 /*
  * desk_policy - the server says which policy is in force
  * @events:  the optional events that it names
+ * @facts:   what it looks at, of what is learned for that only
  * @another: it is another server: whatever its number, what was cached may be
  *           wrong
  */
 void desk_policy(struct desk *desk, uint64_t generation, uint32_t events,
-		 bool another);
+		 uint32_t facts, bool another);
 
 /*
  * desk_mark_mask - where tags go from now on

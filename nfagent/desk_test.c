@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The desk, between a kernel and a server that only this file is. */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <fcntl.h>
 
 #include "desk.h"
 
@@ -22,8 +22,9 @@ static struct world {
 	uint64_t number;	/* of the last question to be learned about */
 	uint64_t asked_number;
 	unsigned int answers, asked, records, generations, forgotten;
-	unsigned int arguments;	/* how often they were wanted */
-	bool refuse_arguments;
+	unsigned int programs;	/* how often one was wanted */
+	uint32_t facts;		/* ... and what of it */
+	enum program_wait program_wait;	/* what comes of that */
 	char path[32];		/* in the last record */
 	char command_line[32];
 	uint32_t generation;	/* that the kernel was told */
@@ -34,6 +35,10 @@ static struct world {
 	bool foreign, asked_foreign;
 	struct answer answer;
 	bool deaf;		/* the server takes no question */
+	unsigned int scripts_forgotten;
+	uint32_t classes;	/* of the last that was asked or recorded */
+	char script[64];
+	Sockgate__Evidence script_evidence;
 	Sockgate__Outcome outcome;
 	uint8_t reason;
 	Sockgate__Action effect;
@@ -54,13 +59,16 @@ static void on_identify(uint64_t number, const struct ask *ask, void *arg)
 	w.number = number;
 }
 
-static bool on_arguments(uint64_t number, const struct ask *ask, void *arg)
+static enum program_wait on_program(uint64_t number, const struct ask *ask, uint32_t facts,
+				    struct identity *id, void *arg)
 {
 	(void)number;
 	(void)ask;
+	(void)id;
 	(void)arg;
-	w.arguments++;
-	return !w.refuse_arguments;
+	w.programs++;
+	w.facts = facts;
+	return w.program_wait;
 }
 
 static void on_forget(uint64_t number, const struct ask *ask, void *arg)
@@ -78,6 +86,15 @@ static void on_resolve(uint64_t number, uint32_t uid, void *arg)
 	(void)arg;
 }
 
+static void note_program(const Sockgate__Process *p)
+{
+	w.classes = p->classes;
+	w.script_evidence = p->script_evidence;
+	snprintf(w.script, sizeof(w.script), "%s", p->script);
+	assert_int_equal(p->script_sha256.len, p->script_evidence ==
+			 SOCKGATE__EVIDENCE__EVIDENCE_CONTENT ? HASH_SIZE : 0);
+}
+
 static int on_ask(uint64_t number, Sockgate__Question *question, void *arg)
 {
 	(void)arg;
@@ -86,6 +103,7 @@ static int on_ask(uint64_t number, Sockgate__Question *question, void *arg)
 		return -1;
 	w.asked++;
 	w.asked_foreign = question->process->foreign_path;
+	note_program(question->process);
 	w.asked_number = number;
 	return 0;
 }
@@ -117,6 +135,15 @@ static void on_record(const struct ending *ending, void *arg)
 	w.foreign = ending->process->foreign_path;
 	snprintf(w.command_line, sizeof(w.command_line), "%s",
 		 ending->process->command_line);
+	note_program(ending->process);
+}
+
+static void on_forget_script(uint64_t number, const struct sockgate_file *file, void *arg)
+{
+	(void)number;
+	(void)arg;
+	assert_int_equal(file->ino, 8);
+	w.scripts_forgotten++;
 }
 
 static uint64_t on_now_us(void *arg)
@@ -126,9 +153,32 @@ static uint64_t on_now_us(void *arg)
 }
 
 static const struct desk_ports ports = {
-	on_answer, on_identify, on_arguments, on_forget, on_resolve, on_ask, on_events,
-	on_generation, on_record, on_now_us,
+	on_answer, on_identify, on_program, on_forget, on_resolve, on_ask, on_events,
+	on_generation, on_record, on_now_us, on_forget_script,
 };
+
+static struct program *a_program(const char *line, uint32_t classes)
+{
+	struct program *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	p->fd = -1;
+	p->classes = classes;
+	p->command_line = strdup(line);
+	return p;
+}
+
+/* Any file does: what is in it is somebody else's to say. */
+static struct program *a_script(void)
+{
+	struct program *p = a_program("sh x.sh", CLASS(SCRIPT));
+
+	p->script = strdup("/x.sh");
+	p->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(p->fd >= 0);
+	p->file.ino = 8;
+	return p;
+}
 
 static struct moment at(uint64_t ms)
 {
@@ -149,7 +199,7 @@ static int start(void **state)
 	w.desk = desk_new(&conf, &ports, NULL, 1);
 	if (!w.desk)
 		return -1;
-	desk_policy(w.desk, GENERATION, 0, true);
+	desk_policy(w.desk, GENERATION, 0, 0, true);
 	desk_server(w.desk, SERVER_UP, at(0));
 	return 0;
 }
@@ -292,7 +342,7 @@ static void test_second_question_is_answered_from_the_cache(void **state)
 	assert_int_equal(w.latency_us, 7);
 	assert_int_equal(w.effect, SOCKGATE__ACTION__ACTION_ALLOW);
 	/* Another policy: what was cached is void. */
-	desk_policy(w.desk, GENERATION + 1, 0, false);
+	desk_policy(w.desk, GENERATION + 1, 0, 0, false);
 	assert_int_equal(w.generations, 2);
 	desk_ask(w.desk, &ask, at(1004));
 	assert_int_equal(w.answers, 2);
@@ -411,7 +461,7 @@ static void test_old_generation_is_asked_again(void **state)
 
 	(void)state;
 	ask_and_learn(1, 0);
-	desk_policy(w.desk, GENERATION + 1, 0, false);
+	desk_policy(w.desk, GENERATION + 1, 0, 0, false);
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_int_equal(w.answers, 0);
 	assert_int_equal(w.asked, 2);
@@ -427,14 +477,14 @@ static void test_events_before_the_generation(void **state)
 	/* Told at the start, whatever the kernel had. */
 	assert_int_equal(w.event_sets, 1);
 	assert_int_equal(w.generations_before, 0);
-	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_ACCEPT, false);
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_ACCEPT, 0, false);
 	assert_int_equal(w.events, 1U << SOCKGATE_EVENT_ACCEPT);
 	assert_int_equal(w.generations_before, 1);
 	assert_int_equal(w.generations, 2);
-	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_ACCEPT, false);
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_ACCEPT, 0, false);
 	assert_int_equal(w.event_sets, 2);
 	assert_int_equal(w.generations, 2);
-	desk_policy(w.desk, GENERATION + 2, 0, false);
+	desk_policy(w.desk, GENERATION + 2, 0, 0, false);
 	assert_int_equal(w.events, 0);
 	assert_int_equal(w.generations_before, 2);
 }
@@ -449,14 +499,14 @@ static void test_events_after_their_generation(void **state)
 	d.generation = GENERATION + 1;
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_int_equal(w.events, 0);
-	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_BIND, false);
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_BIND, 0, false);
 	assert_int_equal(w.events, 1U << SOCKGATE_EVENT_BIND);
 }
 
 static void test_events_stay_without_server(void **state)
 {
 	(void)state;
-	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_CLOSE, false);
+	desk_policy(w.desk, GENERATION + 1, 1U << SOCKGATE_EVENT_CLOSE, 0, false);
 	desk_server(w.desk, SERVER_AWAY, at(1));
 	assert_int_equal(w.event_sets, 2);
 	assert_int_equal(w.events, 1U << SOCKGATE_EVENT_CLOSE);
@@ -485,7 +535,8 @@ static void test_slow_directory_and_late_identity(void **state)
 	desk_ask(w.desk, &ask, at(0));
 	assert_int_equal(desk_tick(w.desk, at(25)), 75000);
 	assert_int_equal(desk_tick(w.desk, at(100)), 100000);
-	desk_identified(w.desk, w.number, an_identity(), at(160));
+	w.program_wait = PROGRAM_FOR_RECORD;
+	desk_identified(w.desk, w.number, without_arguments(), at(160));
 	assert_int_equal(w.asked, 0);
 	desk_tick(w.desk, at(200));
 	assert_int_equal(w.asked, 1);
@@ -587,7 +638,7 @@ static void test_old_generation_for_ever(void **state)
 
 	(void)state;
 	ask_and_learn(1, 0);
-	desk_policy(w.desk, GENERATION + 1, 0, false);
+	desk_policy(w.desk, GENERATION + 1, 0, 0, false);
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(w.answers, 0);
 		desk_decided(w.desk, w.asked_number, &d, at(1));
@@ -673,8 +724,8 @@ static void test_waits_for_a_connection_being_made(void **state)
 	assert_int_equal(w.answer.reason, SOCKGATE_REASON_SERVER_AWAY);
 }
 
-/* Arguments that hang cost the question nothing but them. */
-static void test_arguments_that_hang(void **state)
+/* What it keeps from being read costs nobody but itself. */
+static void test_a_program_that_hides(void **state)
 {
 	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
 	struct ask ask = an_ask(1);
@@ -682,44 +733,211 @@ static void test_arguments_that_hang(void **state)
 	(void)state;
 	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
+	w.program_wait = PROGRAM_FOR_POLICY;
 	desk_identified(w.desk, w.number, without_arguments(), at(0));
-	assert_int_equal(w.arguments, 1);
+	assert_int_equal(w.programs, 1);
+	/* By then it is known whether more than the record lacks it. */
 	assert_int_equal(desk_tick(w.desk, at(DESK_ARGUMENTS_MS - 1)), 1000);
-	assert_int_equal(w.asked, 0);
 	desk_tick(w.desk, at(DESK_ARGUMENTS_MS));
+	assert_int_equal(desk_tick(w.desk, at(DESK_PROGRAM_MS - 1)), 1000);
+	assert_int_equal(w.asked, 0);
+	desk_tick(w.desk, at(DESK_PROGRAM_MS));
 	assert_int_equal(w.asked, 1);
 	/* In time for the record they may still be. */
-	desk_arguments(w.desk, w.number, strdup("late"), at(150));
-	desk_decided(w.desk, w.asked_number, &d, at(200));
+	assert_int_equal(w.classes, 0);
+	desk_program(w.desk, w.number, a_program("late", CLASS(BINARY)), NULL, at(1150));
+	desk_decided(w.desk, w.asked_number, &d, at(1200));
 	assert_int_equal(w.answer.action, SOCKGATE_ACTION_ALLOW);
 	assert_string_equal(w.command_line, "late");
 	/* Then they are nobody's. */
-	desk_arguments(w.desk, w.number, strdup("too late"), at(300));
+	desk_program(w.desk, w.number, a_program("too late", 0), NULL, at(1300));
 }
 
-static void test_arguments_that_nobody_reads(void **state)
+static const struct hash_result of_script = {
+	.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT,
+	.sha256 = { 0xcd },
+};
+
+static const struct hash_result of_executable = {
+	.evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT,
+	.sha256 = { 0xab },
+};
+
+/* Whichever comes first: the server hears of all three. */
+static void test_a_script_is_waited_for(void **state)
+{
+	struct desk_script script;
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	w.program_wait = PROGRAM_FOR_POLICY;
+	for (unsigned int order = 0; order < 2; order++) {
+		struct identity *id = an_identity();
+
+		id->hashed = order;
+		desk_ask(w.desk, &ask, at(0));
+		desk_resolved(w.desk, w.number, &alice, at(0));
+		desk_identified(w.desk, w.number, id, at(0));
+		assert_true(desk_program(w.desk, w.number, a_script(), &script, at(0)));
+		assert_int_equal(script.uid, 1000);
+		assert_int_equal(script.file.ino, 8);
+		assert_int_equal(close(script.fd), 0);
+		if (!order)
+			desk_hashed(w.desk, w.number, &of_executable, at(0));
+		desk_tick(w.desk, at(DESK_PROGRAM_MS + 1));
+		assert_int_equal(w.asked, order);
+		desk_script(w.desk, w.number, &of_script, at(1200));
+		assert_int_equal(w.asked, order + 1);
+		assert_string_equal(w.script, "/x.sh");
+		assert_int_equal(w.script_evidence, SOCKGATE__EVIDENCE__EVIDENCE_CONTENT);
+		assert_int_equal(w.scripts_forgotten, 0);
+	}
+}
+
+/* The executable is known: what a script lacks is for the policy to judge. */
+static void test_a_script_that_takes_too_long(void **state)
+{
+	struct desk_script script;
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	w.program_wait = PROGRAM_FOR_POLICY;
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	assert_true(desk_program(w.desk, w.number, a_script(), &script, at(0)));
+	close(script.fd);
+	desk_tick(w.desk, at(5000 - DESK_SERVER_MS));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.classes, CLASS(SCRIPT));
+	assert_int_equal(w.script_evidence, SOCKGATE__EVIDENCE__EVIDENCE_UNSPEC);
+	desk_tick(w.desk, at(5000));
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.scripts_forgotten, 1);
+}
+
+static void test_a_script_that_cannot_be_read(void **state)
+{
+	struct program *program = a_program("sh -", CLASS(SCRIPT) | CLASS(UNVERIFIABLE));
+	struct desk_script script;
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	w.program_wait = PROGRAM_FOR_POLICY;
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	assert_false(desk_program(w.desk, w.number, program, &script, at(0)));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.script_evidence, SOCKGATE__EVIDENCE__EVIDENCE_UNREADABLE);
+}
+
+/* For the record alone nobody is kept waiting so long. */
+static void test_arguments_that_hang(void **state)
 {
 	struct ask ask = an_ask(1);
 
 	(void)state;
-	w.refuse_arguments = true;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	w.program_wait = PROGRAM_FOR_RECORD;
+	desk_identified(w.desk, w.number, without_arguments(), at(0));
+	assert_int_equal(desk_tick(w.desk, at(DESK_ARGUMENTS_MS - 1)), 1000);
+	assert_int_equal(w.asked, 0);
+	desk_tick(w.desk, at(DESK_ARGUMENTS_MS));
+	assert_int_equal(w.asked, 1);
+}
+
+/* One that nobody asked for yet is not taken. */
+static void test_a_program_before_the_identity(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	assert_false(desk_program(w.desk, w.number, a_script(), NULL, at(0)));
+	w.program_wait = PROGRAM_FOR_POLICY;
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	assert_int_equal(w.asked, 0);
+	desk_program(w.desk, w.number, a_program("curl", CLASS(BINARY)), NULL, at(1));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(w.classes, CLASS(BINARY));
+}
+
+/* A policy looks at more than the one before, which a question was learned for. */
+static void test_more_is_asked_for(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_DENY);
+	struct ask ask = an_ask(1);
+
+	(void)state;
+	w.program_wait = PROGRAM_FOR_POLICY;
+	desk_policy(w.desk, GENERATION, 0, 2, false);
+	desk_ask(w.desk, &ask, at(0));
+	desk_resolved(w.desk, w.number, &alice, at(0));
+	desk_identified(w.desk, w.number, an_identity(), at(0));
+	assert_int_equal(w.facts, 2);
+	desk_program(w.desk, w.number, a_program("curl", CLASS(BINARY)), NULL, at(0));
+	assert_int_equal(w.asked, 1);
+	desk_policy(w.desk, GENERATION + 1, 0, 3, false);
+	/* What the rules lacked may be that. */
+	d.generation = GENERATION + 1;
+	d.failed = true;
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(w.answers, 0);
+	assert_int_equal(w.programs, 2);
+	assert_int_equal(w.facts, 3);
+	assert_int_equal(w.asked, 1);
+	desk_program(w.desk, w.number, a_program("curl", CLASS(BINARY) | CLASS(JIT)), NULL,
+		     at(2));
+	assert_int_equal(w.asked, 2);
+	assert_int_equal(w.classes, CLASS(BINARY) | CLASS(JIT));
+	/* It has all of it now: what it lacks still, it lacks. */
+	desk_decided(w.desk, w.asked_number, &d, at(3));
+	assert_int_equal(w.programs, 2);
+	assert_int_equal(w.answers, 1);
+	assert_int_equal(w.answer.action, SOCKGATE_ACTION_DENY);
+}
+
+static void test_less_is_asked_for(void **state)
+{
+	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_DENY);
+
+	(void)state;
+	desk_policy(w.desk, GENERATION, 0, 3, false);
+	ask_and_learn(1, 0);
+	desk_policy(w.desk, GENERATION + 1, 0, 1, false);
+	d.generation = GENERATION + 1;
+	d.failed = true;
+	desk_decided(w.desk, w.asked_number, &d, at(1));
+	assert_int_equal(w.programs, 1);
+	assert_int_equal(w.answers, 1);
+}
+
+static void test_a_program_that_nobody_reads(void **state)
+{
+	struct ask ask = an_ask(1);
+
+	(void)state;
 	desk_ask(w.desk, &ask, at(0));
 	desk_resolved(w.desk, w.number, &alice, at(0));
 	desk_identified(w.desk, w.number, without_arguments(), at(0));
-	assert_int_equal(w.arguments, 1);
+	assert_int_equal(w.programs, 1);
 	assert_int_equal(w.asked, 1);
-	/* They are not waited for, and so not taken. */
-	desk_arguments(w.desk, w.number, strdup("of somebody"), at(1));
+	/* It is not waited for, and so not taken. */
+	assert_false(desk_program(w.desk, w.number, a_program("of somebody", CLASS(BINARY)),
+				  NULL, at(1)));
+	assert_int_equal(w.classes, 0);
 }
 
-static void test_arguments_with_the_identity(void **state)
+static void test_a_program_with_the_identity(void **state)
 {
 	Sockgate__Decision d = a_decision(SOCKGATE__ACTION__ACTION_ALLOW);
 
 	(void)state;
 	ask_and_learn(1, 0);
 	assert_int_equal(w.asked, 1);
-	assert_int_equal(w.arguments, 0);
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_string_equal(w.command_line, "curl -v");
 }
@@ -873,9 +1091,16 @@ int main(void)
 		desk_test(test_decision_on_a_fresh_file_is_not_remembered),
 		desk_test(test_error_in_place_of_a_decision),
 		desk_test(test_waits_for_a_connection_being_made),
+		desk_test(test_a_program_that_hides),
 		desk_test(test_arguments_that_hang),
-		desk_test(test_arguments_that_nobody_reads),
-		desk_test(test_arguments_with_the_identity),
+		desk_test(test_a_script_is_waited_for),
+		desk_test(test_a_script_that_takes_too_long),
+		desk_test(test_a_script_that_cannot_be_read),
+		desk_test(test_a_program_that_nobody_reads),
+		desk_test(test_a_program_before_the_identity),
+		desk_test(test_more_is_asked_for),
+		desk_test(test_less_is_asked_for),
+		desk_test(test_a_program_with_the_identity),
 		desk_test(test_deaf_server),
 		desk_test(test_slow_hash),
 		desk_test(test_hash_that_does_not_come),

@@ -51,6 +51,7 @@ void identity_free(struct identity *id)
 	if (!id)
 		return;
 	process_facts_free(&id->facts);
+	program_free(id->program);
 	free(id->cgroup);
 	if (id->fd >= 0)
 		close(identity_take_file(id));
@@ -116,10 +117,13 @@ static void read_place(struct reading *r)
 	if (!r->conf->cgroups ||
 	    cgroups_path(r->conf->cgroups, r->ask.cgroup, path, sizeof(path)))
 		return;
-	cgroup_parse(path, &r->id->place);
+	place_learn(cgroups_root(r->conf->cgroups), "", path, &r->id->place);
 	process_clean_text(path);
-	process_clean_text(r->id->place.unit);
-	process_clean_text(r->id->place.container);
+	process_clean_text(r->id->place.names.unit);
+	process_clean_text(r->id->place.names.container);
+	process_clean_text(r->id->place.service);
+	process_clean_text(r->id->place.app);
+	process_clean_text(r->id->place.image);
 	r->id->cgroup = strdup(path);
 }
 

@@ -4,18 +4,22 @@
 #define NFAGENT_IDENTITY_H
 
 #include "ask.h"
-#include "cgroup.h"
 #include "hash.h"
+#include "place.h"
 #include "pool.h"
 #include "process.h"
+#include "program.h"
 
 /* What was learned; whatever could not be is empty. */
 struct identity {
 	struct process_facts facts;
 	bool hashed;		/* no other hash will follow */
 	struct hash_result hash;
+	/* What it runs comes by itself, and its command line with it; NULL: not yet. */
+	struct program *program;
+	struct hash_result script;	/* of its script; no evidence: not yet */
 	char *cgroup;
-	struct cgroup_names place;
+	struct place place;
 	int fd;			/* the very file; -1: not kept open */
 	unsigned int *open;	/* where that counts */
 };

@@ -350,9 +350,8 @@ static void get_facts(const struct nlattr *const attr[],
 		get_bytes(attr[SOCKGATE_A_PARENT_PID], &facts->parent_pid,
 			  sizeof(facts->parent_pid));
 	if (arguments)
-		facts->command_line = process_told_arguments(
-			mnl_attr_get_payload(arguments),
-			mnl_attr_get_payload_len(arguments));
+		process_take_arguments(facts, mnl_attr_get_payload(arguments),
+				       mnl_attr_get_payload_len(arguments));
 }
 
 int exe_parse(struct process_exe *exe, const struct nlattr *const attr[])

@@ -64,8 +64,7 @@ char *process_told_path(const char *text, bool *deleted)
 	return path;
 }
 
-/* Where a link of /proc leads. */
-static char *read_path(const char *link, bool *deleted)
+char *process_path(const char *link, bool *deleted)
 {
 	char buf[PATH_MAX + sizeof(DELETED)];
 	ssize_t n;
@@ -120,6 +119,17 @@ char *process_told_arguments(const void *bytes, size_t n)
 	return text;
 }
 
+void process_take_arguments(struct process_facts *facts, const void *bytes, size_t n)
+{
+	facts->command_line = process_told_arguments(bytes, n);
+	facts->arguments = malloc(n + 1);
+	if (!facts->arguments)
+		return;
+	memcpy(facts->arguments, bytes, n);
+	facts->arguments[n] = '\0';
+	facts->arguments_size = n;
+}
+
 static char *read_command_line(const char *dir)
 {
 	char path[PATH_MAX], buf[SOCKGATE_ARGUMENTS_SIZE];
@@ -152,23 +162,31 @@ void process_read(const char *proc, const struct sockgate_process *process,
 	    !same_process(process, start_ticks))
 		return;
 	snprintf(link, sizeof(link), "%s/exe", dir);
-	facts->path = read_path(link, &facts->deleted);
+	facts->path = process_path(link, &facts->deleted);
 	facts->parent_pid = parent;
 	snprintf(link, sizeof(link), "%s/%" PRIu32 "/exe", proc, parent);
-	facts->parent_path = read_path(link, &gone);
+	facts->parent_path = process_path(link, &gone);
 }
 
-char *process_command_line(const char *proc,
-			   const struct sockgate_process *process)
+bool process_is(const char *proc, const struct sockgate_process *process)
 {
 	uint64_t start_ticks;
 	uint32_t parent;
 	char dir[256];
 
 	snprintf(dir, sizeof(dir), "%s/%" PRIu32, proc, process->pid);
-	if (read_stat(dir, &parent, &start_ticks) ||
-	    !same_process(process, start_ticks))
+	return !read_stat(dir, &parent, &start_ticks) &&
+	       same_process(process, start_ticks);
+}
+
+char *process_command_line(const char *proc,
+			   const struct sockgate_process *process)
+{
+	char dir[256];
+
+	if (!process_is(proc, process))
 		return NULL;
+	snprintf(dir, sizeof(dir), "%s/%" PRIu32, proc, process->pid);
 	return read_command_line(dir);
 }
 
@@ -176,6 +194,7 @@ void process_facts_free(struct process_facts *facts)
 {
 	free(facts->path);
 	free(facts->command_line);
+	free(facts->arguments);
 	free(facts->parent_path);
 	memset(facts, 0, sizeof(*facts));
 }

@@ -13,7 +13,9 @@ struct process_facts {
 	char *path;
 	bool deleted;
 	bool foreign;		/* the path leads elsewhere on this machine */
-	char *command_line;	/* may come by itself: see process_command_line() */
+	char *command_line;	/* may come by itself: see program.h */
+	char *arguments;	/* what that was made of, as the kernel gave it: each with */
+	size_t arguments_size;	/* a NUL, and one more behind; not told of a /proc */
 	uint32_t parent_pid;	/* 0: not learned */
 	char *parent_path;
 };
@@ -34,6 +36,15 @@ struct process_exe {
 char *process_told_path(const char *text, bool *deleted);
 char *process_told_arguments(const void *bytes, size_t n);
 
+/* process_take_arguments - the command line that the kernel gives, both ways */
+void process_take_arguments(struct process_facts *facts, const void *bytes, size_t n);
+
+/*
+ * process_path - where a link of /proc leads, without its mark for a file that is gone
+ * Returns a string to be freed, or NULL with errno.
+ */
+char *process_path(const char *link, bool *deleted);
+
 /*
  * process_read - learn about a process whose executable the kernel does not give
  * @proc:    "/proc"
@@ -52,6 +63,9 @@ void process_read(const char *proc, const struct sockgate_process *process,
  */
 char *process_command_line(const char *proc,
 			   const struct sockgate_process *process);
+
+/* process_is - is it still there, and no other of its id? */
+bool process_is(const char *proc, const struct sockgate_process *process);
 
 void process_facts_free(struct process_facts *facts);
 

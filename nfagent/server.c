@@ -166,7 +166,8 @@ static void welcomed(struct server *s, const Sockgate__Welcome *welcome)
 	log_info("connected to server %s (%s), version %s, policy generation %llu",
 		 address(s)->text, address(s)->name, welcome->version,
 		 (unsigned long long)welcome->generation);
-	s->ops.policy(welcome->generation, welcome->events, another, s->arg);
+	s->ops.policy(welcome->generation, welcome->events, welcome->facts, another,
+		      s->arg);
 	s->ops.state(SERVER_UP, s->arg);
 }
 
@@ -222,8 +223,8 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 	case SOCKGATE__MESSAGE__BODY_POLICY_CHANGED:
 		if (s->welcome)
 			s->ops.policy(msg->policy_changed->generation,
-				      msg->policy_changed->events, false,
-				      s->arg);
+				      msg->policy_changed->events,
+				      msg->policy_changed->facts, false, s->arg);
 		break;
 	case SOCKGATE__MESSAGE__BODY_RECORDS_STORED:
 		if (s->welcome)

@@ -39,6 +39,7 @@ struct server_conf {
  * state:   see enum server_state; away is told when each server of the list
  *          has failed once since the last connection
  * policy:  @events: what the policy names, as in the proto's PolicyChanged;
+ *          so @facts;
  *          @another: not the server of before
  * decided: @decision NULL: the server could not decide
  * stored:  records up to @sequence are committed
@@ -47,7 +48,7 @@ struct server_conf {
  */
 struct server_ops {
 	void (*state)(enum server_state state, void *arg);
-	void (*policy)(uint64_t generation, uint32_t events, bool another,
+	void (*policy)(uint64_t generation, uint32_t events, uint32_t facts, bool another,
 		       void *arg);
 	void (*decided)(uint64_t number, const Sockgate__Decision *decision,
 			void *arg);

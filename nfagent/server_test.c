@@ -48,7 +48,7 @@ static struct {
 	enum server_state state;
 	unsigned int states, policies, decided, failed, stored, refused, content;
 	uint64_t generation, number, sequence;
-	uint32_t events;
+	uint32_t events, facts;
 	bool another;
 	enum server_state until;	/* stop the loop in this state */
 } told;
@@ -73,6 +73,7 @@ static void welcome(struct peer *p, uint64_t id)
 		body.generation = p->generation;
 		body.fetches = p->fetches;
 		body.events = 1U << SOCKGATE__EVENT_KIND__EVENT_OPEN;
+		body.facts = SOCKGATE__FACT__FACT_APP;
 		msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 		msg.welcome = &body;
 	}
@@ -193,13 +194,14 @@ static void on_state(enum server_state state, void *arg)
 		event_base_loopbreak(base);
 }
 
-static void on_policy(uint64_t generation, uint32_t events, bool another,
+static void on_policy(uint64_t generation, uint32_t events, uint32_t facts, bool another,
 		      void *arg)
 {
 	(void)arg;
 	told.policies++;
 	told.generation = generation;
 	told.events = events;
+	told.facts = facts;
 	told.another = another;
 	if (told.state == SERVER_UP)
 		event_base_loopbreak(base);
@@ -397,14 +399,17 @@ static void test_policy_changed(void **state)
 	start();
 	run_until(SERVER_UP);
 	assert_int_equal(told.events, 1U << SOCKGATE__EVENT_KIND__EVENT_OPEN);
+	assert_int_equal(told.facts, SOCKGATE__FACT__FACT_APP);
 	body.generation = 101;
 	body.events = 1U << SOCKGATE__EVENT_KIND__EVENT_ACCEPT;
+	body.facts = SOCKGATE__FACT__FACT_JIT;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_CHANGED;
 	msg.policy_changed = &body;
 	send_to_agent(&peers[0], &msg);
 	run();
 	assert_int_equal(told.generation, 101);
 	assert_int_equal(told.events, 1U << SOCKGATE__EVENT_KIND__EVENT_ACCEPT);
+	assert_int_equal(told.facts, SOCKGATE__FACT__FACT_JIT);
 	assert_false(told.another);
 }
 

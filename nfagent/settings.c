@@ -276,6 +276,70 @@ static void read_unverifiable(struct settings *s)
 		memcpy(s->unverifiable, defaults, sizeof(defaults));
 }
 
+static void read_words(struct settings *s, unsigned int i, const char *name,
+		       const char **words)
+{
+	char at[PATH_SIZE];
+
+	if (conf_has(s->conf, path(at, "interpreters.[%u].%s", i, name)))
+		conf_string(s->conf, at, NULL, words);
+}
+
+static void read_operand(struct settings *s, unsigned int i, enum operand *operand)
+{
+	static const char *const words[] = {
+		[OPERAND_FILE] = "file",
+		[OPERAND_CODE] = "code",
+		[OPERAND_NAME] = "module",
+	};
+	const char *text = NULL;
+	char at[PATH_SIZE];
+
+	path(at, "interpreters.[%u].operand", i);
+	if (!conf_string(s->conf, at, "file", &text))
+		return;
+	for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
+		if (!strcmp(text, words[w])) {
+			*operand = (enum operand)w;
+			return;
+		}
+	}
+	conf_reject(s->conf, at, "must be \"file\", \"code\" or \"module\"");
+}
+
+static void read_interpreter(struct settings *s, unsigned int i)
+{
+	struct interpreter *is = &s->interpreters[i];
+	char at[PATH_SIZE];
+
+	conf_string(s->conf, path(at, "interpreters.[%u].name", i), NULL, &is->name);
+	read_words(s, i, "flag", &is->flag);
+	read_words(s, i, "value", &is->value);
+	read_words(s, i, "rest", &is->rest);
+	read_words(s, i, "code", &is->code);
+	read_words(s, i, "module", &is->module);
+	read_words(s, i, "file", &is->file);
+	read_words(s, i, "stdin", &is->input);
+	read_words(s, i, "preload", &is->preload);
+	read_words(s, i, "environment", &is->environment);
+	read_operand(s, i, &is->operand);
+	conf_bool(s->conf, path(at, "interpreters.[%u].words", i), false, &is->words);
+	conf_bool(s->conf, path(at, "interpreters.[%u].loader", i), false, &is->loader);
+}
+
+static void read_interpreters(struct settings *s)
+{
+	unsigned int n = conf_count(s->conf, "interpreters");
+
+	if (n > SETTINGS_LIST_MAX) {
+		conf_reject(s->conf, "interpreters", "more than %d entries",
+			    SETTINGS_LIST_MAX);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		read_interpreter(s, i);
+}
+
 static void read_kernel(struct settings *s)
 {
 	struct conf *c = s->conf;
@@ -359,6 +423,7 @@ struct settings *settings_read(const char *file, char *why, size_t why_size)
 	read_desk(s);
 	read_limits(s);
 	read_unverifiable(s);
+	read_interpreters(s);
 	read_kernel(s);
 	read_failures(s);
 	read_failsafes(s);

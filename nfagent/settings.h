@@ -10,6 +10,7 @@
 
 #include "desk.h"
 #include "failsafe.h"
+#include "interpreter.h"
 #include "server.h"
 #include "tls.h"
 
@@ -30,6 +31,7 @@ struct settings {
 	uint64_t content_bytes;		/* of a file that the server may see; 0: none */
 	const char *directories[SETTINGS_LIST_MAX + 1];
 	const char *unverifiable[SETTINGS_LIST_MAX + 1];
+	struct interpreter interpreters[SETTINGS_LIST_MAX + 1];
 	const char *resolv_conf;
 	struct {
 		uint32_t deadline_ms, max_pending, max_cached, mark_mask;

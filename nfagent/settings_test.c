@@ -83,6 +83,30 @@ static void test_minimal(void **state)
 	settings_free(s);
 }
 
+static void test_interpreters(void **state)
+{
+	struct settings *s = right(MINIMAL
+		"interpreters = ( { name = \"frob frob-*\"; flag = \"-v\"; code = \"-e\";\n"
+		"  stdin = \"-s\"; operand = \"module\"; words = true; }, { name = \"x\"; } );");
+
+	(void)state;
+	assert_string_equal(s->interpreters[0].name, "frob frob-*");
+	assert_string_equal(s->interpreters[0].flag, "-v");
+	assert_string_equal(s->interpreters[0].code, "-e");
+	assert_string_equal(s->interpreters[0].input, "-s");
+	assert_null(s->interpreters[0].value);
+	assert_int_equal(s->interpreters[0].operand, OPERAND_NAME);
+	assert_true(s->interpreters[0].words);
+	assert_string_equal(s->interpreters[1].name, "x");
+	assert_int_equal(s->interpreters[1].operand, OPERAND_FILE);
+	assert_null(s->interpreters[2].name);
+	settings_free(s);
+	assert_null(read_text(MINIMAL "interpreters = ( { flag = \"-v\"; } );"));
+	assert_non_null(strstr(why, "interpreters.[0].name"));
+	wrong(MINIMAL "interpreters = (\n{ name = \"x\"; operand = \"y\"; } );", 4, "module");
+	wrong(MINIMAL "interpreters = (\n{ name = \"x\"; flags = \"y\"; } );", 4, "flags");
+}
+
 static void test_domain(void **state)
 {
 	struct settings *s;
@@ -210,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_minimal),
 		cmocka_unit_test(test_domain),
+		cmocka_unit_test(test_interpreters),
 		cmocka_unit_test(test_kernel),
 		cmocka_unit_test(test_failure_table),
 		cmocka_unit_test(test_failsafes),

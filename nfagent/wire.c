@@ -23,6 +23,19 @@ void wire_event(Sockgate__Event *event, const struct ask *ask)
 	event->remote_port = ask->rport;
 }
 
+static void fill_program(Sockgate__Process *p, const struct identity *id)
+{
+	p->classes = id->program->classes;
+	p->classes_unknown = id->program->unknown;
+	p->script = text(id->program->script);
+	p->script_foreign_path = id->program->foreign;
+	p->script_evidence = id->script.evidence;
+	if (id->script.evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT)
+		return;
+	p->script_sha256.data = (uint8_t *)id->script.sha256;
+	p->script_sha256.len = HASH_SIZE;
+}
+
 static void fill_facts(Sockgate__Process *p, const struct identity *id)
 {
 	const struct process_facts *facts = &id->facts;
@@ -36,6 +49,8 @@ static void fill_facts(Sockgate__Process *p, const struct identity *id)
 	p->command_line = text(facts->command_line);
 	p->parent_pid = facts->parent_pid;
 	p->parent_path = text(facts->parent_path);
+	if (id->program)
+		fill_program(p, id);
 	p->evidence = id->hash.evidence;
 	if (id->hash.evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT)
 		return;
@@ -43,6 +58,17 @@ static void fill_facts(Sockgate__Process *p, const struct identity *id)
 	p->sha256.len = HASH_SIZE;
 	p->build_id.data = (uint8_t *)id->hash.build_id;
 	p->build_id.len = id->hash.build_id_size;
+}
+
+/* The process knows of one, or the unit is made for one: both have to be looked at. */
+static void fill_app(Sockgate__Place *place, const struct identity *id)
+{
+	const uint32_t unit = SOCKGATE__PLACE_FACT__PLACE_FACT_SERVICE;
+
+	if (!id->program || !id->program->bundle_known || !(id->place.learned & unit))
+		return;
+	place->learned |= SOCKGATE__PLACE_FACT__PLACE_FACT_APP;
+	place->app = id->program->bundle ? id->program->bundle : (char *)id->place.app;
 }
 
 void wire_fill(struct wire *wire, const struct ask *ask,
@@ -70,7 +96,11 @@ void wire_fill(struct wire *wire, const struct ask *ask,
 	wire->place.netns = ask->netns;
 	if (id) {
 		wire->place.cgroup = text(id->cgroup);
-		wire->place.unit = (char *)id->place.unit;
-		wire->place.container = (char *)id->place.container;
+		wire->place.unit = (char *)id->place.names.unit;
+		wire->place.container = (char *)id->place.names.container;
+		wire->place.service = (char *)id->place.service;
+		wire->place.image = (char *)id->place.image;
+		wire->place.learned = id->place.learned;
+		fill_app(&wire->place, id);
 	}
 }

@@ -11,7 +11,7 @@
 #include "query.h"
 
 #define APPLICATION_ID 0x73676175	/* "sgau" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 /* Texts that are kept; in SQL. */
 #define POLICIES_MAX "1000"
 #define LONG_POLICY 100000	/* bytes: a thousand such are no more than the following */
@@ -49,6 +49,8 @@ static const char schema[] =
 	"  outcome INTEGER, reason TEXT, latency_us INTEGER,"
 	"  record BLOB NOT NULL,"
 	"  effect TEXT, called TEXT, source TEXT, trust INTEGER, threat INTEGER,"
+	"  build_id BLOB, class TEXT, script TEXT, script_sha256 BLOB,"
+	"  unit TEXT, container TEXT, image TEXT, app TEXT,"
 	"  UNIQUE (instance, sequence));"
 	"CREATE INDEX record_decision ON record (decision_id);"
 	FILTER_INDEXES
@@ -58,7 +60,7 @@ static const char schema[] =
 	"  loaded_us INTEGER NOT NULL,"
 	"  text TEXT);"
 	"PRAGMA application_id = 1936154997;"
-	"PRAGMA user_version = 2;";
+	"PRAGMA user_version = 3;";
 _Static_assert(APPLICATION_ID == 1936154997, "the schema says it in decimal");
 
 /*
@@ -81,6 +83,24 @@ static const char from_1[] =
 	"DROP INDEX record_application;"
 	FILTER_INDEXES
 	"PRAGMA user_version = 2;";
+
+/* Version 2 had neither what runs nor where: records of then do not say it. */
+static const char from_2[] =
+	"ALTER TABLE record ADD COLUMN build_id BLOB;"
+	"ALTER TABLE record ADD COLUMN class TEXT;"
+	"ALTER TABLE record ADD COLUMN script TEXT;"
+	"ALTER TABLE record ADD COLUMN script_sha256 BLOB;"
+	"ALTER TABLE record ADD COLUMN unit TEXT;"
+	"ALTER TABLE record ADD COLUMN container TEXT;"
+	"ALTER TABLE record ADD COLUMN image TEXT;"
+	"ALTER TABLE record ADD COLUMN app TEXT;"
+	"PRAGMA user_version = 3;";
+
+/* From each version to the next one. */
+static const char *const migrations[SCHEMA_VERSION] = {
+	[1] = from_1,
+	[2] = from_2,
+};
 
 enum statement {
 	ADD_INSTANCE,
@@ -109,7 +129,7 @@ static const char *const sql[] = {
 		"INSERT OR IGNORE INTO record VALUES (NULL, ?1, ?2, ?3, ?4, ?5, "
 		"?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
 		"?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, "
-		"?32, ?33, ?34, ?35, ?36)",
+		"?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44)",
 	[ADD_POLICY] =
 		"INSERT OR REPLACE INTO policy VALUES (?1, ?2, CASE WHEN ?3 IS "
 		"(SELECT text FROM policy WHERE text IS NOT NULL "
@@ -189,6 +209,15 @@ static int pragma_value(struct audit_db *db, const char *text, int *value)
 	return rc == SQLITE_ROW ? 0 : fail(db, "cannot be read");
 }
 
+static int migrate(struct audit_db *db, int version)
+{
+	for (; version < SCHEMA_VERSION; version++) {
+		if (run(db, migrations[version], "cannot be brought to this version"))
+			return -1;
+	}
+	return 0;
+}
+
 /* Make the tables in an empty file, or those of old; refuse what is not ours. */
 static int check_schema(struct audit_db *db)
 {
@@ -206,10 +235,8 @@ static int check_schema(struct audit_db *db)
 			 sqlite3_db_filename(db->handle, "main"));
 		return -1;
 	}
-	if (version == SCHEMA_VERSION)
-		return 0;
-	if (version == 1)
-		return run(db, from_1, "cannot be brought to version 2");
+	if (version >= 1 && version <= SCHEMA_VERSION)
+		return migrate(db, version);
 	snprintf(db->error, sizeof(db->error), "%s: its tables are of version %d, "
 		 "and this secsrv knows those up to %d: use the secsrv that made "
 		 "it, or move it away to begin another one",
@@ -392,6 +419,29 @@ static void bind_process(sqlite3_stmt *st, const Sockgate__Process *p)
 	sqlite3_bind_int64(st, 17, p->pid);
 }
 
+static void bind_program(sqlite3_stmt *st, const Sockgate__Process *p)
+{
+	char classes[NAME_CLASSES_SIZE];
+
+	if (!p)
+		return;
+	sqlite3_bind_blob(st, 37, p->build_id.data, (int)p->build_id.len, SQLITE_STATIC);
+	bind_text(st, 38, name_classes(p->classes, ",", classes, sizeof(classes)));
+	bind_text(st, 39, p->script);
+	sqlite3_bind_blob(st, 40, p->script_sha256.data, (int)p->script_sha256.len,
+			  SQLITE_STATIC);
+}
+
+static void bind_place(sqlite3_stmt *st, const Sockgate__Place *p)
+{
+	if (!p)
+		return;
+	bind_text(st, 41, *p->service ? p->service : p->unit);
+	bind_text(st, 42, p->container);
+	bind_text(st, 43, p->image);
+	bind_text(st, 44, p->app);
+}
+
 static void bind_user(sqlite3_stmt *st, const Sockgate__User *u)
 {
 	if (!u)
@@ -471,6 +521,8 @@ static int put_record(struct audit_db *db, int64_t instance,
 	sqlite3_bind_text(st, 5, source->host, -1, SQLITE_STATIC);
 	bind_event(st, r->event);
 	bind_process(st, r->process);
+	bind_program(st, r->process);
+	bind_place(st, r->place);
 	bind_user(st, r->user);
 	bind_decision(st, r->decision);
 	bind_filters(st, r);

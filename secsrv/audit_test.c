@@ -108,6 +108,33 @@ static void set_text(char **field, const char *text)
 	assert_non_null(*field);
 }
 
+static void set_bytes(ProtobufCBinaryData *field, const char *bytes, size_t size)
+{
+	field->data = calloc(1, size);
+	assert_non_null(field->data);
+	memcpy(field->data, bytes, strlen(bytes));
+	field->len = size;
+}
+
+/* What runs, and where. */
+static void add_program(Sockgate__Record *r)
+{
+	Sockgate__Process *p = r->process;
+	Sockgate__Place *place = malloc(sizeof(*place));
+
+	assert_non_null(place);
+	sockgate__place__init(place);
+	r->place = place;
+	p->classes = SOCKGATE__CLASS__CLASS_SCRIPT | SOCKGATE__CLASS__CLASS_PRELOAD;
+	set_text(&p->script, "/opt/tool.py");
+	set_bytes(&p->script_sha256, "x", 32);
+	set_bytes(&p->build_id, "\1\2\3\4", 4);
+	set_text(&place->service, "web.service");
+	set_text(&place->container, "c0");
+	set_text(&place->image, "img:1");
+	set_text(&place->app, "snap:x.y");
+}
+
 static Sockgate__Record *new_record(uint64_t sequence)
 {
 	Sockgate__Record *r = malloc(sizeof(*r));
@@ -156,6 +183,8 @@ static Sockgate__Record *new_record(uint64_t sequence)
 	snprintf(text, sizeof(text), "decision-%llu", (unsigned long long)sequence);
 	set_text(&d->decision_id, text);
 	set_text(&d->rule, "some-rule");
+	if (sequence == 5)
+		add_program(r);
 	return r;
 }
 
@@ -650,6 +679,36 @@ static void test_log_of_version_1_is_taken_over(void **state)
 	audit_close(audit);
 }
 
+/* What version 2 said, and nothing else that was learned since. */
+static void test_log_of_version_2_is_taken_over(void **state)
+{
+	(void)state;
+	make_log(version_1);
+	make_log("ALTER TABLE record ADD COLUMN effect TEXT;"
+		 "ALTER TABLE record ADD COLUMN called TEXT;"
+		 "ALTER TABLE record ADD COLUMN source TEXT;"
+		 "ALTER TABLE record ADD COLUMN trust INTEGER;"
+		 "ALTER TABLE record ADD COLUMN threat INTEGER;"
+		 "UPDATE record SET effect = 'deny', called = 'old';"
+		 "PRAGMA user_version = 2;");
+	open_audit();
+	submit(5, 1);
+	expected = 5;
+	until(all_stored);
+	query("old", "", 0, 100, 4);
+	audit_close(audit);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE script IS NULL "
+				    "AND class IS NULL AND unit IS NULL"), 4);
+	assert_int_equal(count_rows("SELECT count(*) FROM record WHERE hex(build_id) = "
+				    "'01020304' AND class = 'script,preload' AND "
+				    "script = '/opt/tool.py' AND length(script_sha256) = 32 "
+				    "AND unit = 'web.service' AND container = 'c0' AND "
+				    "image = 'img:1' AND app = 'snap:x.y' AND trust = 0"), 1);
+	assert_int_equal(count_rows("SELECT user_version FROM pragma_user_version"), 3);
+	open_audit();
+	audit_close(audit);
+}
+
 static void test_log_of_a_newer_version_is_refused(void **state)
 {
 	char why[512];
@@ -947,6 +1006,8 @@ int main(void)
 					  remove_log),
 		cmocka_unit_test_teardown(test_part_after_part, remove_log),
 		cmocka_unit_test_teardown(test_log_of_version_1_is_taken_over,
+					  remove_log),
+		cmocka_unit_test_teardown(test_log_of_version_2_is_taken_over,
 					  remove_log),
 		cmocka_unit_test_teardown(test_log_of_a_newer_version_is_refused,
 					  remove_log),

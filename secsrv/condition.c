@@ -17,7 +17,13 @@ static const char *const names[] = {
 	[COND_PROTOCOL] = "protocol",
 	[COND_USER] = "user",
 	[COND_DOMAIN] = "domain",
+	[COND_UNIT] = "unit",
+	[COND_IMAGE] = "image",
 	[COND_FILE] = "file",
+	[COND_APP] = "app",
+	[COND_CLASS] = "class",
+	[COND_SCRIPT] = "script",
+	[COND_SCRIPT_HASH] = "script_hash",
 	[COND_PORT] = "port",
 	[COND_REMOTE] = "remote",
 };

@@ -25,6 +25,7 @@ struct asked {
 	Sockgate__Event event;
 	Sockgate__Process process;
 	Sockgate__User user;
+	Sockgate__Place place;
 	Sockgate__Identity identity;
 	struct subject subject;
 	uint8_t addr[16];
@@ -53,6 +54,7 @@ static void ask(struct asked *a)
 	sockgate__event__init(&a->event);
 	sockgate__process__init(&a->process);
 	sockgate__user__init(&a->user);
+	sockgate__place__init(&a->place);
 	sockgate__identity__init(&a->identity);
 	a->event.kind = KIND(CONNECT);
 	a->event.protocol = IPPROTO_TCP;
@@ -74,7 +76,7 @@ static void ask(struct asked *a)
 	a->identity.threat = 2;
 	a->identity.source = SOURCE(HASH);
 	a->subject = (struct subject){ "web1", &a->event, &a->process, &a->user,
-				       &a->identity, { 0 } };
+				       &a->place, &a->identity, { 0 } };
 }
 
 static struct policy *policy(const char *text)
@@ -643,6 +645,136 @@ static void test_identity_by_name_is_good_for_the_process_only(void **state)
 	assert_int_equal(d.fields, F(EVENT) | F(REMOTE_PORT));
 }
 
+/* ---- what runs, and in what ---- */
+
+#define CLASS(name) ((uint32_t)SOCKGATE__CLASS__CLASS_##name)
+
+static void runs_script(struct asked *a, const char *path)
+{
+	a->process.classes = CLASS(SCRIPT);
+	a->process.script = (char *)path;
+	a->process.script_evidence = SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	a->process.script_sha256.data = a->hash;
+	a->process.script_sha256.len = sizeof(a->hash);
+}
+
+#define ABAB "abababababababababababababababababababababababababababababababab"
+
+static void test_a_script_is_the_process_s(void **state)
+{
+	static const char *const rules[] = {
+		"{ name = \"r\"; script = \"/opt/tool.py\"; action = \"deny\"; }",
+		"{ name = \"r\"; script = \"tool.py\"; action = \"deny\"; }",
+		"{ name = \"r\"; script_hash = \"" ABAB "\"; action = \"deny\"; }",
+		"{ name = \"r\"; class = [ \"command\", \"script\" ]; action = \"deny\"; }",
+	};
+	struct decision d;
+	struct asked a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		ask(&a);
+		runs_script(&a, "/opt/tool.py");
+		d = judge(rules[i], &a);
+		assert_string_equal(d.rule->name, "r");
+		assert_false(d.failed);
+		/* Never the interpreter's. */
+		assert_int_equal(d.fields, F(CONTENT) | F(PROCESS));
+		ask(&a);
+		a.process.classes = CLASS(BINARY);
+		d = judge(rules[i], &a);
+		assert_string_equal(d.rule->name, "default");
+		assert_false(d.failed);
+		assert_int_equal(d.fields, F(CONTENT) | F(PROCESS));
+	}
+	ask(&a);
+	runs_script(&a, "/opt/other.py");
+	memset(a.hash, 0, sizeof(a.hash));
+	for (size_t i = 0; i < 3; i++)
+		assert_string_equal(judge(rules[i], &a).rule->name, "default");
+}
+
+/* What was not learned fails the rule; what is known not to be there does not. */
+static void test_what_is_missing_of_a_script(void **state)
+{
+	static const char by_path[] =
+		"{ name = \"r\"; script = \"/x\"; action = \"allow\"; failure = \"deny\"; }";
+	static const char by_hash[] = "{ name = \"r\"; script_hash = \"" ABAB "\"; "
+		"action = \"allow\"; failure = \"deny\"; }";
+	static const char by_class[] = "{ name = \"r\"; class = \"preload\"; "
+		"action = \"allow\"; failure = \"deny\"; }";
+	struct asked a;
+
+	(void)state;
+	ask(&a);
+	/* An agent that knows nothing of it, or was kept from learning it. */
+	assert_true(judge(by_path, &a).failed);
+	assert_true(judge(by_hash, &a).failed);
+	assert_true(judge(by_class, &a).failed);
+	assert_int_equal(judge(by_class, &a).missing, COND_CLASS);
+	a.process.classes = CLASS(SCRIPT) | CLASS(UNVERIFIABLE);
+	assert_true(judge(by_path, &a).failed);
+	assert_true(judge(by_hash, &a).failed);
+	assert_false(judge(by_class, &a).failed);
+	a.process.classes = CLASS(UNVERIFIABLE);
+	assert_true(judge(by_path, &a).failed);
+	/* Its hash has not come in time. */
+	runs_script(&a, "/x");
+	a.process.script_evidence = SOCKGATE__EVIDENCE__EVIDENCE_UNSPEC;
+	a.process.script_sha256.len = 0;
+	assert_true(judge(by_path, &a).failed);
+	assert_true(judge(by_hash, &a).failed);
+	/* A path that leads elsewhere here says nothing, the content does. */
+	runs_script(&a, "/x");
+	a.process.script_foreign_path = true;
+	assert_true(judge(by_path, &a).failed);
+	assert_false(judge(by_hash, &a).failed);
+	a.process.classes_unknown = CLASS(PRELOAD);
+	assert_true(judge(by_class, &a).failed);
+	a.process.classes |= CLASS(PRELOAD);
+	assert_false(judge(by_class, &a).failed);
+}
+
+static void test_unit_image_and_bundle(void **state)
+{
+	static const struct {
+		const char *rule;
+		uint32_t fact;
+		uint32_t fields;
+	} cases[] = {
+		{ "{ name = \"r\"; unit = \"web.*\"; action = \"deny\"; }",
+		  SOCKGATE__PLACE_FACT__PLACE_FACT_SERVICE, F(PLACE) },
+		{ "{ name = \"r\"; image = \"web.*\"; action = \"deny\"; }",
+		  SOCKGATE__PLACE_FACT__PLACE_FACT_IMAGE, F(PLACE) },
+		{ "{ name = \"r\"; app = \"web.*\"; action = \"deny\"; }",
+		  SOCKGATE__PLACE_FACT__PLACE_FACT_APP,
+		  F(PLACE) | F(PROCESS) | F(CONTENT) },
+	};
+	static char web[] = "web.x", other[] = "Web.x", none[] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct decision d;
+		struct asked a;
+
+		ask(&a);
+		a.place.service = a.place.image = a.place.app = web;
+		d = judge(cases[i].rule, &a);
+		assert_true(d.failed);
+		a.place.learned = cases[i].fact;
+		d = judge(cases[i].rule, &a);
+		assert_string_equal(d.rule->name, "r");
+		assert_false(d.failed);
+		assert_int_equal(d.fields, cases[i].fields);
+		a.place.service = a.place.image = a.place.app = other;
+		assert_string_equal(judge(cases[i].rule, &a).rule->name, "default");
+		a.place.service = a.place.image = a.place.app = none;
+		d = judge(cases[i].rule, &a);
+		assert_string_equal(d.rule->name, "default");
+		assert_false(d.failed);
+	}
+}
+
 static void test_port_of_a_listener_is_its_own(void **state)
 {
 	const char *rule =
@@ -916,7 +1048,8 @@ static void check_masks(const char *rules)
 
 		combine(i, &c->a);
 		c->a.subject = (struct subject){ "web1", &c->a.event, &c->a.process,
-						 &c->a.user, &c->a.identity, { 0 } };
+						 &c->a.user, &c->a.place, &c->a.identity,
+						 { 0 } };
 		if (!i)
 			c->d = judge(rules, &c->a);
 		decide(current, &c->a.subject, &c->d);
@@ -1071,6 +1204,9 @@ int main(void)
 		cmocka_unit_test(test_explained_without_a_rule),
 		cmocka_unit_test(
 			test_identity_by_name_is_good_for_the_process_only),
+		cmocka_unit_test(test_a_script_is_the_process_s),
+		cmocka_unit_test(test_what_is_missing_of_a_script),
+		cmocka_unit_test(test_unit_image_and_bundle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, drop_policy);

@@ -16,11 +16,13 @@ void explain_subject(const Sockgate__Record *record,
 	sockgate__event__init(&empty->event);
 	sockgate__process__init(&empty->process);
 	sockgate__user__init(&empty->user);
+	sockgate__place__init(&empty->place);
 	memset(&subject->at, 0, sizeof(subject->at));
 	subject->host = record->host;
 	subject->event = record->event ? record->event : &empty->event;
 	subject->process = record->process ? record->process : &empty->process;
 	subject->user = record->user ? record->user : &empty->user;
+	subject->place = record->place ? record->place : &empty->place;
 	subject->identity = record->decision ? record->decision->identity : NULL;
 }
 
@@ -70,6 +72,21 @@ static void value_of(const struct subject *s, enum condition c, char *buf,
 	case COND_FILE:
 		text = s->process->path;
 		break;
+	case COND_UNIT:
+		text = s->place->service;
+		break;
+	case COND_IMAGE:
+		text = s->place->image;
+		break;
+	case COND_APP:
+		text = s->place->app;
+		break;
+	case COND_SCRIPT:
+		text = s->process->script;
+		break;
+	case COND_CLASS:
+		name_classes(s->process->classes, ", ", buf, size);
+		return;
 	case COND_EVENT:
 		snprintf(buf, size, "%s", name_event(s->event->kind));
 		return;

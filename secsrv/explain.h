@@ -27,6 +27,7 @@ struct explain_empty {
 	Sockgate__Event event;
 	Sockgate__Process process;
 	Sockgate__User user;
+	Sockgate__Place place;
 };
 struct subject;
 void explain_subject(const Sockgate__Record *record,

@@ -162,6 +162,7 @@ static void add_keys(struct build *b, struct branch *br, const struct value *v,
 {
 	switch (br->condition) {
 	case COND_HASH:
+	case COND_SCRIPT_HASH:
 		key_hashes(b, &v->hashes, ref, first);
 		break;
 	case COND_USER:

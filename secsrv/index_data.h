@@ -229,6 +229,7 @@ static inline bool condition_is_walked(enum condition c)
 	case COND_THREAT:
 	case COND_EVENT:
 	case COND_PROTOCOL:
+	case COND_CLASS:
 		return true;
 	default:
 		return false;

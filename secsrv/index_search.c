@@ -321,7 +321,7 @@ static void sample_identity(const Sockgate__Identity *id, enum condition c,
 	}
 }
 
-static void sample_place(const struct subject *s, enum condition c, struct sample *out)
+static void sample_end(const struct subject *s, enum condition c, struct sample *out)
 {
 	size_t size;
 
@@ -334,6 +334,20 @@ static void sample_place(const struct subject *s, enum condition c, struct sampl
 	out->kind = size == 4 || size == 16 ? SAMPLE_ADDRESS : SAMPLE_NOTHING;
 	out->size = (unsigned int)size;
 	out->bits = (unsigned int)size * 8;
+}
+
+/* Of what runs no file, none can be right. */
+static void sample_script(const Sockgate__Process *p, enum condition c, struct sample *out)
+{
+	if (p->script_sha256.len != SHA256_SIZE)
+		return;
+	if (c == COND_SCRIPT) {
+		sample_text(out, p->script, false);
+		out->file = true;
+		return;
+	}
+	out->kind = SAMPLE_HASH;
+	out->bytes = p->script_sha256.data;
 }
 
 static void sample_user(const Sockgate__User *user, struct sample *out)
@@ -363,7 +377,21 @@ static void sample_subject(const struct search *q, enum condition c, struct samp
 	case COND_TIME:
 	case COND_EVENT:
 	case COND_PROTOCOL:
+	case COND_CLASS:
 		out->kind = SAMPLE_WALK;
+		break;
+	case COND_UNIT:
+		sample_text(out, s->place->service, false);
+		break;
+	case COND_IMAGE:
+		sample_text(out, s->place->image, false);
+		break;
+	case COND_APP:
+		sample_text(out, s->place->app, false);
+		break;
+	case COND_SCRIPT:
+	case COND_SCRIPT_HASH:
+		sample_script(s->process, c, out);
 		break;
 	case COND_USER:
 		sample_user(s->user, out);
@@ -377,7 +405,7 @@ static void sample_subject(const struct search *q, enum condition c, struct samp
 		break;
 	case COND_PORT:
 	case COND_REMOTE:
-		sample_place(s, c, out);
+		sample_end(s, c, out);
 		break;
 	default:
 		sample_identity(s->identity, c, out);
@@ -508,6 +536,7 @@ static void sample_rule(const struct search *q, enum condition c, struct sample 
 	v = rule_value(q->later, c);
 	switch (c) {
 	case COND_HASH:
+	case COND_SCRIPT_HASH:
 		out->kind = SAMPLE_HASH;
 		out->bytes = v->hashes.elem[0];
 		break;

@@ -53,7 +53,7 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 /* ---- policies ---- */
 
 static const char *const words[] = {
-	"curl", "CURL", "cur?", "c*", "*", "*l", "ab", "abc", "abcd", "ab*", "abc*d",
+	"curl", "CURL", "Curl", "cur?", "c*", "*", "*l", "ab", "abc", "abcd", "ab*", "abc*d",
 	"wget", "[cw]*", "firefox", "x\\\\y", "web1", "web2", "web*", "EXAMPLE.org",
 	"abcdefghijabcdefghijabcdefghijabcdefghij*",
 };
@@ -75,6 +75,9 @@ static const char *const times[] = {
 static const char *const events[] = {
 	"connect", "listen", "send", "SYN_SENT", "open", "bind", "accept", "receive",
 	"established", "close",
+};
+static const char *const classes[] = {
+	"binary", "script", "command", "loader", "preload", "jit", "unverifiable",
 };
 static const char *const protocols[] = { "tcp", "udp", "icmp", "packet", "other" };
 static const char *const hashes[] = {
@@ -114,6 +117,7 @@ static void print_value(FILE *f, enum condition c)
 		fputs(ONE_OF(levels), f);
 		break;
 	case COND_HASH:
+	case COND_SCRIPT_HASH:
 		fprintf(f, "\"%s\"", ONE_OF(hashes));
 		break;
 	case COND_EVENT:
@@ -125,7 +129,11 @@ static void print_value(FILE *f, enum condition c)
 	case COND_USER:
 		fputs(ONE_OF(users), f);
 		break;
+	case COND_CLASS:
+		fprintf(f, "\"%s\"", ONE_OF(classes));
+		break;
 	case COND_FILE:
+	case COND_SCRIPT:
 		fprintf(f, "\"%s\"", ONE_OF(files));
 		break;
 	case COND_PORT:
@@ -219,10 +227,11 @@ struct asked {
 	Sockgate__Event event;
 	Sockgate__Process process;
 	Sockgate__User user;
+	Sockgate__Place place;
 	Sockgate__Identity identity;
 	struct subject subject;
 	uint8_t addr[16];
-	uint8_t hash[32];
+	uint8_t hash[32], script[32];
 };
 
 static const char *const texts[] = {
@@ -230,13 +239,33 @@ static const char *const texts[] = {
 	"abcdefghijabcdefghijabcdefghijabcdefghijk",
 };
 
+static const char *const paths[] = {
+	"/usr/bin/curl", "/usr/bin/bin", "/opt/x/curl", "/usr/lib/a/curl", "/curl",
+	"/usr/curl", "",
+};
+static const uint8_t bytes[] = { 0xab, 0, 0x77 };
+
+/* Also what no agent should say. */
+static void random_program(struct asked *a)
+{
+	Sockgate__Process *p = &a->process;
+
+	p->classes = any(8) ? 1U << any(9) : 0;
+	if (!any(4))
+		p->classes |= 1U << any(9);
+	p->classes_unknown = any(4) ? 0 : 1U << any(9);
+	p->script = (char *)ONE_OF(paths);
+	p->script_foreign_path = !any(8);
+	p->script_evidence = any(4) ? SOCKGATE__EVIDENCE__EVIDENCE_CONTENT :
+				      SOCKGATE__EVIDENCE__EVIDENCE_UNSPEC;
+	memset(a->script, ONE_OF(bytes), sizeof(a->script));
+	if (!any(4))
+		memset(a->script + 8, 0, sizeof(a->script) - 8);
+	p->script_sha256.len = p->script_evidence ? 32 : 0;
+}
+
 static void random_process(struct asked *a)
 {
-	static const char *const paths[] = {
-		"/usr/bin/curl", "/usr/bin/bin", "/opt/x/curl", "/usr/lib/a/curl", "/curl",
-		"/usr/curl", "",
-	};
-	static const uint8_t bytes[] = { 0xab, 0, 0x77 };
 
 	sockgate__process__init(&a->process);
 	a->process.path = (char *)ONE_OF(paths);
@@ -249,6 +278,7 @@ static void random_process(struct asked *a)
 	a->process.sha256.data = a->hash;
 	a->process.sha256.len =
 		a->process.evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT ? 32 : 0;
+	random_program(a);
 }
 
 static void random_identity(struct asked *a)
@@ -275,6 +305,15 @@ static void random_user(struct asked *a)
 	a->user.uid = any(2) ? 1000 * any(2) : any(3);
 	a->user.name = (char *)ONE_OF(names);
 	a->user.domain = (char *)ONE_OF(domains);
+}
+
+static void random_place(struct asked *a)
+{
+	sockgate__place__init(&a->place);
+	a->place.learned = any(4) ? 7 : any(8);
+	a->place.service = (char *)ONE_OF(texts);
+	a->place.app = (char *)ONE_OF(texts);
+	a->place.image = (char *)ONE_OF(texts);
 }
 
 static void random_address(struct asked *a)
@@ -324,9 +363,11 @@ static void point(struct asked *a)
 	a->subject.event = &a->event;
 	a->subject.process = &a->process;
 	a->subject.user = &a->user;
+	a->subject.place = &a->place;
 	a->subject.identity = a->subject.identity ? &a->identity : NULL;
 	a->event.remote_address.data = a->addr;
 	a->process.sha256.data = a->hash;
+	a->process.script_sha256.data = a->script;
 }
 
 static void random_question(struct asked *a)
@@ -334,6 +375,7 @@ static void random_question(struct asked *a)
 	random_process(a);
 	random_identity(a);
 	random_user(a);
+	random_place(a);
 	random_event(a);
 	point(a);
 }
@@ -442,6 +484,33 @@ static void change_address(struct asked *a, const struct decision *d)
 		a->addr[from / 8] ^= (uint8_t)(0x80 >> (from % 8));
 }
 
+static void change_program(struct asked *a, const struct asked *other)
+{
+	a->process.path = other->process.path;
+	a->process.foreign_path = other->process.foreign_path;
+	a->process.classes = other->process.classes;
+	a->process.classes_unknown = other->process.classes_unknown;
+	a->process.script = other->process.script;
+	a->process.script_foreign_path = other->process.script_foreign_path;
+	a->process.script_evidence = other->process.script_evidence;
+	a->process.script_sha256 = other->process.script_sha256;
+	memcpy(a->script, other->script, sizeof(a->script));
+}
+
+/* One bundle may have processes in many places, and a place those of many. */
+static void change_place(struct asked *a, const struct asked *other, uint32_t fields)
+{
+	const uint32_t both = F(PLACE) | F(PROCESS);
+	const uint32_t app = SOCKGATE__PLACE_FACT__PLACE_FACT_APP;
+
+	if (!(fields & F(PLACE)))
+		a->place = other->place;
+	if ((fields & both) == both)
+		return;
+	a->place.app = other->place.app;
+	a->place.learned = (a->place.learned & ~app) | (other->place.learned & app);
+}
+
 static void agree(const struct asked *with, const struct decision *d, struct asked *a)
 {
 	struct asked other;
@@ -458,12 +527,12 @@ static void agree(const struct asked *with, const struct decision *d, struct ask
 		a->event.remote_port = other.event.remote_port;
 	if (!(d->fields & F(USER)))
 		a->user = other.user;
-	if (!(d->fields & F(PROCESS))) {
-		a->process.path = other.process.path;
-		a->process.foreign_path = other.process.foreign_path;
-	}
+	change_place(a, &other, d->fields);
+	if (!(d->fields & F(PROCESS)))
+		change_program(a, &other);
 	if (!(d->fields & F(CONTENT))) {
 		a->process = other.process;
+		memcpy(a->script, other.script, sizeof(a->script));
 		a->identity = other.identity;
 		a->subject.identity = other.subject.identity;
 		memcpy(a->hash, other.hash, sizeof(a->hash));

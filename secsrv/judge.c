@@ -140,12 +140,14 @@ static void decide_at(const struct judge *j, const char *host,
 		      const Sockgate__Identity *identity, uint64_t now_us,
 		      struct decision *d)
 {
+	static const Sockgate__Place nowhere = SOCKGATE__PLACE__INIT;
 	struct subject subject = {
 		.host = host,
 		.event = question->event,
 		.process = question->process,
 		.user = question->user,
 		.identity = identity,
+		.place = question->place ? question->place : &nowhere,
 	};
 
 	subject_at(&subject, j->policy, (int64_t)now_us);

@@ -15,6 +15,11 @@
 	(COND(KNOWN) | COND(APPLICATION) | COND(VENDOR) | COND(CATEGORY) |	\
 	 COND(VERSION) | COND(TRUST) | COND(THREAT))
 
+#define CONDITIONS_ON_PROCESS						\
+	(COND(FILE) | COND(APP) | COND(CLASS) | COND(SCRIPT) | COND(SCRIPT_HASH))
+
+#define CLASS(name) ((uint32_t)SOCKGATE__CLASS__CLASS_##name)
+
 /* How one condition stands: like enum match, for a single one. */
 static enum match holds(bool yes)
 {
@@ -93,8 +98,13 @@ uint32_t match_fields(uint32_t conditions, const struct subject *s)
 		fields |= F(PROTOCOL);
 	if (conditions & (COND(USER) | COND(DOMAIN)))
 		fields |= F(USER);
-	if (conditions & COND(FILE))
+	if (conditions & (COND(UNIT) | COND(IMAGE)))
+		fields |= F(PLACE);
+	/* What runs in a bundle, or by an interpreter, is that process's own. */
+	if (conditions & CONDITIONS_ON_PROCESS)
 		fields |= F(PROCESS) | F(CONTENT);
+	if (conditions & COND(APP))
+		fields |= F(PLACE);
 	if (conditions & COND(PORT))
 		fields |= fields_of_port(s);
 	if (conditions & COND(REMOTE))
@@ -103,6 +113,28 @@ uint32_t match_fields(uint32_t conditions, const struct subject *s)
 }
 
 /* ---- one condition ---- */
+
+static bool place_lacks(const struct subject *s, Sockgate__PlaceFact fact)
+{
+	return !(s->place->learned & (uint32_t)fact);
+}
+
+/* What is known to run no file has none; it is not missing. */
+static bool script_lacks(const struct subject *s)
+{
+	const Sockgate__Process *p = s->process;
+
+	if (!p->classes || p->classes & CLASS(UNVERIFIABLE))
+		return true;
+	return p->classes & (CLASS(SCRIPT) | CLASS(LOADER)) &&
+	       (p->script_evidence != SOCKGATE__EVIDENCE__EVIDENCE_CONTENT ||
+		p->script_sha256.len != SHA256_SIZE);
+}
+
+static bool has_script(const struct subject *s)
+{
+	return s->process->classes & (CLASS(SCRIPT) | CLASS(LOADER));
+}
 
 bool match_lacks(enum condition c, const struct subject *s)
 {
@@ -113,6 +145,20 @@ bool match_lacks(enum condition c, const struct subject *s)
 		return !*s->user->name;
 	case COND_DOMAIN:
 		return !*s->user->domain;
+	case COND_UNIT:
+		return place_lacks(s, SOCKGATE__PLACE_FACT__PLACE_FACT_SERVICE);
+	case COND_IMAGE:
+		return place_lacks(s, SOCKGATE__PLACE_FACT__PLACE_FACT_IMAGE);
+	case COND_APP:
+		return place_lacks(s, SOCKGATE__PLACE_FACT__PLACE_FACT_APP);
+	case COND_CLASS:
+		return !s->process->classes;
+	case COND_SCRIPT:
+		return script_lacks(s) ||
+		       (has_script(s) &&
+			(!*s->process->script || s->process->script_foreign_path));
+	case COND_SCRIPT_HASH:
+		return script_lacks(s);
 	case COND_FILE:
 		/* Whoever can mount can give a file any path that others cannot see. */
 		return !*s->process->path || s->process->foreign_path;
@@ -122,15 +168,20 @@ bool match_lacks(enum condition c, const struct subject *s)
 	}
 }
 
+static bool is_among(const struct hash_list *hashes, const uint8_t *sha256)
+{
+	for (uint32_t i = 0; i < hashes->count; i++) {
+		if (!memcmp(hashes->elem[i], sha256, SHA256_SIZE))
+			return true;
+	}
+	return false;
+}
+
 static enum match match_hash(const struct hash_list *hashes, const struct subject *s)
 {
 	if (match_lacks(COND_HASH, s))
 		return MATCH_LACKS;
-	for (uint32_t i = 0; i < hashes->count; i++) {
-		if (!memcmp(hashes->elem[i], s->process->sha256.data, SHA256_SIZE))
-			return MATCH_YES;
-	}
-	return MATCH_DIFFERS;
+	return holds(is_among(hashes, s->process->sha256.data));
 }
 
 static enum match match_identity(const struct value *v, const struct subject *s,
@@ -194,6 +245,53 @@ static enum match match_file(const struct pattern_list *files, const struct subj
 	return holds(pattern_match(files, s->process->path));
 }
 
+/* One of several is enough; that it is none of them can be said if all are known. */
+static enum match match_class(uint32_t classes, const struct subject *s)
+{
+	const Sockgate__Process *p = s->process;
+
+	if (match_lacks(COND_CLASS, s))
+		return MATCH_LACKS;
+	if (classes & p->classes)
+		return MATCH_YES;
+	return classes & p->classes_unknown ? MATCH_LACKS : MATCH_DIFFERS;
+}
+
+static enum match match_script(const struct pattern_list *files, const struct subject *s)
+{
+	if (match_lacks(COND_SCRIPT, s))
+		return MATCH_LACKS;
+	return holds(has_script(s) && pattern_match(files, s->process->script));
+}
+
+static enum match match_script_hash(const struct hash_list *hashes,
+				    const struct subject *s)
+{
+	if (match_lacks(COND_SCRIPT_HASH, s))
+		return MATCH_LACKS;
+	return holds(has_script(s) && is_among(hashes, s->process->script_sha256.data));
+}
+
+static const char *text_of_place(const Sockgate__Place *place, enum condition c)
+{
+	switch (c) {
+	case COND_UNIT:
+		return place->service;
+	case COND_IMAGE:
+		return place->image;
+	default:
+		return place->app;
+	}
+}
+
+static enum match match_place(const struct pattern_list *texts, enum condition c,
+			      const struct subject *s)
+{
+	if (match_lacks(c, s))
+		return MATCH_LACKS;
+	return holds(pattern_match(texts, text_of_place(s->place, c)));
+}
+
 static enum match match_port(const struct range_list *ports, const struct subject *s)
 {
 	uint32_t port;
@@ -240,8 +338,18 @@ static enum match match_value(const struct value *v, enum condition c,
 		return match_user(&v->users, s);
 	case COND_DOMAIN:
 		return match_domain(&v->patterns, s);
+	case COND_UNIT:
+	case COND_IMAGE:
+	case COND_APP:
+		return match_place(&v->patterns, c, s);
 	case COND_FILE:
 		return match_file(&v->patterns, s);
+	case COND_CLASS:
+		return match_class(v->classes, s);
+	case COND_SCRIPT:
+		return match_script(&v->patterns, s);
+	case COND_SCRIPT_HASH:
+		return match_script_hash(&v->hashes, s);
 	case COND_PORT:
 		return match_port(&v->ranges, s);
 	case COND_REMOTE:

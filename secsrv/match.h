@@ -19,6 +19,7 @@ struct subject {
 	const Sockgate__Event *event;
 	const Sockgate__Process *process;
 	const Sockgate__User *user;
+	const Sockgate__Place *place;
 	const Sockgate__Identity *identity;
 	struct week_moment at;		/* in the time zone of the policy */
 };

@@ -71,6 +71,7 @@ static int parse_each(struct policy *p, const config_setting_t *rules,
 			       groups, lifetime_ms, values, err))
 			return -1;
 		p->events |= rule_events(r) & SOCKGATE_EVENTS_OPTIONAL;
+		p->facts |= rule_facts(r);
 	}
 	return 0;
 }

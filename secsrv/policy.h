@@ -33,6 +33,7 @@ struct policy {
 	struct rule *rule;		/* in their order */
 	unsigned int rules;
 	uint32_t events;		/* the optional ones that rules name */
+	uint32_t facts;			/* Fact bits of the wire: what rules look at */
 	struct rule otherwise;		/* the default */
 	struct rule unsaid;		/* allows what no rule and no default is about */
 	struct policy_warning *warning;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "policy.h"
+#include "sockgate.pb-c.h"
 
 /* What README shows as a policy. */
 static void copy_from_readme(FILE *to)
@@ -420,6 +421,57 @@ static void test_groups_that_stand_for_too_much(void **state)
 	free(text);
 }
 
+/* A script is what a process says: it narrows what is allowed, and proves nothing. */
+static void test_an_allowed_script_is_not_enough(void **state)
+{
+#define ALLOW(what) "{ name = \"a\"; " what " action = \"allow\"; }"
+	(void)state;
+	check_warnings(ALLOW("script = \"/x\";"), 1, "any program can say");
+	check_warnings(ALLOW("script = \"/x\"; user = \"u\"; file = \"/usr/bin/python3\";"),
+		       1, "any program can say");
+	check_warnings(ALLOW("script = \"/x\"; application = \"python3\";"), 1,
+		       "name the user or the unit");
+	check_warnings(ALLOW("script = \"/x\"; application = \"python3\"; user = \"u\";"),
+		       0, "");
+	check_warnings(ALLOW("script = \"/x\"; trust = \">3\"; unit = \"u\";"), 0, "");
+	check_warnings(RULE("a", "script = \"/x\";"), 0, "");
+	check_warnings(RULE("a", "script = \"/x\"; class = [ \"binary\", \"stdin\" ];"), 1,
+		       "can never match");
+	check_warnings(RULE("a", "script = \"/x\"; class = [ \"binary\", \"jit\" ];"), 0, "");
+#undef ALLOW
+}
+
+static uint32_t facts_of(const char *rules)
+{
+	struct policy_error err;
+	struct policy *p;
+	uint32_t facts;
+	char text[512];
+
+	snprintf(text, sizeof(text), "rules = ( %s );", rules);
+	p = policy_parse(text, strlen(text), "x", &err);
+	assert_non_null(p);
+	facts = p->facts;
+	policy_free(p);
+	return facts;
+}
+
+/* What agents would not look at otherwise, and no more than that. */
+static void test_what_is_looked_at(void **state)
+{
+	(void)state;
+	assert_int_equal(facts_of(RULE("a", "port = 443;")), 0);
+	assert_int_equal(facts_of(RULE("a", "script = \"/x\"; class = \"loader\";")), 0);
+	assert_int_equal(facts_of(RULE("a", "class = [ \"jit\", \"binary\" ];")),
+			 SOCKGATE__FACT__FACT_JIT);
+	assert_int_equal(facts_of(RULE("a", "class = \"preload\";")),
+			 SOCKGATE__FACT__FACT_PRELOAD);
+	assert_int_equal(facts_of(RULE("a", "app = \"snap:x\";")), SOCKGATE__FACT__FACT_APP);
+	assert_int_equal(facts_of(RULE("a", "class = \"jit\";") ", "
+				  RULE("b", "app = \"snap:x\";")),
+			 SOCKGATE__FACT__FACT_JIT | SOCKGATE__FACT__FACT_APP);
+}
+
 static void test_unused_groups(void **state)
 {
 	static const char text[] = "default = \"allow\";\n"
@@ -554,6 +606,8 @@ int main(void)
 		cmocka_unit_test(test_unmatchable_signatures),
 		cmocka_unit_test(test_versions_are_not_compared),
 		cmocka_unit_test(test_groups_that_stand_for_too_much),
+		cmocka_unit_test(test_an_allowed_script_is_not_enough),
+		cmocka_unit_test(test_what_is_looked_at),
 		cmocka_unit_test(test_unused_groups),
 		cmocka_unit_test(test_digits_are_a_user_id),
 		cmocka_unit_test(test_ssh_is_cut_off),

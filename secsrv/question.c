@@ -41,7 +41,10 @@ static const char *check_process(const Sockgate__Process *p)
 		return "hash and evidence contradict each other";
 	if (p->build_id.len > BUILD_ID_MAX || (p->build_id.len && !content))
 		return "a build-id is too long, or of no content";
-	if (strlen(p->path) > TEXT_PATH_MAX || strlen(p->name) > TEXT_NAME_MAX)
+	content = p->script_evidence == SOCKGATE__EVIDENCE__EVIDENCE_CONTENT;
+	if (p->script_sha256.len != (content ? 32 : 0))
+		return "hash and evidence of the script contradict each other";
+	if (strlen(p->script) > TEXT_PATH_MAX || strlen(p->path) > TEXT_PATH_MAX || strlen(p->name) > TEXT_NAME_MAX)
 		return "a file name is too long";
 	return NULL;
 }
@@ -55,13 +58,24 @@ static const char *check_user(const Sockgate__User *u)
 	return NULL;
 }
 
+/* An agent need not say where. */
+static const char *check_place(const Sockgate__Place *p)
+{
+	if (p && (strlen(p->service) > TEXT_NAME_MAX || strlen(p->app) > TEXT_NAME_MAX ||
+		  strlen(p->image) > TEXT_PATH_MAX))
+		return "the name of a unit, bundle or image is too long";
+	return NULL;
+}
+
 const char *question_check(const Sockgate__Question *q)
 {
 	const char *why = check_event(q->event);
 
 	if (!why)
 		why = check_process(q->process);
-	return why ? why : check_user(q->user);
+	if (!why)
+		why = check_user(q->user);
+	return why ? why : check_place(q->place);
 }
 
 bool question_is_late(const Sockgate__Question *q, int64_t waited_us)
@@ -102,6 +116,9 @@ static void clean_process(Sockgate__Process *p)
 		p->sha256.len = 0;
 	if (p->build_id.len > BUILD_ID_MAX)
 		p->build_id.len = 0;
+	if (p->script_sha256.len != 32)
+		p->script_sha256.len = 0;
+	cut(p->script, TEXT_PATH_MAX);
 	cut(p->path, TEXT_PATH_MAX);
 	cut(p->parent_path, TEXT_PATH_MAX);
 	cut(p->command_line, TEXT_PATH_MAX);
@@ -126,6 +143,9 @@ static void clean_place(Sockgate__Place *p)
 	cut(p->cgroup, TEXT_PATH_MAX);
 	cut(p->unit, TEXT_NAME_MAX);
 	cut(p->container, TEXT_NAME_MAX);
+	cut(p->service, TEXT_NAME_MAX);
+	cut(p->app, TEXT_NAME_MAX);
+	cut(p->image, TEXT_PATH_MAX);
 }
 
 static int clean_record(Sockgate__Record *r, const char *host)

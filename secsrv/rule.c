@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rule.h"
+#include "sockgate.pb-c.h"
 
 #define SSH_PORT 22
 
@@ -70,6 +71,33 @@ static const char *why_no_signature(const struct rule *rule)
 	return NULL;
 }
 
+uint32_t rule_facts(const struct rule *rule)
+{
+	uint32_t classes = rule_has(rule, COND_CLASS) ? rule_value(rule, COND_CLASS)->classes : 0;
+	uint32_t facts = 0;
+
+	if (classes & SOCKGATE__CLASS__CLASS_PRELOAD)
+		facts |= SOCKGATE__FACT__FACT_PRELOAD;
+	if (classes & SOCKGATE__CLASS__CLASS_JIT)
+		facts |= SOCKGATE__FACT__FACT_JIT;
+	if (rule_has(rule, COND_APP))
+		facts |= SOCKGATE__FACT__FACT_APP;
+	return facts;
+}
+
+/* What runs no file by an interpreter, or by the loader, has no script. */
+static const char *why_no_script(const struct rule *rule)
+{
+	const uint32_t none = SOCKGATE__CLASS__CLASS_BINARY | SOCKGATE__CLASS__CLASS_COMMAND |
+			      SOCKGATE__CLASS__CLASS_STDIN | SOCKGATE__CLASS__CLASS_MODULE;
+	const uint32_t scripts = 1U << COND_SCRIPT | 1U << COND_SCRIPT_HASH;
+
+	if (!(rule->conditions & scripts) || !rule_has(rule, COND_CLASS) ||
+	    rule_value(rule, COND_CLASS)->classes & ~none)
+		return NULL;
+	return "what is of class binary, command, stdin or module has no script";
+}
+
 /* Each takes away events that the rule cannot be about. */
 const char *rule_unmatchable(const struct rule *rule)
 {
@@ -100,10 +128,32 @@ const char *rule_unmatchable(const struct rule *rule)
 		if (!left)
 			return limits[i].why;
 	}
-	return why_no_signature(rule);
+	return why_no_signature(rule) ?: why_no_script(rule);
 }
 
-const char *rule_doubtful(const struct rule *rule)
+/*
+ * Arguments are what a process says of itself.  Of a program that is not known, or that
+ * anybody may run, they say nothing.
+ */
+static const char *why_no_claim(const struct rule *rule)
+{
+	const uint32_t claims = 1U << COND_SCRIPT | 1U << COND_SCRIPT_HASH;
+	const uint32_t content = 1U << COND_HASH | 1U << COND_APPLICATION |
+				 1U << COND_VENDOR | 1U << COND_TRUST;
+	const uint32_t whose = 1U << COND_USER | 1U << COND_UNIT;
+
+	if (rule->action == VERDICT_DENY || !(rule->conditions & claims))
+		return NULL;
+	if (!(rule->conditions & content))
+		return "any program can say that it runs this script: name the interpreter too, "
+		       "by application, hash, vendor or trust";
+	if (!(rule->conditions & whose))
+		return "whoever may run the interpreter can have it say that it runs this "
+		       "script: name the user or the unit too";
+	return NULL;
+}
+
+static const char *why_no_version(const struct rule *rule)
 {
 	const struct pattern_list *versions;
 
@@ -116,6 +166,11 @@ const char *rule_doubtful(const struct rule *rule)
 			       "<, >, = and ! compare nothing";
 	}
 	return NULL;
+}
+
+const char *rule_doubtful(const struct rule *rule)
+{
+	return why_no_version(rule) ?: why_no_claim(rule);
 }
 
 /* By application or file: what serves SSH, or listens for it. */

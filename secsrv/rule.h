@@ -95,6 +95,9 @@ static inline uint32_t rule_events(const struct rule *rule)
 	return rule_has(rule, COND_EVENT) ? rule_value(rule, COND_EVENT)->events : 0;
 }
 
+/* What the rule looks at and agents learn for that only: Fact bits of the wire. */
+uint32_t rule_facts(const struct rule *rule);
+
 /*
  * True if @earlier certainly takes every question that @later would match, so
  * that @later never gets one.  It errs on the side of false.

@@ -190,7 +190,7 @@ int rule_parse(struct rule *rule, const config_setting_t *s,
 {
 	static const char *const known[] = {
 		"name", "application", "vendor", "category", "version", "hash",
-		"file", "known", "trust", "threat", "user", "domain", "host",
+		"file", "app", "unit", "image", "class", "script", "script_hash", "known", "trust", "threat", "user", "domain", "host",
 		"host_group", "event", "protocol", "remote", "port", "action",
 		"error", "failure", "lifetime", "tag", "time", "enforce", "bytes",
 		"connections", NULL,

@@ -45,7 +45,7 @@ struct client {
 	/* Of the last message of each kind. */
 	uint64_t id, generation, stored, questions, refused;
 	Sockgate__Action action;
-	uint32_t fields, line, named;
+	uint32_t fields, line, named, facts;
 	unsigned int messages, decisions, errors, welcomes, changes, records;
 	unsigned int agents, steps, parts;
 	unsigned int queries, decisions_before;
@@ -102,6 +102,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		c->welcomes++;
 		c->generation = msg->welcome->generation;
 		c->named = msg->welcome->events;
+		c->facts = msg->welcome->facts;
 		c->fetches = msg->welcome->fetches;
 		break;
 	case BODY(CONTENT_QUERY):
@@ -120,6 +121,7 @@ static void on_message(struct channel *ch, Sockgate__Message *msg, void *arg)
 		c->changes++;
 		c->generation = msg->policy_changed->generation;
 		c->named = msg->policy_changed->events;
+		c->facts = msg->policy_changed->facts;
 		break;
 	case BODY(RECORDS_STORED):
 		c->stored = msg->records_stored->sequence;
@@ -532,6 +534,17 @@ static void test_malformed_questions_are_answered(void **state)
 	a.event.remote_port = 70000;
 	say(&c, 5, BODY(QUESTION), &a.question);
 	wait_count(c.errors, 5);
+	make_question(&a);
+	a.process.script_sha256 = a.process.sha256;
+	say(&c, 7, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 6);
+	assert_non_null(strstr(c.text, "of the script contradict"));
+	make_question(&a);
+	a.process.build_id.data = (uint8_t[65]){ 0 };
+	a.process.build_id.len = 65;
+	say(&c, 8, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 7);
+	assert_non_null(strstr(c.text, "build-id"));
 	/* It goes on all the same. */
 	ask(&c, 6);
 	wait_count(c.decisions, 1);
@@ -793,12 +806,15 @@ static void test_policy_by_command_and_signal(void **state)
 	assert_string_equal(o.text, first_policy);
 	/* Good: in force at once, announced, and in the file. */
 	assert_int_equal(c.named, 0);
+	assert_int_equal(c.facts, 0);
 	load.text = (char *)"rules = ( { name = \"no\"; port = 443; "
 			    "action = \"deny\"; }, { name = \"b\"; event = "
-			    "[ \"bind\", \"send\" ]; action = \"deny\"; } );";
+			    "[ \"bind\", \"send\" ]; class = \"jit\"; "
+			    "action = \"deny\"; } );";
 	say(&o, 3, BODY(POLICY_LOAD), &load);
 	wait_count(c.changes, 1);
 	assert_int_equal(c.named, 1U << SOCKGATE__EVENT_KIND__EVENT_BIND);
+	assert_int_equal(c.facts, SOCKGATE__FACT__FACT_JIT);
 	assert_true(c.generation > before);
 	ask(&c, 2);
 	wait_count(c.decisions, 2);
@@ -827,6 +843,7 @@ static void test_policy_by_command_and_signal(void **state)
 	greet(&c);
 	assert_int_equal(c.changes, 0);
 	assert_int_equal(c.named, 1U << SOCKGATE__EVENT_KIND__EVENT_BIND);
+	assert_int_equal(c.facts, SOCKGATE__FACT__FACT_JIT);
 	hang_up(&c);
 }
 

@@ -163,6 +163,7 @@ static void greet(struct session *s, uint64_t id, const Sockgate__Hello *hello)
 	welcome.generation = judge_generation(s->env->judge);
 	welcome.fetches = s->env->fetcher != NULL;
 	welcome.events = judge_policy(s->env->judge)->events;
+	welcome.facts = judge_policy(s->env->judge)->facts;
 	msg.id = id;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_WELCOME;
 	msg.welcome = &welcome;
@@ -568,6 +569,7 @@ void session_policy_changed(struct session *s)
 		return;
 	changed.generation = judge_generation(s->env->judge);
 	changed.events = judge_policy(s->env->judge)->events;
+	changed.facts = judge_policy(s->env->judge)->facts;
 	msg.body_case = SOCKGATE__MESSAGE__BODY_POLICY_CHANGED;
 	msg.policy_changed = &changed;
 	send_message(s, &msg);

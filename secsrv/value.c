@@ -10,6 +10,7 @@ enum form {
 	FORM_KNOWN,
 	FORM_EVENTS,
 	FORM_PROTOCOLS,
+	FORM_CLASSES,
 	FORM_PATTERNS,
 	FORM_RANGES,
 	FORM_PREFIXES,
@@ -37,7 +38,13 @@ static const struct {
 	[COND_PROTOCOL] = FORM(PROTOCOLS, protocols),
 	[COND_USER] = FORM(USERS, users),
 	[COND_DOMAIN] = FORM(PATTERNS, patterns),
+	[COND_UNIT] = FORM(PATTERNS, patterns),
+	[COND_IMAGE] = FORM(PATTERNS, patterns),
 	[COND_FILE] = FORM(PATTERNS, patterns),
+	[COND_APP] = FORM(PATTERNS, patterns),
+	[COND_CLASS] = FORM(CLASSES, classes),
+	[COND_SCRIPT] = FORM(PATTERNS, patterns),
+	[COND_SCRIPT_HASH] = FORM(HASHES, hashes),
 	[COND_PORT] = FORM(RANGES, ranges),
 	[COND_REMOTE] = FORM(PREFIXES, prefixes),
 #undef FORM
@@ -178,6 +185,8 @@ bool value_covers(enum condition c, const struct value *outer,
 		return !(inner->events & ~outer->events);
 	case FORM_PROTOCOLS:
 		return protocols_cover(outer, inner);
+	case FORM_CLASSES:
+		return !(inner->classes & ~outer->classes);
 	case FORM_PATTERNS:
 		return pattern_covers(&outer->patterns, &inner->patterns);
 	case FORM_RANGES:

@@ -32,6 +32,7 @@ struct value {
 		bool known;
 		uint32_t events;	/* bit (1 << enum sockgate_event) */
 		uint64_t protocols[4];	/* bit by IPPROTO number */
+		uint32_t classes;	/* Class bits of the wire */
 		struct pattern_list patterns;	/* texts; host_group: its members */
 		struct range_list ranges;	/* trust, threat, port, time */
 		struct prefix_list prefixes;	/* remote */

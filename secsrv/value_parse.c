@@ -113,8 +113,8 @@ static int parse_hash(struct value *v, const config_setting_t *s,
 		const char *text = value_plain_string(elems->elem[i]);
 
 		if (!text || hex_decode(text, v->hashes.elem[i], SHA256_SIZE))
-			return wrong_type(s, "hash", "the SHA-256 of the executable "
-					  "as 64 hexadecimal digits", err);
+			return wrong_type(s, config_setting_name(s), "the SHA-256 of the "
+					  "file as 64 hexadecimal digits", err);
 		v->hashes.count++;
 	}
 	return 0;
@@ -204,6 +204,22 @@ static int parse_protocol(struct value *v, const config_setting_t *s,
 	return 0;
 }
 
+static int parse_class(struct value *v, const config_setting_t *s,
+		       const struct group_elems *elems, struct policy_error *err)
+{
+	for (int i = 0; i < elems->count; i++) {
+		const char *name = value_plain_string(elems->elem[i]);
+		int class = name ? class_from_name(name) : -1;
+
+		if (class < 0)
+			return settings_fail(err, s, "unknown class \"%s\" (binary, script, "
+					     "command, stdin, module, loader, preload, jit or "
+					     "unverifiable)", name ? name : "");
+		v->classes |= (uint32_t)class;
+	}
+	return 0;
+}
+
 static int parse_remote(struct value *v, const config_setting_t *s,
 			const struct group_elems *elems, struct policy_error *err)
 {
@@ -272,6 +288,7 @@ static int parse_elems(struct value *value, enum condition c, const config_setti
 	case COND_KNOWN:
 		return parse_known(value, s, err);
 	case COND_HASH:
+	case COND_SCRIPT_HASH:
 		return parse_hash(value, s, elems, err);
 	case COND_TRUST:
 	case COND_THREAT:
@@ -282,8 +299,15 @@ static int parse_elems(struct value *value, enum condition c, const config_setti
 		return parse_protocol(value, s, elems, err);
 	case COND_USER:
 		return parse_user(value, s, elems, err);
+	case COND_CLASS:
+		return parse_class(value, s, elems, err);
 	case COND_FILE:
+	case COND_SCRIPT:
 		return parse_patterns(&value->patterns, PATTERN_FILE, s, elems, err);
+	case COND_UNIT:
+	case COND_IMAGE:
+	case COND_APP:
+		return parse_patterns(&value->patterns, PATTERN_EXACT, s, elems, err);
 	case COND_PORT:
 		return parse_ranges(&value->ranges, 1, 65535, s, elems, err);
 	case COND_REMOTE:

@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A script is looked up by its name as the process would: from its working directory
+ * and below its root, out of which nothing leads.  It is opened for reading only when
+ * it is known to be a file, on a file system that proves something.
+ */
+#include "program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "flatpak.h"
+#include "mounts.h"
+#include "process.h"
+
+#define FACT(name) ((uint32_t)SOCKGATE__FACT__FACT_##name)
+
+#define ARGUMENTS_MAX (64U << 10)
+#define ENVIRONMENT_MAX (256U << 10)
+#define MAPS_MAX (256U << 10)
+
+/* Of one process, while it is being looked at. */
+struct look {
+	const struct program_conf *conf;
+	const struct program_task *task;
+	char dir[256];		/* /proc/PID */
+	struct program *out;
+};
+
+/* ---- files of /proc ---- */
+
+/*
+ * Up to @max bytes, and a NUL behind them.  Returns a string to be freed, or NULL.
+ * @cut: there may be more
+ */
+static char *read_proc(const struct look *l, const char *name, size_t max, size_t *size,
+		       bool *cut)
+{
+	char path[PATH_MAX], *buf = malloc(max + 1);
+	ssize_t got = -1;
+	size_t n = 0;
+	int fd;
+
+	if (!buf)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/%s", l->dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0) {
+		free(buf);
+		return NULL;
+	}
+	while (n < max) {
+		got = read(fd, buf + n, max - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	close(fd);
+	if (got < 0) {
+		free(buf);
+		return NULL;
+	}
+	buf[n] = '\0';
+	*size = n;
+	*cut = n == max;
+	return buf;
+}
+
+static int open_proc(const struct look *l, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", l->dir, name);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* ---- the script ---- */
+
+/* No link of /proc leads out: not those of its descriptors, which would be ours. */
+static int open_below(int root, const char *path, uint64_t flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC | O_PATH,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+static ssize_t read_link(const struct look *l, const char *name, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%s", l->dir, name);
+	n = readlink(path, buf, size - 1);
+	if (n > 0)
+		buf[n] = '\0';
+	return n;
+}
+
+/* Is what @path is below @root the working directory itself? */
+static bool leads_to_cwd(const struct look *l, int root, const char *path)
+{
+	struct stat found, is;
+	int fd = open_below(root, path, O_DIRECTORY), cwd;
+	bool same;
+
+	if (fd < 0)
+		return false;
+	cwd = open_proc(l, "cwd");
+	same = cwd >= 0 && !fstat(fd, &found) && !fstat(cwd, &is) &&
+	       found.st_dev == is.st_dev && found.st_ino == is.st_ino;
+	close(fd);
+	if (cwd >= 0)
+		close(cwd);
+	return same;
+}
+
+/* The working directory as the process would name it.  Returns its length, 0: none. */
+static size_t cwd_below(const struct look *l, int root, char *buf, size_t size)
+{
+	char top[PATH_MAX];
+	size_t len;
+
+	if (read_link(l, "root", top, sizeof(top)) <= 0 ||
+	    read_link(l, "cwd", buf, size) <= 0)
+		return 0;
+	len = strcmp(top, "/") != 0 ? strlen(top) : 0;
+	if (strncmp(buf, top, len) != 0 || (buf[len] && buf[len] != '/'))
+		return 0;
+	memmove(buf, buf + len, strlen(buf + len) + 1);
+	if (!*buf)
+		snprintf(buf, size, "/");
+	return leads_to_cwd(l, root, buf) ? strlen(buf) : 0;
+}
+
+/* Returns a descriptor that only names it, or -1. */
+static int find_script(const struct look *l, const char *name)
+{
+	int root = open_proc(l, "root"), fd = -1;
+	char path[2 * PATH_MAX] = "";
+	size_t len = 0;
+
+	if (root < 0)
+		return -1;
+	if (*name != '/')
+		len = cwd_below(l, root, path, PATH_MAX);
+	if ((*name == '/' || len) && strlen(name) < PATH_MAX) {
+		snprintf(path + len, sizeof(path) - len, "/%s", name);
+		fd = open_below(root, path, 0);
+	}
+	close(root);
+	return fd;
+}
+
+/* "36 35 98:0 / /mnt rw master:1 - ext4 /dev/sda1 rw": proc(5). */
+static bool type_on_line(const char *line, uint64_t id, char *type, size_t size)
+{
+	const char *dash = strstr(line, " - ");
+	uint64_t found;
+	size_t len;
+
+	if (!dash || sscanf(line, "%" SCNu64, &found) != 1 || found != id)
+		return false;
+	len = strcspn(dash + 3, " \n");
+	return (size_t)snprintf(type, size, "%.*s", (int)len, dash + 3) < size;
+}
+
+static bool type_of_mount(const char *mountinfo, uint64_t id, char *type, size_t size)
+{
+	FILE *f = fopen(mountinfo, "re");
+	bool found = false;
+	char *line = NULL;
+	size_t room = 0;
+
+	if (!f)
+		return false;
+	while (!found && getline(&line, &room, f) > 0)
+		found = type_on_line(line, id, type, size);
+	free(line);
+	fclose(f);
+	return found;
+}
+
+static bool matches(const char *const *patterns, const char *type)
+{
+	for (; *patterns; patterns++)
+		if (!fnmatch(*patterns, type, 0))
+			return true;
+	return false;
+}
+
+/* Where nobody can see the mount: of a directory of it, a process made its root. */
+static bool type_by_magic(int fd, char *type, size_t size)
+{
+	static const struct {
+		unsigned long magic;
+		const char *type;
+	} known[] = {
+		{ EXT4_SUPER_MAGIC, "ext4" }, { XFS_SUPER_MAGIC, "xfs" },
+		{ BTRFS_SUPER_MAGIC, "btrfs" }, { TMPFS_MAGIC, "tmpfs" },
+		{ OVERLAYFS_SUPER_MAGIC, "overlay" }, { SQUASHFS_MAGIC, "squashfs" },
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if ((unsigned long)fs.f_type != known[i].magic)
+			continue;
+		snprintf(type, size, "%s", known[i].type);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * As we see it, or else the process does.  What is not known proves nothing, nor does
+ * what the kernel makes up while it is read.
+ * @ours: it is a mount of the machine's own
+ */
+static bool proves_something(const struct look *l, int fd, bool *ours)
+{
+	static const char *const made_up[] = {
+		"proc", "sysfs", "debugfs", "tracefs", "securityfs", "cgroup*", "bpf",
+		"configfs", "devpts", "mqueue", NULL,
+	};
+	char path[PATH_MAX], type[64];
+	uint64_t id;
+
+	snprintf(path, sizeof(path), "%s/mountinfo", l->dir);
+	if (mounts_id(fd, &id))
+		return false;
+	*ours = type_of_mount("/proc/self/mountinfo", id, type, sizeof(type));
+	if (!*ours && !type_of_mount(path, id, type, sizeof(type)) &&
+	    !type_by_magic(fd, type, sizeof(type)))
+		return false;
+	return !matches(made_up, type) && !matches(l->conf->unverifiable, type);
+}
+
+/* Opens a file by a descriptor that only names it; -1: it is none, or proves nothing. */
+static int open_named(const struct look *l, int named, struct stat *st, bool *ours)
+{
+	char link[40];
+
+	if (fstat(named, st) || !S_ISREG(st->st_mode) || !proves_something(l, named, ours))
+		return -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", named);
+	return open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/*
+ * Nothing keeps a script from being written while it runs, and through a mapping
+ * without any sign of it.  So what was read of it is good for this process, and in no
+ * case for one that runs the same file as its executable.
+ */
+static struct sockgate_file key_of(const struct stat *st,
+				   const struct sockgate_process *process)
+{
+	return (struct sockgate_file){
+		.ino = st->st_ino,
+		.ctime_ns = st->st_ctim.tv_sec * 1000000000LL + st->st_ctim.tv_nsec,
+		.size = (uint64_t)st->st_size,
+		.instance = 1ULL << 63 | (process->start_ns ^ process->exec_id << 40),
+		.dev = major(st->st_dev) << 20 | minor(st->st_dev),
+		.generation = process->pid,
+	};
+}
+
+static int take_script(const struct look *l, const char *name)
+{
+	int named = find_script(l, name);
+	bool deleted = false, ours;
+	struct stat st;
+	char link[40];
+
+	if (named < 0)
+		return -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", named);
+	l->out->script = process_path(link, &deleted);
+	if (l->out->script && !deleted)
+		l->out->fd = open_named(l, named, &st, &ours);
+	if (l->out->fd >= 0) {
+		l->out->file = key_of(&st, &l->task->process);
+		l->out->foreign = !ours && !mounts_lead_to(l->out->script, named);
+	}
+	close(named);
+	return l->out->fd < 0 ? -1 : 0;
+}
+
+/* ---- what the process says ---- */
+
+/* The kernel gives no more than so many bytes of them. */
+static bool gave_all(const struct program_task *task)
+{
+	return task->arguments && task->size < SOCKGATE_ARGUMENTS_SIZE;
+}
+
+static const struct interpreter *take_arguments(const struct look *l,
+						const struct interpreter *is,
+						const char *args, size_t size, bool cut)
+{
+	struct invocation run;
+
+	invocation_read(&l->conf->interpreters, is, args, size, cut, &run);
+	l->out->classes |= run.classes;
+	if (run.script && take_script(l, run.script))
+		l->out->classes |= CLASS(UNVERIFIABLE);
+	return run.as;
+}
+
+static const struct interpreter *read_arguments(const struct look *l,
+						const struct interpreter *is)
+{
+	const struct program_task *task = l->task;
+	size_t size;
+	char *args;
+	bool cut;
+
+	if (gave_all(task))
+		return take_arguments(l, is, task->arguments, task->size, false);
+	args = read_proc(l, "cmdline", ARGUMENTS_MAX, &size, &cut);
+	if (!args) {
+		l->out->classes |= CLASS(UNVERIFIABLE);
+		return is;
+	}
+	is = take_arguments(l, is, args, size, cut);
+	free(args);
+	return is;
+}
+
+static void read_environment(const struct look *l, const struct interpreter *is)
+{
+	size_t size, at = 0;
+	char *text;
+	bool cut, found = false;
+
+	text = read_proc(l, "environ", ENVIRONMENT_MAX, &size, &cut);
+	for (; text && at < size && !found; at += strlen(text + at) + 1)
+		found = interpreter_preloads(is, text + at);
+	free(text);
+	if (found)
+		l->out->classes |= CLASS(PRELOAD);
+	else if (!text || cut)
+		l->out->unknown |= CLASS(PRELOAD);
+}
+
+/* "FROM-TO r-xp OFFSET DEVICE INODE   PATH": of no file, and not the kernel's own. */
+static bool is_made_code(const char *line)
+{
+	unsigned long inode;
+	char perms[5];
+	int path = 0;
+
+	if (sscanf(line, "%*x-%*x %4s %*x %*x:%*x %lu %n", perms, &inode, &path) != 2 ||
+	    perms[2] != 'x')
+		return false;
+	if (inode)
+		return !strncmp(line + path, "/memfd:", 7);
+	return line[path] != '[' || !strncmp(line + path, "[heap", 5) ||
+	       !strncmp(line + path, "[stack", 6) || !strncmp(line + path, "[anon", 5);
+}
+
+static void read_mappings(const struct look *l)
+{
+	bool cut, found = false;
+	char *text, *line, *end;
+	size_t size;
+
+	text = read_proc(l, "maps", MAPS_MAX, &size, &cut);
+	for (line = text; line && *line && !found; line = end ? end + 1 : NULL) {
+		end = strchr(line, '\n');
+		if (end)
+			*end = '\0';
+		found = is_made_code(line);
+	}
+	free(text);
+	if (found)
+		l->out->classes |= CLASS(JIT);
+	else if (!text || cut)
+		l->out->unknown |= CLASS(JIT);
+}
+
+static char *read_info(const struct look *l, int named)
+{
+	struct stat st;
+	bool ours;
+	char *text = NULL;
+	ssize_t n = -1;
+	int fd = open_named(l, named, &st, &ours);
+
+	if (fd < 0)
+		return NULL;
+	if (st.st_size <= FLATPAK_INFO_MAX)
+		text = calloc(1, (size_t)st.st_size + 1);
+	if (text)
+		n = pread(fd, text, (size_t)st.st_size, 0);
+	close(fd);
+	if (n == st.st_size)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Does it see the mounts that we see? */
+static bool shares_mounts(const struct look *l)
+{
+	struct stat ours, theirs;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/ns/mnt", l->dir);
+	return !stat("/proc/self/ns/mnt", &ours) && !stat(path, &theirs) &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* Where the machine's own root is, root would have to have put that file there. */
+static void read_bundle(const struct look *l)
+{
+	char *text, id[300];
+	int root, named;
+
+	l->out->bundle_known = shares_mounts(l);
+	if (l->out->bundle_known)
+		return;
+	root = open_proc(l, "root");
+	if (root < 0)
+		return;
+	named = open_below(root, FLATPAK_INFO, O_NOFOLLOW);
+	l->out->bundle_known = named < 0 && errno == ENOENT;
+	close(root);
+	if (named < 0)
+		return;
+	text = read_info(l, named);
+	close(named);
+	if (text && flatpak_id(text, id, sizeof(id)))
+		l->out->bundle = strdup(id);
+	l->out->bundle_known = l->out->bundle;
+	free(text);
+}
+
+/* NULL: none that is known. */
+static const struct interpreter *interpreter_of(const struct program_conf *conf,
+						const struct program_task *task)
+{
+	const char *slash = strrchr(task->path, '/');
+
+	return interpreter_find(&conf->interpreters, slash ? slash + 1 : task->path);
+}
+
+/* What nobody asks for is not looked for, and so not known. */
+static void leave_out(struct program *p, uint32_t facts)
+{
+	if (!(facts & FACT(PRELOAD)))
+		p->unknown |= CLASS(PRELOAD);
+	if (!(facts & FACT(JIT)))
+		p->unknown |= CLASS(JIT);
+}
+
+static void look(const struct look *l)
+{
+	const uint32_t facts = l->task->facts;
+	const struct interpreter *is = interpreter_of(l->conf, l->task);
+
+	if (is)
+		is = read_arguments(l, is);
+	else
+		l->out->classes |= CLASS(BINARY);
+	leave_out(l->out, facts);
+	if (facts & FACT(PRELOAD))
+		read_environment(l, is);
+	if (facts & FACT(JIT))
+		read_mappings(l);
+	if (facts & FACT(APP))
+		read_bundle(l);
+}
+
+static struct program *program_new(void)
+{
+	struct program *p = calloc(1, sizeof(*p));
+
+	if (p)
+		p->fd = -1;
+	return p;
+}
+
+bool program_matters(const struct program_conf *conf, const struct program_task *task)
+{
+	return task->path && (task->facts || interpreter_of(conf, task));
+}
+
+struct program *program_known(const struct program_conf *conf,
+			      const struct program_task *task)
+{
+	struct program *p;
+
+	if (!task->path || !task->arguments || program_matters(conf, task))
+		return NULL;
+	p = program_new();
+	if (!p)
+		return NULL;
+	p->classes = CLASS(BINARY);
+	leave_out(p, 0);
+	return p;
+}
+
+static char *command_line(const struct program_conf *conf, const struct program_task *task)
+{
+	return task->arguments ? process_told_arguments(task->arguments, task->size) :
+				 process_command_line(conf->proc, &task->process);
+}
+
+struct program *program_read(const struct program_conf *conf,
+			     const struct program_task *task)
+{
+	struct program *p = program_new();
+	struct look l = { .conf = conf, .task = task, .out = p };
+
+	if (!p)
+		return NULL;
+	snprintf(l.dir, sizeof(l.dir), "%s/%" PRIu32, conf->proc, task->process.pid);
+	p->command_line = command_line(conf, task);
+	if (task->path)
+		look(&l);
+	if (process_is(conf->proc, &task->process))
+		return p;
+	program_free(p);
+	return NULL;
+}
+
+/* In one piece. */
+struct program_task *program_task_copy(const struct program_task *task)
+{
+	size_t path = task->path ? strlen(task->path) + 1 : 0;
+	size_t arguments = task->arguments ? task->size + 1 : 0;
+	struct program_task *copy = malloc(sizeof(*copy) + path + arguments);
+	char *room = (char *)(copy + 1);
+
+	if (!copy)
+		return NULL;
+	*copy = *task;
+	if (path)
+		copy->path = memcpy(room, task->path, path);
+	if (arguments)
+		copy->arguments = memcpy(room + path, task->arguments, arguments);
+	return copy;
+}
+
+void program_task_free(struct program_task *task)
+{
+	free(task);
+}
+
+static int copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -1 : 0;
+}
+
+struct program *program_copy(const struct program *p)
+{
+	struct program *copy = p ? malloc(sizeof(*copy)) : NULL;
+	int failed;
+
+	if (!copy)
+		return NULL;
+	*copy = *p;
+	copy->fd = p->fd < 0 ? -1 : fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
+	failed = copy_text(&copy->command_line, p->command_line);
+	failed |= copy_text(&copy->script, p->script);
+	failed |= copy_text(&copy->bundle, p->bundle);
+	if (!failed && (p->fd < 0) == (copy->fd < 0))
+		return copy;
+	program_free(copy);
+	return NULL;
+}
+
+void program_free(struct program *p)
+{
+	if (!p)
+		return;
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p->command_line);
+	free(p->script);
+	free(p->bundle);
+	free(p);
+}
