@@ -77,12 +77,14 @@ static int tear_down(void **state)
 
 static bool get_for(uint32_t uid, uint64_t number, uint32_t pid)
 {
-	char path[] = "program";
+	static char path[16];
 	struct program_task task = { .process = { .pid = pid }, .path = path };
-	bool is_read = arguments_get(arguments, number, uid, &task);
+	bool is_read;
 
+	strcpy(path, "program");
+	is_read = arguments_get(arguments, number, uid, &task);
 	/* It is ours again. */
-	memset(path, 'x', sizeof(path) - 1);
+	strcpy(path, "another");
 	return is_read;
 }
 

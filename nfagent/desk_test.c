@@ -913,6 +913,8 @@ static void test_less_is_asked_for(void **state)
 	desk_decided(w.desk, w.asked_number, &d, at(1));
 	assert_int_equal(w.programs, 1);
 	assert_int_equal(w.answers, 1);
+	ask_and_learn(2, 2);
+	assert_int_equal(w.facts, 1);
 }
 
 static void test_a_program_that_nobody_reads(void **state)

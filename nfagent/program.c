@@ -549,10 +549,11 @@ struct program_task *program_task_copy(const struct program_task *task)
 	size_t path = task->path ? strlen(task->path) + 1 : 0;
 	size_t arguments = task->arguments ? task->size + 1 : 0;
 	struct program_task *copy = malloc(sizeof(*copy) + path + arguments);
-	char *room = (char *)(copy + 1);
+	char *room;
 
 	if (!copy)
 		return NULL;
+	room = (char *)(copy + 1);
 	*copy = *task;
 	if (path)
 		copy->path = memcpy(room, task->path, path);

@@ -36,7 +36,7 @@ struct program_task {
 	struct sockgate_process process;
 	const char *path;	/* of its executable; NULL: not known, so nothing is */
 	const char *arguments;	/* as the kernel gave them; NULL: they are to be read */
-	size_t size;
+	size_t size;		/* without one NUL more, which is behind them */
 	uint32_t facts;		/* Fact bits of the wire */
 };
 

@@ -465,7 +465,7 @@ static void test_another_process_of_that_id(void **state)
 /* What the kernel gave was not changed since by the process that is asked. */
 static void test_arguments_that_the_kernel_gave(void **state)
 {
-	static const char gave[] = NAME "\0--wait\0x.sh";
+	static const char gave[] = NAME "\0--wait\0x.sh\0";
 	struct sockgate_process process;
 	struct program_task task, *copy;
 	char path[4096], *many;
@@ -475,7 +475,7 @@ static void test_arguments_that_the_kernel_gave(void **state)
 	process = start(ARGS(T("y.sh")), ARGS(T("A=b")));
 	task = task_of(&process);
 	task.arguments = gave;
-	task.size = sizeof(gave);
+	task.size = sizeof(gave) - 1;
 	assert_null(program_known(&conf, &task));
 	assert_true(program_matters(&conf, &task));
 	copy = program_task_copy(&task);
@@ -502,7 +502,7 @@ static void test_arguments_that_the_kernel_gave(void **state)
 /* Of what is no interpreter nothing has to be read, unless something is asked for. */
 static void test_what_is_not_asked_for(void **state)
 {
-	static const char gave[] = NAME "\0--wait\0x.sh";
+	static const char gave[] = NAME "\0--wait\0x.sh\0";
 	const struct sockgate_process none = { .pid = 1 };
 	struct program_task task = task_of(&none);
 
@@ -510,7 +510,7 @@ static void test_what_is_not_asked_for(void **state)
 	conf.interpreters.own = NULL;
 	assert_null(program_known(&conf, &task));
 	task.arguments = gave;
-	task.size = sizeof(gave);
+	task.size = sizeof(gave) - 1;
 	for (uint32_t fact = 1; fact <= FACT(APP); fact <<= 1) {
 		task.facts = fact;
 		assert_true(program_matters(&conf, &task));
