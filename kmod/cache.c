@@ -59,7 +59,6 @@ struct entry {
 	const struct mask *mask;
 	unsigned int slot;		/* of the mask */
 	struct sg_verdict verdict;
-	unsigned long expires;		/* jiffies */
 	u64 serial;
 	u64 hits;			/* some are lost where CPUs meet */
 	u64 hits_seen;			/* when eviction last looked */
@@ -125,7 +124,7 @@ static struct entry *find(const struct sg_key *key, const struct mask *mask)
 static bool good(const struct entry *e)
 {
 	return e->verdict.generation == READ_ONCE(generation) &&
-	       time_before(jiffies, e->expires);
+	       time_before(jiffies, e->verdict.expires);
 }
 
 static struct entry *find_in(unsigned int slot, const struct sg_key *key)
@@ -373,12 +372,23 @@ static void name_program(struct entry *e, struct file *exe,
 }
 
 /**
+ * sg_cache_expires() - when what is decided now may not be taken as known any more
+ * @lifetime_ms: for how long it may; LIFETIME_MAX is the most
+ *
+ * Return: jiffies.
+ */
+unsigned long sg_cache_expires(u32 lifetime_ms)
+{
+	return jiffies + msecs_to_jiffies(min(lifetime_ms, LIFETIME_MAX));
+}
+
+/**
  * sg_cache_add() - remember a verdict
  * @key:         of the request it was given for
  * @exe:         what the caller runs, or NULL
  * @fields:      what the decision looked at
- * @verdict:     ALLOW or DENY
- * @lifetime_ms: for how long; 0 is not at all, LIFETIME_MAX the most
+ * @verdict:     ALLOW or DENY, with when it expires
+ * @lifetime_ms: for how long; 0 is not at all
  *
  * Best effort: without memory the question is asked again next time.
  */
@@ -398,7 +408,6 @@ void sg_cache_add(const struct sg_key *key, struct file *exe,
 	mask_bits(&bits, fields);
 	name_program(e, exe, &bits);
 	e->verdict = *verdict;
-	e->expires = jiffies + msecs_to_jiffies(min(lifetime_ms, LIFETIME_MAX));
 
 	spin_lock(&cache_lock);
 	added = verdict->generation == generation && add(e, key, &bits);
@@ -554,7 +563,7 @@ static void tell_key(struct sockgate_cached *to, const struct sg_key *key)
 static void tell(struct sockgate_cached *to, const struct entry *e)
 {
 	const u64 *bits = words(&e->mask->bits), *k = words(&e->key);
-	long left = e->expires - jiffies;
+	long left = e->verdict.expires - jiffies;
 	struct sg_key key;
 	unsigned int i;
 

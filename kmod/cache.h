@@ -15,6 +15,7 @@ int sg_cache_init(void);
 void sg_cache_exit(void);
 
 bool sg_cache_lookup(const struct sg_key *key, struct sg_verdict *verdict);
+unsigned long sg_cache_expires(u32 lifetime_ms);
 void sg_cache_add(const struct sg_key *key, struct file *exe,
 		  const struct sg_fields *fields,
 		  const struct sg_verdict *verdict, u32 lifetime_ms);

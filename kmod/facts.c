@@ -75,7 +75,8 @@ struct sg_arguments *sg_facts_arguments(void)
 	if (start >= end || !ends_with_nul(end))
 		return NULL;
 	len = min_t(unsigned long, end - start, SOCKGATE_ARGUMENTS_SIZE);
-	a = kmalloc(struct_size(a, text, len), GFP_KERNEL | __GFP_NOWARN);
+	a = kmalloc(struct_size(a, text, len),
+		    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!a)
 		return NULL;
 	a->len = len;
@@ -166,9 +167,10 @@ void sg_facts_learn(struct sg_facts *facts, const struct sg_key *key,
 {
 	memset(facts, 0, sizeof(*facts));
 	facts->arguments = arguments;
-	facts->mounted = is_mounted_here(exe);
 	learn_file_system(facts, exe);
 	tell_path(&facts->path, &exe->f_path);
+	/* Without a path it says nothing, and deep below the root it takes long. */
+	facts->mounted = facts->path.text && is_mounted_here(exe);
 	learn_parent(facts, key);
 }
 

@@ -64,7 +64,7 @@
 #include "sock.h"
 
 static atomic_t inside = ATOMIC_INIT(0);
-static bool closing;
+static bool closing = true;	/* also until all is in place */
 
 asmlinkage int sg_original_connect(struct socket *sock, struct sockaddr *addr,
 				   int addr_len);
@@ -558,7 +558,7 @@ static noinline int noted_disconnect(struct sock *sk, int flags)
 
 	enter();
 	err = sg_original_disconnect(sk, flags);
-	rec = sg_sock_find(sk);
+	rec = err ? NULL : sg_sock_find(sk);
 	if (rec)
 		sg_sock_unmake(rec);
 	leave();
@@ -696,8 +696,8 @@ static notrace bool passes_as_owner(struct sock *sk)
 }
 
 /*
- * A datagram for where the last one was let go, by whoever has sent that: as little as
- * can be looked at, which is all that a grant depends on.
+ * A datagram for where the last one was let go, by whoever has sent that, while the verdict
+ * on that one holds: as little as can be looked at, which is all that a grant depends on.
  */
 static notrace bool sends_again(const struct sock *sk, const struct msghdr *msg)
 {
@@ -709,6 +709,7 @@ static notrace bool sends_again(const struct sock *sk, const struct msghdr *msg)
 	rec = sg_sock_find(sk);
 	if (!rec || READ_ONCE(rec->exempt) ||
 	    !sg_sock_may_send(rec, &to, sg_cache_generation()) ||
+	    !time_before(jiffies, READ_ONCE(rec->until)) ||
 	    !sg_event_is_caller(&rec->owner))
 		return false;
 	sg_count(SOCKGATE_N_HIT_ALLOW);
@@ -1082,16 +1083,16 @@ void sg_hook_close(void)
  */
 int __init sg_hook_init(void)
 {
-	int err = place_hooks();
+	int err;
 
-	if (!err)
-		err = stand_always();
-	if (err) {
-		/* An agent may be configuring already. */
-		sg_hook_close();
-		fall_optional();
+	/* An agent that is configuring already waits. */
+	mutex_lock(&optional_lock);
+	err = place_hooks() ?: stand_always();
+	if (err)
 		forget_all_places();
-	}
+	else
+		WRITE_ONCE(closing, false);
+	mutex_unlock(&optional_lock);
 	return err;
 }
 

@@ -42,19 +42,19 @@ static void leave_listener(struct sg_sock *rec, const struct sg_key *key)
 }
 
 static void permit(struct sock *sk, struct sg_sock *rec,
-		   const struct sg_key *key, u32 tag, enum sg_grant how,
-		   u32 generation)
+		   const struct sg_key *key, enum sg_grant how,
+		   const struct sg_verdict *v)
 {
 	if (!opens_way(key, rec))
 		return;
 	if (rec) {
 		leave_listener(rec, key);
-		sg_sock_grant(rec, key, tag, how, generation);
+		sg_sock_grant(rec, key, v->tag, how, v->generation, v->expires);
 	}
 	if (is_of_peer(key, rec))
-		sg_sock_stand(rec, NULL, how, generation);
+		sg_sock_stand(rec, NULL, how, v->generation);
 	if (!sg_event_opens_past(key))
-		sg_mark_set(sk, tag);
+		sg_mark_set(sk, v->tag);
 }
 
 /**
@@ -75,8 +75,7 @@ bool sg_judge_at_once(const struct sg_key *key, struct sock *sk,
 	if (sg_cache_lookup(key, &verdict)) {
 		if (verdict.action != SOCKGATE_ACTION_ALLOW)
 			return false;
-		permit(sk, rec, key, verdict.tag, SG_GRANT_VERDICT,
-		       verdict.generation);
+		permit(sk, rec, key, SG_GRANT_VERDICT, &verdict);
 	} else if ((key->event != SOCKGATE_EVENT_CONNECT &&
 		    key->event != SOCKGATE_EVENT_SEND) ||
 		   sg_sock_granted(rec, key) != SG_GRANT_VERDICT) {
@@ -101,12 +100,14 @@ static enum sg_grant grant_of_failure(enum sockgate_reason reason)
 static int fail(struct sock *sk, struct sg_sock *rec, const struct sg_key *key,
 		enum sockgate_reason reason)
 {
+	/* What an earlier verdict said of the socket is past. */
+	const struct sg_verdict none = {
+		.generation = sg_cache_generation(), .expires = jiffies,
+	};
 	int err = sg_failure_apply(reason, key);
 
-	/* What an earlier verdict said of the socket is past. */
 	if (!err)
-		permit(sk, rec, key, 0, grant_of_failure(reason),
-		       sg_cache_generation());
+		permit(sk, rec, key, grant_of_failure(reason), &none);
 	return err;
 }
 
@@ -128,8 +129,7 @@ int sg_settle(struct sock *sk, const struct sg_key *key,
 
 	switch (verdict->action) {
 	case SOCKGATE_ACTION_ALLOW:
-		permit(sk, rec, key, verdict->tag, SG_GRANT_VERDICT,
-		       verdict->generation);
+		permit(sk, rec, key, SG_GRANT_VERDICT, verdict);
 		break;
 	case SOCKGATE_ACTION_DENY:
 		err = -verdict->error;

@@ -56,15 +56,16 @@ static int __init sockgate_init(void)
 	err = sg_agent_init();
 	if (err)
 		goto no_agent;
+	/* An agent may want reports as soon as there is somebody to tell. */
+	err = sg_report_init();
+	if (err)
+		goto no_upcall;
 	err = sg_upcall_init();
 	if (err)
 		goto no_upcall;
 	err = sg_hook_init();
 	if (err)
 		goto no_hook;
-	err = sg_report_init();
-	if (err)
-		goto no_report;
 	err = sg_scan();
 	if (!err)
 		err = sg_chain_init();
@@ -78,8 +79,6 @@ no_chain:
 	sg_report_close();
 	sg_hold_close();
 	sg_report_exit();
-no_report:
-	sg_review_close();
 	sg_hook_close();
 	sg_hold_close();
 	sg_hook_exit();

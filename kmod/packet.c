@@ -208,7 +208,7 @@ static enum sg_grant granted_to_leader(const struct leaving *l,
 
 	if (how)
 		sg_sock_grant(l->rec, key, READ_ONCE(leader->tag), how,
-			      l->generation);
+			      l->generation, READ_ONCE(leader->until));
 	return how;
 }
 
@@ -458,16 +458,14 @@ static bool is_granted(const struct sk_buff *skb, struct sg_sock *rec,
 	return true;
 }
 
-/* Its listener stands by the policy in force, and has answered before. */
+/* Its listener may listen where it does. */
 static bool is_answer(const struct sk_buff *skb, const struct sock *sk)
 {
 	const struct sock *listener = inet_reqsk(sk)->rsk_listener;
 	const struct sg_sock *rec = listener ? sg_sock_find(listener) : NULL;
 
 	return rec && listener->sk_state == TCP_LISTEN &&
-	       READ_ONCE(rec->standing) == SG_GRANT_VERDICT &&
-	       !rec->peer.family && !READ_ONCE(rec->accepted) &&
-	       READ_ONCE(rec->stands_by) == sg_cache_generation() &&
+	       sg_sock_may_listen(rec, listener) == SG_GRANT_VERDICT &&
 	       has_mark(skb, rec);
 }
 

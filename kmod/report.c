@@ -7,8 +7,8 @@
  * name: it has to be looked for.  It is passed at each change of any connection, so
  * the probe is there only while the policy wants to know.
  *
- * Locking: the probe runs with preemption off, in softirqs and in processes, with
- * the socket's lock held.  On PREEMPT_RT it may neither allocate nor take a
+ * Locking: the probe runs in softirqs and in processes, on most kernels with
+ * preemption off, with the socket's lock held.  On PREEMPT_RT it may neither allocate nor take a
  * spinlock_t.  So it notes what there is to be said in one of a fixed number of
  * notes, each owned by whoever sets its bit, and a worker says it.
  */

@@ -5,7 +5,6 @@
 
 #include <linux/types.h>
 
-int sg_report_scope(u32 events);
 int sg_report_init(void);
 int sg_report_scope(u32 events);
 void sg_report_close(void);

@@ -361,12 +361,6 @@ struct sg_sock *sg_sock_follow_late(const struct sock *sk,
 	return from ? follow(sk, leader, from, GFP_ATOMIC) : NULL;
 }
 
-/* Not as a connection of its own that came to nothing before it listened. */
-static bool stands_as_listener(const struct sg_sock *rec)
-{
-	return !rec->peer.family;
-}
-
 /**
  * sg_sock_inherit() - begin the record of a socket that another one's connection
  *                     gets
@@ -391,7 +385,8 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	rec->exe = sg_sock_owner(from, &rec->owner);
 	rec->stands_by = READ_ONCE(from->stands_by);
 	/* Where peers are judged, this one's verdict is still to be seen. */
-	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) && stands_as_listener(from))
+	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) &&
+	    sg_sock_may_listen(from, parent) != SG_GRANT_NONE)
 		rec->standing = READ_ONCE(from->standing);
 	rec->stood = rec->standing != SG_GRANT_NONE;
 	rec->lapses = READ_ONCE(from->lapses);
@@ -632,16 +627,18 @@ static u64 grant_of(const struct sg_key *key, u32 generation)
  * @how: how good that is
  * @generation: of the policy that allowed it; of another than the one in force it
  *              is none
+ * @until: in jiffies: when the verdict that granted it expires
  *
  * Safe in the ftrace callback.  It replaces the grant before.
  */
 void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
-		   enum sg_grant how, u32 generation)
+		   enum sg_grant how, u32 generation, unsigned long until)
 {
 	if (how == SG_GRANT_FAILURE)
 		WRITE_ONCE(rec->lapses, jiffies +
 			   msecs_to_jiffies(sg_hold_deadline()));
 	WRITE_ONCE(rec->tag, tag);
+	WRITE_ONCE(rec->until, until);
 	WRITE_ONCE(rec->granted, grant_of(key, generation) | how);
 }
 
@@ -680,6 +677,25 @@ enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 	if (!granted || (granted & ~HOW) != grant_of(key, sg_cache_generation()))
 		return SG_GRANT_NONE;
 	return unless_lapsed(rec, granted & HOW);
+}
+
+/**
+ * sg_sock_may_listen() - whether a socket may listen where it does
+ * @rec: its record
+ * @sk:  the socket
+ *
+ * What stands is not bound to a port, and it may have another since.
+ *
+ * Return: how good that is; SG_GRANT_NONE if it may not.
+ */
+enum sg_grant sg_sock_may_listen(const struct sg_sock *rec,
+				 const struct sock *sk)
+{
+	struct sg_key at;
+
+	at.protocol = READ_ONCE(rec->owner.protocol);
+	sg_event_accepted(&at, sk);
+	return sg_sock_granted(rec, &at);
 }
 
 /**

@@ -47,6 +47,7 @@ struct sg_sock {
 	u32 reviewed;		/* the generation that sk was judged again under */
 	struct sg_remote peer;	/* that it stands for; no family: as a listener's */
 	unsigned long lapses;	/* jiffies, of SG_GRANT_FAILURE */
+	unsigned long until;	/* jiffies: when the verdict that granted expires */
 	atomic_t arrivals;	/* packets for it that wait */
 	refcount_t refs;	/* the table's, and one of each that follows */
 	struct sg_sock *leader;	/* whose owner is this one's; or NULL */
@@ -82,7 +83,7 @@ bool sg_sock_adopt(struct sg_sock *rec, const struct sg_key *key);
 struct file *sg_sock_owner(struct sg_sock *rec, struct sg_key *key);
 
 void sg_sock_grant(struct sg_sock *rec, const struct sg_key *key, u32 tag,
-		   enum sg_grant how, u32 generation);
+		   enum sg_grant how, u32 generation, unsigned long until);
 enum sg_grant sg_sock_granted(const struct sg_sock *rec,
 			      const struct sg_key *key);
 /**
@@ -99,6 +100,8 @@ static inline void sg_sock_remote(const struct sg_key *key,
 	to->protocol = key->protocol;
 }
 
+enum sg_grant sg_sock_may_listen(const struct sg_sock *rec,
+				 const struct sock *sk);
 bool sg_sock_may_send(const struct sg_sock *rec, const struct sg_remote *to,
 		      u32 generation);
 enum sg_grant sg_sock_standing(const struct sg_sock *rec);

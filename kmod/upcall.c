@@ -223,6 +223,7 @@ static int do_answer(struct sk_buff *skb, struct genl_info *info)
 		.error = a.error,
 		.tag = a.tag,
 		.generation = a.generation,
+		.expires = sg_cache_expires(a.lifetime_ms),
 	};
 	fields = (struct sg_fields){
 		.fields = a.fields,

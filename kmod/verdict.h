@@ -16,6 +16,7 @@ struct sg_verdict {
 	u16 error;	/* errno, for DENY */
 	u32 tag;	/* for ALLOW */
 	u32 generation;	/* of the policy it comes from, but for FAIL */
+	unsigned long expires;	/* jiffies, likewise: until then it may be taken as known */
 };
 
 /* What a verdict depends on. */
