@@ -43,7 +43,7 @@ struct flight {
 	char host[HOST_SIZE];
 	int fd;
 	uint64_t size;
-	int64_t heard_s;
+	int64_t since_s, heard_s;
 	bool whole;			/* the thread has it, or is to have it */
 	enum outcome outcome;		/* of the thread */
 	char said[512];
@@ -256,7 +256,7 @@ static struct flight *flight_new(struct fetcher *f, uint64_t session, const char
 	flight->outcome = FAILED;	/* if the thread never has it */
 	flight->id = ++f->last_id;
 	flight->session = session;
-	flight->heard_s = now_s;
+	flight->since_s = flight->heard_s = now_s;
 	memcpy(flight->sha256, sha256, SHA256_SIZE);
 	snprintf(flight->host, sizeof(flight->host), "%s", host);
 	DL_APPEND(f->flights, flight);
@@ -265,19 +265,25 @@ static struct flight *flight_new(struct fetcher *f, uint64_t session, const char
 	return flight;
 }
 
-/* Is it on its way, from whatever host?  @of_host: how many are, from this one. */
-static bool is_on_its_way(const struct fetcher *f, const char *host, const uint8_t *sha256,
-			  unsigned int *of_host)
+/* Is it on its way, from whatever host? */
+static const struct flight *on_its_way(const struct fetcher *f, const uint8_t *sha256)
 {
 	const struct flight *flight;
 
-	*of_host = 0;
-	DL_FOREACH(f->flights, flight) {
+	DL_FOREACH(f->flights, flight)
 		if (memcmp(flight->sha256, sha256, SHA256_SIZE) == 0)
-			return true;
-		*of_host += strcmp(flight->host, host) == 0;
-	}
-	return false;
+			return flight;
+	return NULL;
+}
+
+static bool has_room(const struct fetcher *f, const char *host)
+{
+	const struct flight *flight;
+	unsigned int of_host = 0;
+
+	DL_FOREACH(f->flights, flight)
+		of_host += strcmp(flight->host, host) == 0;
+	return f->n_flights < FETCHER_MAX && of_host < FETCHER_OF_HOST_MAX;
 }
 
 static bool is_scanned(struct fetcher *f, const uint8_t *sha256)
@@ -292,15 +298,17 @@ static bool is_scanned(struct fetcher *f, const uint8_t *sha256)
 enum fetcher_answer fetcher_want(struct fetcher *f, uint64_t session, const char *host,
 				 const uint8_t *sha256, int64_t now_s, uint64_t *id)
 {
+	const struct flight *other = on_its_way(f, sha256);
 	struct flight *flight;
-	unsigned int of_host;
 	struct key key;
 
 	fill_key(&key, sha256, host);
-	if (!f->has_rules || is_on_its_way(f, host, sha256, &of_host) ||
-	    was_tried(f, &key, now_s) || is_scanned(f, sha256))
+	/* What one host promises must not keep another from being asked soon. */
+	if (f->has_rules && other && strcmp(other->host, host) != 0)
+		return FETCHER_LATER;
+	if (!f->has_rules || other || was_tried(f, &key, now_s) || is_scanned(f, sha256))
 		return FETCHER_NO;
-	if (f->n_flights >= FETCHER_MAX || of_host >= FETCHER_OF_HOST_MAX) {
+	if (!has_room(f, host)) {
 		f->n.n_put_off++;
 		return FETCHER_LATER;
 	}
@@ -358,7 +366,9 @@ bool fetcher_take(struct fetcher *f, uint64_t session, uint64_t id,
 
 	if (!flight)
 		return false;
-	flight->heard_s = now_s;
+	/* A part that is empty says nothing. */
+	if (part->data.len)
+		flight->heard_s = now_s;
 	if (part->missing)
 		end(flight, part->missing == SOCKGATE__MISSING__MISSING_TOO_LARGE ?
 			    TOO_LARGE : MISSING, missing_text(part->missing), now_s);
@@ -374,20 +384,29 @@ bool fetcher_take(struct fetcher *f, uint64_t session, uint64_t id,
 	return true;
 }
 
-/* Of what is not whole yet. */
-static void end_if(struct fetcher *f, uint64_t session, int64_t heard_s, const char *why,
-		   int64_t now_s)
+void fetcher_gone(struct fetcher *f, uint64_t session, int64_t now_s)
 {
 	struct flight *flight, *next;
 
 	DL_FOREACH_SAFE(f->flights, flight, next)
-		if (!flight->whole && (flight->session == session || flight->heard_s < heard_s))
-			end(flight, MISSING, why, now_s);
+		if (!flight->whole && flight->session == session)
+			end(flight, MISSING, "the agent has gone", now_s);
 }
 
-void fetcher_gone(struct fetcher *f, uint64_t session, int64_t now_s)
+static void end_slow(struct fetcher *f, int64_t now_s)
 {
-	end_if(f, session, INT64_MIN, "the agent has gone", now_s);
+	struct flight *flight, *next;
+
+	DL_FOREACH_SAFE(f->flights, flight, next) {
+		int64_t may_s = FETCHER_SILENCE_S + (int64_t)(flight->size / FETCHER_RATE_MIN);
+
+		if (flight->whole)
+			continue;
+		if (now_s - flight->heard_s > FETCHER_SILENCE_S)
+			end(flight, MISSING, "the agent says nothing more", now_s);
+		else if (now_s - flight->since_s > may_s)
+			end(flight, MISSING, "the agent sends it too slowly", now_s);
+	}
 }
 
 /* ---- the rules ----------------------------------------------------------- */
@@ -442,7 +461,7 @@ static bool look_at_rules(struct fetcher *f)
 
 bool fetcher_refresh(struct fetcher *f, int64_t now_s)
 {
-	end_if(f, 0, now_s - FETCHER_SILENCE_S, "the agent says nothing more", now_s);
+	end_slow(f, now_s);
 	return look_at_rules(f);
 }
 

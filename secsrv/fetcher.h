@@ -16,8 +16,12 @@ struct fetcher;
 #define FETCHER_MAX 8
 #define FETCHER_OF_HOST_MAX 2
 
-/* Without a part for so long, an agent is no longer waited for. */
+/*
+ * Without bytes for so long, an agent is no longer waited for; nor if beyond that time
+ * they come more slowly than so many a second.
+ */
 #define FETCHER_SILENCE_S 30
+#define FETCHER_RATE_MIN 131072
 
 /* What could not be had is not asked for again, of this host, before so long. */
 #define FETCHER_AGAIN_S 600
@@ -56,7 +60,7 @@ void fetcher_free(struct fetcher *f);
 enum fetcher_answer {
 	FETCHER_NO,		/* it was scanned, is on its way, or cannot be had */
 	FETCHER_ASK,		/* ask this session for it now */
-	FETCHER_LATER,		/* there are too many at present */
+	FETCHER_LATER,		/* there are too many at present, or another host sends it */
 };
 
 /*

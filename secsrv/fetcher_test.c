@@ -15,7 +15,7 @@
 #include "fetcher.h"
 #include "sigdb/sighting.h"
 
-#define LIMIT 1000
+#define LIMIT (2 * FETCHER_RATE_MIN)
 #define NOW 5000
 
 static char dir[64], rules[96], signatures[96], scanner[96], scans[96];
@@ -104,14 +104,20 @@ static enum fetcher_answer want(uint64_t session, const char *host, const char *
 	return fetcher_want(fetcher, session, host, hash, now_s, &query);
 }
 
-static bool send_part(uint64_t session, const char *text, size_t size, bool last)
+static bool send_part_at(uint64_t session, const char *text, size_t size, bool last,
+			 int64_t now_s)
 {
 	Sockgate__ContentPart part = SOCKGATE__CONTENT_PART__INIT;
 
 	part.data.data = (uint8_t *)text;
 	part.data.len = size;
 	part.end = last;
-	return fetcher_take(fetcher, session, query, &part, NOW);
+	return fetcher_take(fetcher, session, query, &part, now_s);
+}
+
+static bool send_part(uint64_t session, const char *text, size_t size, bool last)
+{
+	return send_part_at(session, text, size, last, NOW);
 }
 
 static bool send_missing(Sockgate__Missing missing)
@@ -145,9 +151,9 @@ static void test_fetched_and_scanned_once(void **state)
 
 	(void)state;
 	assert_int_equal(want(1, "web1", content, NOW), FETCHER_ASK);
-	/* On its way, whoever else has it. */
 	assert_int_equal(want(1, "web1", content, NOW), FETCHER_NO);
-	assert_int_equal(want(2, "web2", content, NOW), FETCHER_NO);
+	/* Should it not come from there, another one is soon asked. */
+	assert_int_equal(want(2, "web2", content, NOW), FETCHER_LATER);
 	assert_true(send_part(1, content, 10, false));
 	assert_true(send_part(1, content + 10, strlen(content) - 10, true));
 	/* Another part of it belongs nowhere. */
@@ -194,14 +200,14 @@ static void test_another_content_is_not_scanned(void **state)
 	/* Others may be honest; this one is believed again later. */
 	assert_int_equal(want(1, "web1", content, NOW), FETCHER_NO);
 	assert_int_equal(want(2, "web2", content, NOW), FETCHER_ASK);
-	assert_int_equal(want(1, "web1", content, NOW + FETCHER_AGAIN_S), FETCHER_NO);
+	assert_int_equal(want(1, "web1", content, NOW + FETCHER_AGAIN_S), FETCHER_LATER);
 	fetcher_gone(fetcher, 2, NOW);
 	assert_int_equal(want(1, "web1", content, NOW + FETCHER_AGAIN_S), FETCHER_ASK);
 }
 
 static void test_too_large(void **state)
 {
-	char large[LIMIT + 1];
+	static char large[LIMIT + 1];
 
 	(void)state;
 	memset(large, 'x', sizeof(large));
@@ -237,6 +243,29 @@ static void test_refused_or_gone(void **state)
 	fetcher_refresh(fetcher, NOW + FETCHER_SILENCE_S + 1);
 	assert_int_equal(counted()->n_missing, 3);
 	assert_string_equal(scanned(), "");
+}
+
+/* Parts with nothing in them, or next to nothing, do not keep others from being asked. */
+static void test_too_slow(void **state)
+{
+	static char large[LIMIT];
+
+	(void)state;
+	assert_int_equal(want(1, "web1", content, NOW), FETCHER_ASK);
+	assert_true(send_part_at(1, NULL, 0, false, NOW + FETCHER_SILENCE_S - 1));
+	fetcher_refresh(fetcher, NOW + FETCHER_SILENCE_S + 1);
+	assert_int_equal(counted()->n_missing, 1);
+	assert_int_equal(want(2, "web2", content, NOW), FETCHER_ASK);
+	assert_true(send_part_at(2, content, 1, false, NOW + FETCHER_SILENCE_S - 1));
+	fetcher_refresh(fetcher, NOW + FETCHER_SILENCE_S + 1);
+	assert_int_equal(counted()->n_missing, 2);
+	/* What comes fast enough may take its time. */
+	assert_int_equal(want(3, "web3", content, NOW), FETCHER_ASK);
+	assert_true(send_part_at(3, large, LIMIT, false, NOW + 10));
+	fetcher_refresh(fetcher, NOW + FETCHER_SILENCE_S + 2);
+	assert_int_equal(counted()->n_missing, 2);
+	fetcher_refresh(fetcher, NOW + FETCHER_SILENCE_S + 3);
+	assert_int_equal(counted()->n_missing, 3);
 }
 
 /* Another session cannot speak for the one that was asked. */
@@ -301,6 +330,7 @@ int main(void)
 		TEST(test_another_content_is_not_scanned),
 		TEST(test_too_large),
 		TEST(test_refused_or_gone),
+		TEST(test_too_slow),
 		TEST(test_of_another_session),
 		TEST(test_bounds),
 		TEST(test_scanner_that_fails),
