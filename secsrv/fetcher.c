@@ -66,6 +66,7 @@ struct fetcher {
 	struct fetcher_conf conf;
 	struct pool *pool;
 	struct sightings *notes;	/* NULL: could not be opened */
+	int64_t notes_s;		/* not tried again before then */
 	struct flight *flights;
 	unsigned int n_flights;
 	struct tried *tried;		/* the oldest first */
@@ -286,13 +287,38 @@ static bool has_room(const struct fetcher *f, const char *host)
 	return f->n_flights < FETCHER_MAX && of_host < FETCHER_OF_HOST_MAX;
 }
 
-static bool is_scanned(struct fetcher *f, const uint8_t *sha256)
+static void close_notes(struct fetcher *f)
+{
+	sightings_close(f->notes);
+	f->notes = NULL;
+}
+
+/*
+ * This is the event loop: it never waits for whoever writes them.  What cannot be found
+ * out counts as not scanned, and costs another scan.
+ */
+static bool is_scanned(struct fetcher *f, const uint8_t *sha256, int64_t now_s)
 {
 	char why[1024];
+	int rc = -1;
 
-	if (!f->notes)
-		f->notes = sightings_open(f->conf.signatures, true, why, sizeof(why));
-	return f->notes && sightings_scanned(f->notes, sha256, f->rules);
+	if (now_s < f->notes_s)
+		return false;
+	if (!f->notes) {
+		f->notes = sightings_open(f->conf.signatures, false, why, sizeof(why));
+		/* So far nothing was noted. */
+		if (!f->notes && errno == ENOENT)
+			return false;
+		if (f->notes)
+			sightings_never_wait(f->notes);
+	}
+	if (f->notes)
+		rc = sightings_scanned(f->notes, sha256, f->rules);
+	if (rc < 0) {
+		close_notes(f);
+		f->notes_s = now_s + FETCHER_NOTES_S;
+	}
+	return rc > 0;
 }
 
 enum fetcher_answer fetcher_want(struct fetcher *f, uint64_t session, const char *host,
@@ -306,7 +332,7 @@ enum fetcher_answer fetcher_want(struct fetcher *f, uint64_t session, const char
 	/* What one host promises must not keep another from being asked soon. */
 	if (f->has_rules && other && strcmp(other->host, host) != 0)
 		return FETCHER_LATER;
-	if (!f->has_rules || other || was_tried(f, &key, now_s) || is_scanned(f, sha256))
+	if (!f->has_rules || other || was_tried(f, &key, now_s) || is_scanned(f, sha256, now_s))
 		return FETCHER_NO;
 	if (!has_room(f, host)) {
 		f->n.n_put_off++;
@@ -462,6 +488,8 @@ static bool look_at_rules(struct fetcher *f)
 bool fetcher_refresh(struct fetcher *f, int64_t now_s)
 {
 	end_slow(f, now_s);
+	if (f->notes && sightings_replaced(f->notes))
+		close_notes(f);
 	return look_at_rules(f);
 }
 

@@ -27,6 +27,9 @@ struct fetcher;
 #define FETCHER_AGAIN_S 600
 #define FETCHER_TRIED_MAX 4096
 
+/* Notes of what was scanned that cannot be read are not tried again before so long. */
+#define FETCHER_NOTES_S 10
+
 /* A decision on what is to be asked for later lasts no longer than this. */
 #define FETCHER_LATER_MS 10000
 

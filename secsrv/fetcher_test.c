@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <event2/event.h>
+#include <sqlite3.h>
 
 #include "fetcher.h"
 #include "sigdb/sighting.h"
@@ -190,6 +191,57 @@ static void test_what_was_scanned_is_not_asked_for(void **state)
 	sightings_close(notes);
 }
 
+/* Nobody waits for who writes it, nor is it made; another file is noticed. */
+static void test_notes_are_only_read(void **state)
+{
+	uint8_t hash[SHA256_SIZE], by[SHA256_SIZE];
+	char path[128], why[256];
+	struct sightings *notes;
+	sqlite3 *writer;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s.sightings", signatures);
+	assert_int_equal(want(1, "web1", "one", NOW), FETCHER_ASK);
+	assert_int_not_equal(access(path, F_OK), 0);
+	hash_of(content, hash);
+	hash_of("rule x { condition: true }", by);
+	notes = sightings_open(signatures, true, why, sizeof(why));
+	assert_non_null(notes);
+	assert_int_equal(sightings_note_scan(notes, hash, by, NOW), 0);
+	sightings_close(notes);
+	assert_int_equal(sqlite3_open(path, &writer), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(writer, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(want(2, "web2", content, NOW), FETCHER_NO);
+	sqlite3_close(writer);
+	assert_int_equal(unlink(path), 0);
+	fetcher_refresh(fetcher, NOW);
+	assert_int_equal(want(2, "web2", content, NOW), FETCHER_ASK);
+}
+
+/* What cannot be read is not tried again at each question. */
+static void test_notes_that_cannot_be_read(void **state)
+{
+	uint8_t hash[SHA256_SIZE], by[SHA256_SIZE];
+	char path[128], why[256];
+	struct sightings *notes;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s.sightings", signatures);
+	write_file(path, "this is no database, however long one looks at it", 0644);
+	assert_int_equal(want(1, "web1", content, NOW), FETCHER_ASK);
+	fetcher_gone(fetcher, 1, NOW);
+	assert_int_equal(unlink(path), 0);
+	hash_of(content, hash);
+	hash_of("rule x { condition: true }", by);
+	notes = sightings_open(signatures, true, why, sizeof(why));
+	assert_non_null(notes);
+	assert_int_equal(sightings_note_scan(notes, hash, by, NOW), 0);
+	sightings_close(notes);
+	assert_int_equal(want(2, "web2", content, NOW + FETCHER_NOTES_S - 1), FETCHER_ASK);
+	fetcher_gone(fetcher, 2, NOW);
+	assert_int_equal(want(3, "web3", content, NOW + FETCHER_NOTES_S), FETCHER_NO);
+}
+
 static void test_another_content_is_not_scanned(void **state)
 {
 	(void)state;
@@ -327,6 +379,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_fetched_and_scanned_once),
 		TEST(test_what_was_scanned_is_not_asked_for),
+		TEST(test_notes_are_only_read),
+		TEST(test_notes_that_cannot_be_read),
 		TEST(test_another_content_is_not_scanned),
 		TEST(test_too_large),
 		TEST(test_refused_or_gone),

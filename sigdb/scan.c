@@ -261,7 +261,7 @@ static bool is_noted_beside(const struct sigdb *db, const struct scanner *s,
 	notes = sightings_open(db->path, false, why, sizeof(why));
 	if (!notes)
 		return false;
-	found = sightings_scanned(notes, sha256, s->digest);
+	found = sightings_scanned(notes, sha256, s->digest) > 0;
 	sightings_close(notes);
 	return found;
 }

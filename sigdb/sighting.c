@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "sigdb.h"
 #include "text.h"
@@ -60,6 +60,7 @@ static const char bound_scans_sql[] =
 struct sightings {
 	sqlite3 *sql;
 	sqlite3_stmt *add;
+	struct stat st;			/* of what is only read */
 	char path[PATH_MAX];
 	char error[PATH_MAX + 256];
 };
@@ -110,7 +111,7 @@ struct sightings *sightings_open(const char *signatures, bool write, char *why,
 		free(s);
 		return NULL;
 	}
-	if (!write && access(s->path, F_OK)) {
+	if (!write && stat(s->path, &s->st)) {
 		snprintf(why, why_size, "%s: %m", s->path);
 		free(s);
 		return NULL;
@@ -131,6 +132,18 @@ void sightings_close(struct sightings *s)
 	sqlite3_finalize(s->add);
 	sqlite3_close(s->sql);
 	free(s);
+}
+
+void sightings_never_wait(struct sightings *s)
+{
+	sqlite3_busy_timeout(s->sql, 0);
+}
+
+bool sightings_replaced(const struct sightings *s)
+{
+	struct stat st;
+
+	return stat(s->path, &st) || st.st_dev != s->st.st_dev || st.st_ino != s->st.st_ino;
 }
 
 static int exec(struct sightings *s, const char *sql)
@@ -255,20 +268,25 @@ int sightings_forget(struct sightings *s, const uint8_t *sha256)
 
 /* ---- scans --------------------------------------------------------------- */
 
-bool sightings_scanned(struct sightings *s, const uint8_t *sha256, const uint8_t *rules)
+int sightings_scanned(struct sightings *s, const uint8_t *sha256, const uint8_t *rules)
 {
 	sqlite3_stmt *stmt;
-	bool found;
+	int rc;
 
+	rc = sqlite3_prepare_v2(s->sql, "SELECT 1 FROM scan WHERE sha256 = ?1 AND rules = ?2",
+				-1, &stmt, NULL);
 	/* An older program's has no such table. */
-	if (sqlite3_prepare_v2(s->sql, "SELECT 1 FROM scan WHERE sha256 = ?1 AND rules = ?2",
-			       -1, &stmt, NULL) != SQLITE_OK)
-		return false;
+	if (rc == SQLITE_ERROR)
+		return 0;
+	if (rc != SQLITE_OK)
+		return fail(s, "reading");
 	sqlite3_bind_blob(stmt, 1, sha256, SHA256_SIZE, SQLITE_STATIC);
 	sqlite3_bind_blob(stmt, 2, rules, SHA256_SIZE, SQLITE_STATIC);
-	found = sqlite3_step(stmt) == SQLITE_ROW;
+	rc = sqlite3_step(stmt);
 	sqlite3_finalize(stmt);
-	return found;
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return fail(s, "reading");
+	return rc == SQLITE_ROW;
 }
 
 int sightings_note_scan(struct sightings *s, const uint8_t *sha256, const uint8_t *rules,

@@ -37,6 +37,12 @@ struct sightings *sightings_open(const char *signatures, bool write, char *why,
 				 size_t why_size);
 void sightings_close(struct sightings *s);
 
+/* Fail at once where another one has it locked. */
+void sightings_never_wait(struct sightings *s);
+
+/* Is another file at its path by now, or none?  Of one that is only read. */
+bool sightings_replaced(const struct sightings *s);
+
 /*
  * sightings_add - add a batch to what was seen before, in one transaction
  * Names are cleaned and cut.  Returns 0 or -1.
@@ -58,8 +64,9 @@ int sightings_forget(struct sightings *s, const uint8_t *sha256);
 /*
  * What was scanned by rules of YARA that found nothing, so that it is not once more.
  * @rules: SHA-256 of their text
+ * Returns 1 if it was, 0 if not, -1 if that cannot be found out.
  */
-bool sightings_scanned(struct sightings *s, const uint8_t *sha256, const uint8_t *rules);
+int sightings_scanned(struct sightings *s, const uint8_t *sha256, const uint8_t *rules);
 int sightings_note_scan(struct sightings *s, const uint8_t *sha256, const uint8_t *rules,
 			int64_t now_s);
 
