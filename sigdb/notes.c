@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
 #include "pool.h"
@@ -57,10 +58,11 @@ static void run(struct job *job)
 	struct report *r = (struct report *)job;
 	size_t count = r->message->n_sighting;
 	struct sighting *list = calloc(count, sizeof(*list));
+	int64_t now_s = time(NULL);
 	bool ok = list;
 
 	for (size_t i = 0; i < count && ok; i++)
-		ok = !wire_take_sighting(r->message->sighting[i], &list[i]);
+		ok = !wire_take_sighting(r->message->sighting[i], now_s, &list[i]);
 	r->written = ok && write_list(r->notes, list, count);
 	free(list);
 }

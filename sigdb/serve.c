@@ -277,7 +277,7 @@ static const char *check_report(const Sockgate__SightingsReport *report)
 	if (!report->n_sighting)
 		return "there is no sighting in it";
 	for (size_t i = 0; i < report->n_sighting; i++)
-		if (wire_take_sighting(report->sighting[i], &one))
+		if (wire_take_sighting(report->sighting[i], INT64_MAX, &one))
 			return "a sighting is impossible";
 	return NULL;
 }

@@ -450,6 +450,46 @@ static int add_sighting(const struct sighting *one, void *arg)
 	return 0;
 }
 
+static int take_times(const struct sighting *one, void *arg)
+{
+	*(struct sighting *)arg = *one;
+	return 0;
+}
+
+/* What was seen in times to come would be the last to be forgotten. */
+static void test_sightings_that_exaggerate_are_cut(void **state)
+{
+	Sockgate__SightingsReport report = SOCKGATE__SIGHTINGS_REPORT__INIT;
+	Sockgate__Sighting one = SOCKGATE__SIGHTING__INIT, *list[] = { &one };
+	struct fixture *f = *state;
+	int64_t now_s = time(NULL);
+	struct sighting taken;
+	struct sightings *s;
+	struct client c;
+
+	connect_server(&c);
+	one.sha256.data = nobody;
+	one.sha256.len = sizeof(nobody);
+	one.host = (char *)"web1";
+	one.first_s = INT64_MIN;
+	one.last_s = INT64_MAX;
+	one.count = INT64_MAX;
+	report.n_sighting = 1;
+	report.sighting = list;
+	for (unsigned int i = 1; i <= 2; i++) {
+		say(&c, i, BODY(SIGHTINGS_REPORT), &report);
+		wait_for(&c.stored, i, &c.down);
+	}
+	s = sightings_open(f->db_path, false, f->why, sizeof(f->why));
+	assert_non_null(s);
+	assert_int_equal(sightings_each(s, NULL, 10, take_times, &taken), 0);
+	sightings_close(s);
+	assert_int_equal(taken.first_s, 0);
+	assert_in_range(taken.last_s, now_s, time(NULL));
+	assert_int_equal(taken.count, 2 * WIRE_COUNT_MAX);
+	hang_up(&c);
+}
+
 static void test_sightings_are_written_before_they_are_acknowledged(void **state)
 {
 	Sockgate__SightingsReport report = SOCKGATE__SIGHTINGS_REPORT__INIT;
@@ -651,6 +691,7 @@ int main(void)
 		TEST(test_as_many_as_may_be),
 		TEST(test_what_makes_no_sense_is_an_error),
 		TEST(test_sightings_are_written_before_they_are_acknowledged),
+		TEST(test_sightings_that_exaggerate_are_cut),
 		TEST(test_sightings_that_cannot_be_written_are_not_acknowledged),
 		TEST(test_the_command_asks),
 		TEST(test_status_and_ping),

@@ -43,7 +43,7 @@ static const char add_sql[] =
 	"INSERT INTO sighting (sha256, host, path, first, last, count)"
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
 	" path = CASE ?3 WHEN '' THEN path ELSE ?3 END, first = min(first, ?4), last = max(last, ?5),"
-	" count = count + ?6";
+	" count = min(count, ?7) + ?6";
 
 /* What is too much, the oldest first. */
 static const char bound_host_sql[] =
@@ -165,7 +165,9 @@ static int add(struct sightings *s, const struct sighting *one)
 	sqlite3_bind_text(s->add, 3, path, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(s->add, 4, one->first_s);
 	sqlite3_bind_int64(s->add, 5, one->last_s);
-	sqlite3_bind_int64(s->add, 6, (int64_t)one->count);
+	sqlite3_bind_int64(s->add, 6, one->count < SIGHTINGS_COUNT_MAX ?
+				      (int64_t)one->count : SIGHTINGS_COUNT_MAX);
+	sqlite3_bind_int64(s->add, 7, SIGHTINGS_COUNT_MAX);
 	rc = sqlite3_step(s->add);
 	sqlite3_reset(s->add);
 	sqlite3_clear_bindings(s->add);

@@ -17,6 +17,9 @@
 #define SIGHTINGS_MAX 100000
 #define SIGHTINGS_PER_HOST_MAX 10000
 
+/* What was seen more often is counted no further. */
+#define SIGHTINGS_COUNT_MAX 1000000000000000
+
 struct sightings;
 
 struct sighting {

@@ -125,6 +125,18 @@ static void a_host_has_its_bound_and_so_have_all(void **state)
 	sightings_close(s);
 }
 
+/* A number that no more fits would be none, and would take the batch with it. */
+static void a_count_does_not_overflow(void **state)
+{
+	const struct sighting one = { { 1 }, "web1", "/a", 1, 1, INT64_MAX };
+	struct sightings *s = open_it(*state);
+
+	for (int i = 0; i < 3; i++)
+		add(s, &one, 1);
+	assert_int_equal(all(s, NULL).last.count, 2 * SIGHTINGS_COUNT_MAX);
+	sightings_close(s);
+}
+
 static void names_that_could_harm_are_cleaned(void **state)
 {
 	const struct sighting one = { { 1 }, "web\n1", "/tmp/\033[2J", 1, 1, 1 };
@@ -173,6 +185,7 @@ int main(void)
 		FRESH(what_is_seen_again_is_added_to),
 		FRESH(hosts_are_told_apart_and_a_hash_is_forgotten_of_all),
 		FRESH(a_host_has_its_bound_and_so_have_all),
+		FRESH(a_count_does_not_overflow),
 		FRESH(names_that_could_harm_are_cleaned),
 		FRESH(a_reader_makes_nothing),
 		FRESH(signatures_do_not_change_by_it),

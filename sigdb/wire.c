@@ -131,15 +131,24 @@ int wire_take_step(const Sockgate__SignatureStep *step, struct explain_row *out)
 	       sigdb_text_valid(step->version) ? 0 : -1;
 }
 
-int wire_take_sighting(const Sockgate__Sighting *one, struct sighting *out)
+static int64_t clamp_time(int64_t time_s, int64_t now_s)
+{
+	if (time_s < 0)
+		return 0;
+	return time_s < now_s ? time_s : now_s;
+}
+
+int wire_take_sighting(const Sockgate__Sighting *one, int64_t now_s, struct sighting *out)
 {
 	if (one->sha256.len != SHA256_SIZE || !*one->host ||
 	    strlen(one->host) > NAME_BYTES_MAX || strlen(one->path) > SIGDB_PATH_MAX ||
-	    !one->count || one->count > INT64_MAX || one->last_s < one->first_s)
+	    !one->count || one->last_s < one->first_s)
 		return -1;
 	*out = (struct sighting){
-		.host = one->host, .path = one->path, .first_s = one->first_s,
-		.last_s = one->last_s, .count = one->count,
+		.host = one->host, .path = one->path,
+		.first_s = clamp_time(one->first_s, now_s),
+		.last_s = clamp_time(one->last_s, now_s),
+		.count = one->count < WIRE_COUNT_MAX ? one->count : WIRE_COUNT_MAX,
 	};
 	memcpy(out->sha256, one->sha256.data, SHA256_SIZE);
 	return 0;

@@ -12,6 +12,9 @@
 
 #define WIRE_PROTOCOL 1
 
+/* Of one executable in a report, however often it is said to have been seen. */
+#define WIRE_COUNT_MAX 1000000000
+
 /* wire_put_question - @out points into @q */
 void wire_put_question(const struct sigdb_question *q, Sockgate__SignatureQuery *out);
 
@@ -35,7 +38,10 @@ int wire_take_answer(const Sockgate__SignatureAnswer *answer, struct sigdb_answe
 /* wire_take_step - @out points into @step; -1 if no database can have given it */
 int wire_take_step(const Sockgate__SignatureStep *step, struct explain_row *out);
 
-/* wire_take_sighting - @out points into @one; -1 if it cannot be one */
-int wire_take_sighting(const Sockgate__Sighting *one, struct sighting *out);
+/*
+ * wire_take_sighting - @out points into @one; -1 if it cannot be one
+ * @now_s: nothing was seen later than this, whatever it says
+ */
+int wire_take_sighting(const Sockgate__Sighting *one, int64_t now_s, struct sighting *out);
 
 #endif
