@@ -30,6 +30,7 @@
 enum outcome {
 	SCANNED,
 	MISSING,
+	TOO_SLOW,
 	TOO_LARGE,
 	FALSE_CONTENT,
 	FAILED,
@@ -62,6 +63,14 @@ struct tried {
 	UT_hash_handle hh;
 };
 
+/* What a host has used up since then. */
+struct host {
+	char name[HOST_SIZE];
+	int64_t since_s;
+	unsigned int quota, lines;
+	UT_hash_handle hh;
+};
+
 struct fetcher {
 	struct fetcher_conf conf;
 	struct pool *pool;
@@ -70,6 +79,7 @@ struct fetcher {
 	struct flight *flights;
 	unsigned int n_flights;
 	struct tried *tried;		/* the oldest first */
+	struct host *hosts;		/* the oldest first */
 	uint64_t last_id;
 	struct stat rules_st;
 	uint8_t rules[SHA256_SIZE];	/* of their text */
@@ -128,6 +138,65 @@ static void forget_tried(struct fetcher *f)
 {
 	while (f->tried)
 		drop_tried(f, f->tried);
+}
+
+/* ---- hosts --------------------------------------------------------------- */
+
+static void drop_host(struct fetcher *f, struct host *h)
+{
+	HASH_DEL(f->hosts, h);
+	free(h);
+}
+
+/* NULL: it has used up nothing in this hour. */
+static struct host *find_host(struct fetcher *f, const char *name, int64_t now_s)
+{
+	struct host *h;
+
+	HASH_FIND_STR(f->hosts, name, h);
+	if (h && now_s - h->since_s >= FETCHER_HOST_S) {
+		drop_host(f, h);
+		h = NULL;
+	}
+	return h;
+}
+
+/* NULL: out of memory. */
+static struct host *host_of(struct fetcher *f, const char *name, int64_t now_s)
+{
+	struct host *h = find_host(f, name, now_s);
+
+	if (h)
+		return h;
+	if (HASH_COUNT(f->hosts) >= FETCHER_HOSTS_MAX)
+		drop_host(f, f->hosts);
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return NULL;
+	snprintf(h->name, sizeof(h->name), "%s", name);
+	h->since_s = now_s;
+	HASH_ADD_STR(f->hosts, name, h);
+	if (h->hh.tbl)
+		return h;
+	free(h);
+	return NULL;
+}
+
+static bool is_over_quota(struct fetcher *f, const char *name, int64_t now_s)
+{
+	const struct host *h = find_host(f, name, now_s);
+
+	return h && h->quota >= FETCHER_HOST_QUOTA;
+}
+
+/* Once it is used up, an hour begins. */
+static void use_quota(struct host *h, int64_t now_s)
+{
+	if (++h->quota != FETCHER_HOST_QUOTA)
+		return;
+	h->since_s = now_s;
+	log_warnx("%s: too many executables with findings, or that do not come: none is asked for in the next hour",
+		  h->name);
 }
 
 /* ---- the thread ---------------------------------------------------------- */
@@ -197,6 +266,7 @@ static void count(struct fetcher *f, enum outcome outcome)
 	uint64_t *const counter[] = {
 		[SCANNED] = &f->n.n_scanned,
 		[MISSING] = &f->n.n_missing,
+		[TOO_SLOW] = &f->n.n_missing,
 		[TOO_LARGE] = &f->n.n_too_large,
 		[FALSE_CONTENT] = &f->n.n_false,
 		[FAILED] = &f->n.n_failed,
@@ -212,13 +282,35 @@ static void flight_free(struct flight *flight)
 	free(flight);
 }
 
-static void end(struct flight *flight, enum outcome outcome, const char *why, int64_t now_s)
+/* One that makes a signature: it says so of what makes none. */
+static bool is_finding(const struct flight *flight, enum outcome outcome)
 {
-	struct fetcher *f = flight->fetcher;
+	return outcome == SCANNED && !strstr(flight->said, "no rule matches") &&
+	       !strstr(flight->said, "(scanned before)");
+}
+
+static void tell(const struct flight *flight, bool finding, struct host *h, const char *why)
+{
+	const char *more = "";
 	char hex[SHA256_TEXT_SIZE];
 
+	if (!finding && h && h->lines >= FETCHER_HOST_LINES)
+		return;
+	if (!finding && h && ++h->lines == FETCHER_HOST_LINES)
+		more = "; for the rest of this hour only its findings are told";
 	hex_encode(flight->sha256, SHA256_SIZE, hex);
-	log_info("unknown executable %s of %s: %s", hex, flight->host, why);
+	log_info("unknown executable %s of %s: %s%s", hex, flight->host, why, more);
+}
+
+static void end(struct flight *flight, enum outcome outcome, const char *why, int64_t now_s)
+{
+	bool finding = is_finding(flight, outcome);
+	struct fetcher *f = flight->fetcher;
+	struct host *h = host_of(f, flight->host, now_s);
+
+	tell(flight, finding, h, why);
+	if (h && (finding || outcome == TOO_SLOW))
+		use_quota(h, now_s);
 	count(f, outcome);
 	/* That it was scanned is remembered by others; but they may have been unable to. */
 	note_tried(f, flight, now_s);
@@ -334,6 +426,10 @@ enum fetcher_answer fetcher_want(struct fetcher *f, uint64_t session, const char
 		return FETCHER_LATER;
 	if (!f->has_rules || other || was_tried(f, &key, now_s) || is_scanned(f, sha256, now_s))
 		return FETCHER_NO;
+	if (is_over_quota(f, host, now_s)) {
+		f->n.n_over_quota++;
+		return FETCHER_NO;
+	}
 	if (!has_room(f, host)) {
 		f->n.n_put_off++;
 		return FETCHER_LATER;
@@ -429,9 +525,9 @@ static void end_slow(struct fetcher *f, int64_t now_s)
 		if (flight->whole)
 			continue;
 		if (now_s - flight->heard_s > FETCHER_SILENCE_S)
-			end(flight, MISSING, "the agent says nothing more", now_s);
+			end(flight, TOO_SLOW, "the agent says nothing more", now_s);
 		else if (now_s - flight->since_s > may_s)
-			end(flight, MISSING, "the agent sends it too slowly", now_s);
+			end(flight, TOO_SLOW, "the agent sends it too slowly", now_s);
 	}
 }
 
@@ -523,6 +619,8 @@ void fetcher_free(struct fetcher *f)
 	DL_FOREACH_SAFE(f->flights, flight, next)
 		flight_free(flight);
 	forget_tried(f);
+	while (f->hosts)
+		drop_host(f, f->hosts);
 	sightings_close(f->notes);
 	free(f);
 }

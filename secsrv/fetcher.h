@@ -30,6 +30,17 @@ struct fetcher;
 /* Notes of what was scanned that cannot be read are not tried again before so long. */
 #define FETCHER_NOTES_S 10
 
+/*
+ * Each finding is a new signature, for which all decisions are forgotten; and what does
+ * not come in time keeps a place.  After so many of both, a host's executables are not
+ * asked for during the next hour.  Lines in the log about one host in an hour are bounded
+ * as well; findings are not among them.
+ */
+#define FETCHER_HOST_S 3600
+#define FETCHER_HOST_QUOTA 32
+#define FETCHER_HOST_LINES 100
+#define FETCHER_HOSTS_MAX 4096
+
 /* A decision on what is to be asked for later lasts no longer than this. */
 #define FETCHER_LATER_MS 10000
 
@@ -50,6 +61,7 @@ struct fetcher_counters {
 	uint64_t n_asked;
 	uint64_t n_scanned;
 	uint64_t n_put_off;	/* as many as may be were on their way */
+	uint64_t n_over_quota;	/* not asked for: of a host that has used up its quota */
 	uint64_t n_missing;	/* the agent could not send it, refused, or went away */
 	uint64_t n_too_large;
 	uint64_t n_false;	/* another content than was asked for */
@@ -61,7 +73,7 @@ struct fetcher *fetcher_new(struct event_base *base, const struct fetcher_conf *
 void fetcher_free(struct fetcher *f);
 
 enum fetcher_answer {
-	FETCHER_NO,		/* it was scanned, is on its way, or cannot be had */
+	FETCHER_NO,		/* it was scanned, is on its way, or is not to be had */
 	FETCHER_ASK,		/* ask this session for it now */
 	FETCHER_LATER,		/* there are too many at present, or another host sends it */
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The agent is this file, the scanner a script that notes what it is given. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -351,6 +352,76 @@ static void test_bounds(void **state)
 	assert_int_equal(counted()->n_put_off, 3);
 }
 
+/* One that changes a byte each second would make all hosts ask about all again. */
+static void test_findings_of_a_host_are_bounded(void **state)
+{
+	char text[32];
+
+	(void)state;
+	for (unsigned int i = 0; i < FETCHER_HOST_QUOTA; i++) {
+		snprintf(text, sizeof(text), "content %u", i);
+		assert_int_equal(want(1, "web1", text, NOW), FETCHER_ASK);
+		assert_true(send_part(1, text, strlen(text), true));
+		wait_for(&counted()->n_scanned, i + 1);
+	}
+	assert_int_equal(want(1, "web1", content, NOW + FETCHER_HOST_S - 1), FETCHER_NO);
+	assert_int_equal(counted()->n_over_quota, 1);
+	assert_int_equal(want(2, "web2", content, NOW + FETCHER_HOST_S - 1), FETCHER_ASK);
+	fetcher_gone(fetcher, 2, NOW + FETCHER_HOST_S - 1);
+	assert_int_equal(want(1, "web1", content, NOW + FETCHER_HOST_S), FETCHER_ASK);
+}
+
+/* Neither what the rules do not find, nor what they have found before. */
+static void test_what_is_no_finding_uses_no_quota(void **state)
+{
+	char text[32];
+
+	(void)state;
+	for (unsigned int i = 0; i <= FETCHER_HOST_QUOTA; i++) {
+		write_file(scanner, i % 2 ? "#!/bin/sh\necho \"$8: no rule matches\"\n" :
+			   "#!/bin/sh\necho \"$8: bad (scanned before)\"\n", 0755);
+		snprintf(text, sizeof(text), "content %u", i);
+		assert_int_equal(want(1, "web1", text, NOW), FETCHER_ASK);
+		assert_true(send_part(1, text, strlen(text), true));
+		wait_for(&counted()->n_scanned, i + 1);
+	}
+	assert_int_equal(want(1, "web1", content, NOW), FETCHER_ASK);
+}
+
+static unsigned int lines_of(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	unsigned int lines = 0;
+	int c;
+
+	assert_non_null(f);
+	while ((c = fgetc(f)) != EOF)
+		lines += c == '\n';
+	fclose(f);
+	return lines;
+}
+
+static void test_lines_about_a_host_are_bounded(void **state)
+{
+	int old = dup(STDERR_FILENO), fd;
+	char log[96], text[32];
+
+	(void)state;
+	snprintf(log, sizeof(log), "%s/log", dir);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	close(fd);
+	for (unsigned int i = 0; i < 2 * FETCHER_HOST_LINES; i++) {
+		snprintf(text, sizeof(text), "content %u", i);
+		want(1, "web1", text, NOW);
+		send_missing(SOCKGATE__MISSING__MISSING_REFUSED);
+	}
+	dup2(old, STDERR_FILENO);
+	close(old);
+	assert_int_equal(counted()->n_missing, 2 * FETCHER_HOST_LINES);
+	assert_int_equal(lines_of(log), FETCHER_HOST_LINES);
+}
+
 static void test_scanner_that_fails(void **state)
 {
 	(void)state;
@@ -387,6 +458,9 @@ int main(void)
 		TEST(test_too_slow),
 		TEST(test_of_another_session),
 		TEST(test_bounds),
+		TEST(test_findings_of_a_host_are_bounded),
+		TEST(test_what_is_no_finding_uses_no_quota),
+		TEST(test_lines_about_a_host_are_bounded),
 		TEST(test_scanner_that_fails),
 		TEST(test_without_rules_nothing_is_asked_for),
 	};

@@ -411,6 +411,7 @@ static void add_fetched(struct server *s, Sockgate__Status *out)
 	count(s, out, "executables_asked_for", f->n_asked);
 	count(s, out, "executables_scanned", f->n_scanned);
 	count(s, out, "executables_put_off", f->n_put_off);
+	count(s, out, "executables_over_quota", f->n_over_quota);
 	count(s, out, "executables_missing", f->n_missing);
 	count(s, out, "executables_too_large", f->n_too_large);
 	count(s, out, "executables_false", f->n_false);
