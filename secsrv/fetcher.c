@@ -59,7 +59,7 @@ struct key {
 
 struct tried {
 	struct key key;
-	int64_t until_s;
+	int64_t until_s, wait_s;
 	UT_hash_handle hh;
 };
 
@@ -81,6 +81,7 @@ struct fetcher {
 	struct tried *tried;		/* the oldest first */
 	struct host *hosts;		/* the oldest first */
 	uint64_t last_id;
+	int64_t now_s;			/* as last told */
 	struct stat rules_st;
 	uint8_t rules[SHA256_SIZE];	/* of their text */
 	bool has_rules, complained;
@@ -102,33 +103,45 @@ static void drop_tried(struct fetcher *f, struct tried *t)
 	free(t);
 }
 
-static bool was_tried(struct fetcher *f, const struct key *key, int64_t now_s)
-{
-	struct tried *t;
-
-	HASH_FIND(hh, f->tried, key, sizeof(*key), t);
-	if (t && t->until_s <= now_s) {
-		drop_tried(f, t);
-		t = NULL;
-	}
-	return t;
-}
-
-static void note_tried(struct fetcher *f, const struct flight *flight, int64_t now_s)
+static struct tried *find_tried(struct fetcher *f, const uint8_t *sha256, const char *host)
 {
 	struct tried *t;
 	struct key key;
 
-	fill_key(&key, flight->sha256, flight->host);
-	if (was_tried(f, &key, now_s))
-		return;
+	fill_key(&key, sha256, host);
+	HASH_FIND(hh, f->tried, &key, sizeof(key), t);
+	return t;
+}
+
+/*
+ * What failed here, as while the database is locked, is soon tried again; but as the
+ * reason may be the content, twice as late each time.
+ */
+static int64_t next_wait(const struct tried *before, enum outcome outcome)
+{
+	if (outcome != FAILED)
+		return FETCHER_AGAIN_S;
+	if (!before)
+		return FETCHER_LATER_MS / 1000;
+	return 2 * before->wait_s < FETCHER_AGAIN_S ? 2 * before->wait_s : FETCHER_AGAIN_S;
+}
+
+static void note_tried(struct fetcher *f, const struct flight *flight, enum outcome outcome,
+		       int64_t now_s)
+{
+	struct tried *t = find_tried(f, flight->sha256, flight->host);
+	int64_t wait_s = next_wait(t, outcome);
+
+	if (t)
+		drop_tried(f, t);
 	if (HASH_COUNT(f->tried) >= FETCHER_TRIED_MAX)
 		drop_tried(f, f->tried);
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return;
-	t->key = key;
-	t->until_s = now_s + FETCHER_AGAIN_S;
+	fill_key(&t->key, flight->sha256, flight->host);
+	t->wait_s = wait_s;
+	t->until_s = now_s + wait_s;
 	HASH_ADD(hh, f->tried, key, sizeof(t->key), t);
 	if (!t->hh.tbl)
 		free(t);
@@ -313,7 +326,7 @@ static void end(struct flight *flight, enum outcome outcome, const char *why, in
 		use_quota(h, now_s);
 	count(f, outcome);
 	/* That it was scanned is remembered by others; but they may have been unable to. */
-	note_tried(f, flight, now_s);
+	note_tried(f, flight, outcome, now_s);
 	DL_DELETE(f->flights, flight);
 	f->n_flights--;
 	flight_free(flight);
@@ -328,7 +341,7 @@ static void flight_done(struct job *job)
 	struct flight *flight = (struct flight *)job;
 
 	end(flight, flight->outcome, flight->outcome == SCANNED ? flight->said :
-						  why[flight->outcome], flight->heard_s);
+						  why[flight->outcome], flight->fetcher->now_s);
 }
 
 static struct flight *flight_new(struct fetcher *f, uint64_t session, const char *host,
@@ -417,14 +430,18 @@ enum fetcher_answer fetcher_want(struct fetcher *f, uint64_t session, const char
 				 const uint8_t *sha256, int64_t now_s, uint64_t *id)
 {
 	const struct flight *other = on_its_way(f, sha256);
+	const struct tried *t = find_tried(f, sha256, host);
 	struct flight *flight;
-	struct key key;
 
-	fill_key(&key, sha256, host);
+	f->now_s = now_s;
 	/* What one host promises must not keep another from being asked soon. */
 	if (f->has_rules && other && strcmp(other->host, host) != 0)
 		return FETCHER_LATER;
-	if (!f->has_rules || other || was_tried(f, &key, now_s) || is_scanned(f, sha256, now_s))
+	if (!f->has_rules || other)
+		return FETCHER_NO;
+	if (t && now_s < t->until_s)
+		return t->wait_s < FETCHER_AGAIN_S ? FETCHER_LATER : FETCHER_NO;
+	if (is_scanned(f, sha256, now_s))
 		return FETCHER_NO;
 	if (is_over_quota(f, host, now_s)) {
 		f->n.n_over_quota++;
@@ -486,6 +503,7 @@ bool fetcher_take(struct fetcher *f, uint64_t session, uint64_t id,
 {
 	struct flight *flight = find(f, session, id);
 
+	f->now_s = now_s;
 	if (!flight)
 		return false;
 	/* A part that is empty says nothing. */
@@ -583,6 +601,7 @@ static bool look_at_rules(struct fetcher *f)
 
 bool fetcher_refresh(struct fetcher *f, int64_t now_s)
 {
+	f->now_s = now_s;
 	end_slow(f, now_s);
 	if (f->notes && sightings_replaced(f->notes))
 		close_notes(f);

@@ -23,7 +23,10 @@ struct fetcher;
 #define FETCHER_SILENCE_S 30
 #define FETCHER_RATE_MIN 131072
 
-/* What could not be had is not asked for again, of this host, before so long. */
+/*
+ * What could not be had is not asked for again, of this host, before so long; what failed
+ * here, after FETCHER_LATER_MS, and then twice as long each time, up to this.
+ */
 #define FETCHER_AGAIN_S 600
 #define FETCHER_TRIED_MAX 4096
 
@@ -75,7 +78,7 @@ void fetcher_free(struct fetcher *f);
 enum fetcher_answer {
 	FETCHER_NO,		/* it was scanned, is on its way, or is not to be had */
 	FETCHER_ASK,		/* ask this session for it now */
-	FETCHER_LATER,		/* there are too many at present, or another host sends it */
+	FETCHER_LATER,		/* too many at present, another host sends it, or it failed */
 };
 
 /*

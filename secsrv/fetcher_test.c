@@ -429,7 +429,17 @@ static void test_scanner_that_fails(void **state)
 	assert_int_equal(want(1, "web1", content, NOW), FETCHER_ASK);
 	assert_true(send_part(1, content, strlen(content), true));
 	wait_for(&counted()->n_failed, 1);
-	assert_int_equal(want(1, "web1", content, NOW), FETCHER_NO);
+	/* It may be for reasons of ours: soon again, but more and more rarely. */
+	for (int64_t now_s = NOW, wait_s = FETCHER_LATER_MS / 1000; wait_s < FETCHER_AGAIN_S;
+	     wait_s *= 2) {
+		assert_int_equal(want(1, "web1", content, now_s), FETCHER_LATER);
+		assert_int_equal(want(1, "web1", content, now_s + wait_s - 1), FETCHER_LATER);
+		now_s += wait_s;
+		assert_int_equal(want(1, "web1", content, now_s), FETCHER_ASK);
+		assert_true(send_part_at(1, content, strlen(content), true, now_s));
+		wait_for(&counted()->n_failed, counted()->n_failed + 1);
+	}
+	assert_int_equal(want(1, "web1", content, NOW + 2 * FETCHER_AGAIN_S), FETCHER_NO);
 }
 
 static void test_without_rules_nothing_is_asked_for(void **state)

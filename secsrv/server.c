@@ -56,7 +56,7 @@ struct link {
 #define for_each_link(s, l, next)					\
 	for ((l) = (s)->links; (l) && ((next) = (l)->hh.next, 1); (l) = (next))
 
-#define COUNTERS_MAX 48
+#define COUNTERS_MAX 64
 
 struct server {
 	struct event_base *base;
