@@ -371,6 +371,24 @@ static void test_findings_of_a_host_are_bounded(void **state)
 	assert_int_equal(want(1, "web1", content, NOW + FETCHER_HOST_S), FETCHER_ASK);
 }
 
+/* Nor may a host keep places for what it never sends. */
+static void test_what_does_not_come_uses_the_quota(void **state)
+{
+	int64_t now_s = NOW;
+	char text[32];
+
+	(void)state;
+	for (unsigned int i = 0; i < FETCHER_HOST_QUOTA; i++) {
+		snprintf(text, sizeof(text), "content %u", i);
+		assert_int_equal(want(1, "web1", text, now_s), FETCHER_ASK);
+		now_s += FETCHER_SILENCE_S + 1;
+		fetcher_refresh(fetcher, now_s);
+	}
+	assert_int_equal(counted()->n_missing, FETCHER_HOST_QUOTA);
+	assert_int_equal(want(1, "web1", content, now_s), FETCHER_NO);
+	assert_int_equal(want(1, "web1", content, now_s + FETCHER_HOST_S), FETCHER_ASK);
+}
+
 /* Neither what the rules do not find, nor what they have found before. */
 static void test_what_is_no_finding_uses_no_quota(void **state)
 {
@@ -469,6 +487,7 @@ int main(void)
 		TEST(test_of_another_session),
 		TEST(test_bounds),
 		TEST(test_findings_of_a_host_are_bounded),
+		TEST(test_what_does_not_come_uses_the_quota),
 		TEST(test_what_is_no_finding_uses_no_quota),
 		TEST(test_lines_about_a_host_are_bounded),
 		TEST(test_scanner_that_fails),
