@@ -124,6 +124,12 @@ static const struct interpreter known[] = {
 
 /* ---- words ---- */
 
+/* Most of them do, and each executable is looked for among all of them. */
+static bool begins_otherwise(const char *pattern, const char *text, size_t len)
+{
+	return !strchr("*?[\\", *pattern) && (!len || *pattern != *text);
+}
+
 /* Is @text, of @len bytes, one of the words?  *@glob: by a pattern */
 static bool is_one_of(const char *words, const char *text, size_t len, bool *glob)
 {
@@ -139,7 +145,7 @@ static bool is_one_of(const char *words, const char *text, size_t len, bool *glo
 	for (; *words; words += n) {
 		words += strspn(words, " ");
 		n = strcspn(words, " ");
-		if (!n || n >= sizeof(word))
+		if (!n || n >= sizeof(word) || begins_otherwise(words, text, len))
 			continue;
 		memcpy(word, words, n);
 		word[n] = '\0';
