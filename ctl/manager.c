@@ -134,17 +134,6 @@ void version_list_free(struct version_list *list)
 	free(list->version);
 }
 
-int manager_latest(const struct options *o, uint64_t *number, char *why, size_t why_size)
-{
-	struct version_list list;
-	int rc = manager_versions(o, 1, &list, why, why_size);
-
-	if (!rc)
-		*number = list.n ? list.version[0].number : 0;
-	version_list_free(&list);
-	return rc;
-}
-
 /* ---- pushing ---- */
 
 static bool take_committed(Sockgate__Message *answer, void *arg)

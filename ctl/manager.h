@@ -16,13 +16,12 @@ bool manager_is_here(const struct options *o);
 /*
  * All return 0, or -1 with a sentence in @why.
  *
- * manager_get: a version with its text (0: the newest), for signed_policy_free()
- * manager_latest: the number of the newest version, 0 if there is none
+ * manager_get: a version with its text (0: the newest), for signed_policy_free(); neither
+ *   number nor signature have been looked at
  * manager_push: have a version that is signed committed
  */
 int manager_get(const struct options *o, uint64_t number, struct signed_policy *p, char *why,
 		size_t why_size);
-int manager_latest(const struct options *o, uint64_t *number, char *why, size_t why_size);
 int manager_push(const struct options *o, const struct signed_policy *p, char *why,
 		 size_t why_size);
 

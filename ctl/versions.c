@@ -246,23 +246,73 @@ static void fill_author(struct signed_policy *p)
 			 machine.nodename);
 }
 
+/* Its name is FILE.pub, as `sockgate policy key' makes it. */
+static int name_public(const char *key, char *public, size_t size, char *why, size_t why_size)
+{
+	if ((size_t)snprintf(public, size, "%s.pub", key) < size)
+		return 0;
+	snprintf(why, why_size, "the name of %s is too long", key);
+	return -1;
+}
+
+/*
+ * Whoever has the manager must not get a text or a number of his into a new version: what
+ * it hands out counts only if it was signed by the key that is about to sign again.
+ */
+static int verify(const struct signed_policy *p, const struct version_options *v, char *why,
+		  size_t why_size)
+{
+	char public[4096];
+
+	if (name_public(v->key, public, sizeof(public), why, why_size))
+		return -1;
+	if (access(public, R_OK)) {
+		snprintf(why, why_size, "%.200s: %m; `openssl pkey -pubout' makes it of the key",
+			 public);
+		return -1;
+	}
+	return signed_policy_verify(p, public, why, why_size);
+}
+
+/* One more than the newest version, of which the signature is looked at. */
+static int next_number(const struct options *o, const struct version_options *v,
+		       uint64_t *number, char *why, size_t why_size)
+{
+	struct version_list list;
+	char reason[320];
+	int rc = manager_versions(o, 1, &list, why, why_size);
+
+	*number = 1;
+	if (!rc && list.n) {
+		*number = list.version[0].number + 1;
+		rc = verify(&list.version[0], v, reason, sizeof(reason));
+		if (rc)
+			snprintf(why, why_size, "the newest number is not believed: %s; if "
+				 "the key is new, push with --number, above all before",
+				 reason);
+	}
+	version_list_free(&list);
+	return rc;
+}
+
 static int fill_in(const struct options *o, const struct version_options *v,
 		   const char *comment, struct signed_policy *p, char *why, size_t why_size)
 {
-	uint64_t latest;
-
-	if (manager_latest(o, &latest, why, why_size))
+	p->number = v->number;
+	if (!p->number && next_number(o, v, &p->number, why, why_size))
 		return -1;
 	if (strlen(comment) > SIGNED_POLICY_COMMENT_MAX) {
 		snprintf(why, why_size, "a comment has at most %d bytes",
 			 SIGNED_POLICY_COMMENT_MAX);
 		return -1;
 	}
-	p->number = v->number ? v->number : latest + 1;
 	p->time = time(NULL);
 	strcpy(p->comment, comment);
 	fill_author(p);
-	return signed_policy_sign(p, v->key, why, why_size);
+	if (signed_policy_sign(p, v->key, why, why_size))
+		return -1;
+	/* Else what was verified was verified by the half of another key. */
+	return v->number ? 0 : verify(p, v, why, why_size);
 }
 
 /* Whether a server has said what comes of the version; one that is away says nothing. */
@@ -440,6 +490,26 @@ static uint64_t before(const struct options *o, uint32_t back, char *why, size_t
 	return number;
 }
 
+/* The version that was asked for, and signed. */
+static int get_signed(const struct options *o, const struct version_options *v,
+		      uint64_t number, struct signed_policy *p, char *why, size_t why_size)
+{
+	char reason[320] = "";
+
+	if (manager_get(o, number, p, why, why_size))
+		return -1;
+	if (p->number != number)
+		snprintf(reason, sizeof(reason), "the policy manager gave version %" PRIu64
+			 " for it", p->number);
+	else if (!verify(p, v, reason, sizeof(reason)) &&
+		 !signed_policy_check_text(p, reason, sizeof(reason)))
+		return 0;
+	signed_policy_free(p);
+	snprintf(why, why_size, "version %" PRIu64 " is not signed again: %s; push the text "
+		 "from a file of your own", number, reason);
+	return -1;
+}
+
 int versions_rollback(const struct options *o, const struct version_options *v,
 		      uint64_t number, uint32_t back)
 {
@@ -450,7 +520,7 @@ int versions_rollback(const struct options *o, const struct version_options *v,
 
 	if (!number)
 		number = before(o, back, why, sizeof(why));
-	if (!number || manager_get(o, number, &p, why, sizeof(why)))
+	if (!number || get_signed(o, v, number, &p, why, sizeof(why)))
 		return options_failed(o, "%s", why);
 	r.whole.text = p.text;
 	r.whole.size = strlen(p.text);
@@ -471,8 +541,8 @@ int versions_key(const struct options *o, const char *file)
 {
 	char public[4096], dir[4096], why[1024], *slash;
 
-	if ((size_t)snprintf(public, sizeof(public), "%s.pub", file) >= sizeof(public))
-		return options_failed(o, "the name of %s is too long", file);
+	if (name_public(file, public, sizeof(public), why, sizeof(why)))
+		return options_failed(o, "%s", why);
 	snprintf(dir, sizeof(dir), "%s", file);
 	slash = strrchr(dir, '/');
 	if (slash && slash != dir) {

@@ -19,6 +19,8 @@
 
 #define GOOD "default = \"allow\"; rules = ();\n"
 #define OLD "default = \"allow\"; rules = ( { name = \"old\"; port = 1; action = \"deny\"; } );\n"
+/* As long as the good one, so that its size betrays nothing. */
+#define FORGED "default = \"audit\"; rules = ();\n"
 #define WRONG "default = \"allow\";\nrules = ( { name = \"a\"; } );\n"
 
 static struct standin standin;
@@ -26,14 +28,18 @@ static char key[96], public[104];
 
 /* ---- policymgr ---- */
 
-/* How sec1, sec2 and sec3 behave; sec2 is away. */
-enum behaviour { ALL_APPLY, ONE_REFUSES, ONE_IS_SILENT };
+/* How sec1, sec2 and sec3 behave, of which sec2 is away; or how the manager lies. */
+enum behaviour {
+	ALL_APPLY, ONE_REFUSES, ONE_IS_SILENT,
+	FORGES_A_TEXT, FORGES_A_HEAD, GIVES_ANOTHER, FORGES_THE_NEWEST, HAS_A_HUGE_NUMBER,
+	DRIVES_THE_TERMINAL,
+};
 
 /* The child's: two versions are there, and what is pushed. */
 static struct signed_policy_parts incoming;
 static uint64_t newest = 2;
 static unsigned int asked;
-static char comment[600];
+static char comment[200];
 
 static void send_error(struct channel *ch, uint64_t id, const char *text)
 {
@@ -65,7 +71,7 @@ static void take_push(struct channel *ch, Sockgate__Message *request)
 	}
 	newest = incoming.policy.number;
 	/* Tells which text it was. */
-	snprintf(comment, sizeof(comment), "%s %s", incoming.policy.comment,
+	snprintf(comment, sizeof(comment), "%.150s %s", incoming.policy.comment,
 		 strcmp(incoming.policy.text, OLD) ? "new" : "old");
 	committed.number = newest;
 	msg.id = request->id;
@@ -74,23 +80,52 @@ static void take_push(struct channel *ch, Sockgate__Message *request)
 	channel_send(ch, &msg);
 }
 
-static void send_versions(struct channel *ch, Sockgate__Message *request)
+/* As it was signed once: version 1 is the old text. */
+static struct signed_policy made(uint64_t number)
+{
+	struct signed_policy p = {
+		.number = number, .time = 1800000000, .author = "alice@mgr1",
+		.comment = "no p2p", .text = (char *)(number == 1 ? OLD : GOOD),
+	};
+	char why[512];
+
+	if (number > 2)
+		snprintf(p.comment, sizeof(p.comment), "%s", comment);
+	if (signed_policy_sign(&p, key, why, sizeof(why)))
+		_exit(2);
+	return p;
+}
+
+/* Its last byte is changed, as the one of a signature that nobody made. */
+static void spoil(struct signed_policy *p)
+{
+	p->signature[ED25519_SIGNATURE_SIZE - 1] ^= 1;
+}
+
+static void send_versions(struct channel *ch, Sockgate__Message *request,
+			  enum behaviour behaviour)
 {
 	Sockgate__PolicyVersions versions = SOCKGATE__POLICY_VERSIONS__INIT;
 	Sockgate__PolicyVersion one[16], *list[16];
+	struct signed_policy head[16];
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
 	uint32_t last = request->policy_versions_query->last;
 
 	for (uint64_t number = newest; number && versions.n_version < last && number <= 16; number--) {
+		struct signed_policy *h = &head[versions.n_version];
 		Sockgate__PolicyVersion *v = &one[versions.n_version];
 
-		sockgate__policy_version__init(v);
-		v->number = number;
-		v->time = 1800000000;
-		v->author = (char *)"alice@mgr1";
-		v->comment = number > 2 ? comment : (char *)"no p2p\033[2J";
+		*h = made(number);
+		h->text = NULL;
+		if (behaviour == FORGES_THE_NEWEST)
+			spoil(h);
+		signed_policy_message(h, NULL, v);
+		if (behaviour == DRIVES_THE_TERMINAL)
+			v->comment = (char *)"no p2p\033[2J";
 		list[versions.n_version++] = v;
 	}
+	if (behaviour == HAS_A_HUGE_NUMBER)
+		one[0].number = INT64_MAX - 1;
 	versions.version = list;
 	msg.id = request->id;
 	msg.body_case = BODY(POLICY_VERSIONS);
@@ -98,12 +133,11 @@ static void send_versions(struct channel *ch, Sockgate__Message *request)
 	channel_send(ch, &msg);
 }
 
-static void send_version(struct channel *ch, Sockgate__Message *request)
+static void send_version(struct channel *ch, Sockgate__Message *request,
+			 enum behaviour behaviour)
 {
 	uint64_t number = request->policy_version_query->number;
-	struct signed_policy p = {
-		.number = number, .text = (char *)(number == 1 ? OLD : GOOD),
-	};
+	struct signed_policy p;
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
 	Sockgate__PolicyVersion part;
 	size_t sent = 0;
@@ -112,6 +146,11 @@ static void send_version(struct channel *ch, Sockgate__Message *request)
 		send_error(ch, request->id, "there is no such version");
 		return;
 	}
+	p = made(behaviour == GIVES_ANOTHER ? number - 1 : number);
+	if (behaviour == FORGES_A_TEXT)
+		p.text = (char *)FORGED;
+	if (behaviour == FORGES_A_HEAD)
+		spoil(&p);
 	p.size = strlen(p.text);
 	signed_policy_message(&p, &sent, &part);
 	msg.id = request->id;
@@ -165,10 +204,10 @@ static void answer(struct channel *ch, Sockgate__Message *request, void *arg)
 		take_push(ch, request);
 		break;
 	case BODY(POLICY_VERSIONS_QUERY):
-		send_versions(ch, request);
+		send_versions(ch, request, *behaviour);
 		break;
 	case BODY(POLICY_VERSION_QUERY):
-		send_version(ch, request);
+		send_version(ch, request, *behaviour);
 		break;
 	case BODY(POLICY_SERVERS_QUERY):
 		send_servers(ch, request, *behaviour);
@@ -346,12 +385,50 @@ static void rollback_is_a_new_version(void **state)
 	assert_int_equal(run(false, "rollback --key KEY x"), RESULT_USAGE);
 }
 
+/* Who has the manager, but not the key, must not get a text of his signed by it. */
+static void no_lie_is_signed(void **state)
+{
+	start_manager(*(const enum behaviour *)*state);
+	assert_int_equal(run(false, "rollback --key KEY 2"), RESULT_NO);
+	assert_int_equal(run(false, "versions -n 1"), RESULT_OK);
+	has("     2  ");
+}
+
+/* The number that comes next is that of a version which was signed. */
+static void no_number_is_believed_unsigned(void **state)
+{
+	standin_write(&standin, GOOD);
+	start_manager(*(const enum behaviour *)*state);
+	assert_int_equal(run(true, "push --key KEY -m why FILE"), RESULT_NO);
+	has("--number");
+	/* Nothing is asked of it then. */
+	assert_int_equal(run(false, "push --key KEY -m why -N 3 FILE"), RESULT_OK);
+}
+
+/* By the public half of another key nothing is verified, and nothing is made. */
+static void halves_that_do_not_belong_together_sign_nothing(void **state)
+{
+	char other[100], why[512];
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s/other", standin.dir);
+	unlink(public);
+	standin_write(&standin, GOOD);
+	start_manager(ALL_APPLY);
+	assert_int_equal(run(true, "push --key KEY -m why FILE"), RESULT_NO);
+	has("openssl pkey");
+	assert_int_equal(ed25519_make(other, public, why, sizeof(why)), 0);
+	unlink(other);
+	assert_int_equal(run(true, "push --key KEY -m why FILE"), RESULT_NO);
+	assert_int_equal(run(true, "rollback --key KEY"), RESULT_NO);
+}
+
 static void versions_are_shown(void **state)
 {
 	json_t *json;
 
 	(void)state;
-	start_manager(ALL_APPLY);
+	start_manager(DRIVES_THE_TERMINAL);
 	assert_int_equal(run(false, "show 1"), RESULT_OK);
 	assert_string_equal(standin.output, OLD);
 	assert_int_equal(run(false, "show 7"), RESULT_NO);
@@ -436,6 +513,7 @@ static int tear_down(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define LIE(f, lie) { #f " " #lie, f, set_up, tear_down, &(enum behaviour){ lie } }
 	const struct CMUnitTest tests[] = {
 		TEST(a_push_makes_the_next_version),
 		TEST(a_push_can_wait_for_all_answers),
@@ -444,6 +522,12 @@ int main(void)
 		TEST(a_policy_with_an_error_is_not_pushed),
 		TEST(what_cannot_be_signed_is_not_pushed),
 		TEST(rollback_is_a_new_version),
+		LIE(no_lie_is_signed, FORGES_A_TEXT),
+		LIE(no_lie_is_signed, FORGES_A_HEAD),
+		LIE(no_lie_is_signed, GIVES_ANOTHER),
+		LIE(no_number_is_believed_unsigned, FORGES_THE_NEWEST),
+		LIE(no_number_is_believed_unsigned, HAS_A_HUGE_NUMBER),
+		TEST(halves_that_do_not_belong_together_sign_nothing),
 		TEST(versions_are_shown),
 		TEST(servers_are_told),
 		TEST(a_key_is_made_once),
