@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <event2/event.h>
 #include <sqlite3.h>
@@ -786,6 +787,89 @@ static void forget(struct client *c, const char *host)
 	say(c, 6, BODY(POLICY_SERVERS_QUERY), &query);
 }
 
+/* What an SQL statement says of the store: a number. */
+static unsigned int ask_store(const char *sql)
+{
+	sqlite3_stmt *statement = NULL;
+	sqlite3 *handle = NULL;
+	unsigned int n = 0;
+	int rc;
+
+	assert_int_equal(sqlite3_open(store_file, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 5000);
+	assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
+	rc = sqlite3_step(statement);
+	assert_true(rc == SQLITE_ROW || rc == SQLITE_DONE);
+	if (rc == SQLITE_ROW)
+		n = (unsigned int)sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(handle);
+	return n;
+}
+
+/* Each write waits for the disk: a server must not have one by each of its reports. */
+static void reports_are_written_once_a_second(void **state)
+{
+	struct timespec begin, end;
+	struct client command, one;
+	unsigned int writes, i;
+	char reason[32];
+
+	(void)state;
+	ask_store("CREATE TABLE writes (host)");
+	ask_store("CREATE TRIGGER counted AFTER INSERT ON server "
+		  "BEGIN INSERT INTO writes VALUES (new.host); END");
+	make_client(&one, &ca, TLS_ROLE_SERVER, "sec1");
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	connect_server(&one);
+	dial_control(&command);
+	for (i = 1; i <= 200; i++) {
+		snprintf(reason, sizeof(reason), "reason %u", i);
+		report(&one, i, reason);
+	}
+	do
+		list_servers(&command);
+	while (command.server[0]->refused != 200);
+	writes = ask_store("SELECT count(*) FROM writes");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	/* The first one, and one by each tick that there can have been. */
+	assert_in_range(writes, 1, 2 + end.tv_sec - begin.tv_sec);
+	hang_up(&one);
+	hang_up(&command);
+	/* The last one is not lost. */
+	stop();
+	assert_int_equal(ask_store("SELECT refused FROM server"), 200);
+	end_client(&one);
+	end_client(&command);
+}
+
+/* Nor is what is known already written at all. */
+static void a_report_of_nothing_new_is_not_written(void **state)
+{
+	struct client command, one;
+	unsigned int before;
+
+	(void)state;
+	make_client(&one, &ca, TLS_ROLE_SERVER, "sec1");
+	connect_server(&one);
+	dial_control(&command);
+	ask_store("CREATE TABLE writes (host)");
+	ask_store("CREATE TRIGGER counted AFTER INSERT ON server "
+		  "BEGIN INSERT INTO writes VALUES (new.host); END");
+	report(&one, 7, "no");
+	while (!(before = ask_store("SELECT count(*) FROM writes")))
+		list_servers(&command);
+	report(&one, 7, "no");
+	report(&one, 8, "no");
+	/* By the time that the last is written, so would be the one before. */
+	while (ask_store("SELECT max(refused) FROM server") != 8)
+		list_servers(&command);
+	assert_int_equal(before, 1);
+	assert_int_equal(ask_store("SELECT count(*) FROM writes"), 2);
+	end_client(&one);
+	end_client(&command);
+}
+
 static void only_one_that_is_away_is_forgotten(void **state)
 {
 	struct client command, one;
@@ -885,6 +969,8 @@ int main(void)
 		TEST(what_was_loaded_by_force_is_drift),
 		TEST(the_newer_connection_of_a_server_counts),
 		TEST(strangers_keep_nobody_out),
+		TEST(reports_are_written_once_a_second),
+		TEST(a_report_of_nothing_new_is_not_written),
 		TEST(only_one_that_is_away_is_forgotten),
 	};
 	int rc;

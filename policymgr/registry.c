@@ -28,9 +28,15 @@
 
 #define STATE(name) SOCKGATE__POLICY_STATE__POLICY_##name
 
+/* Of what one server reports, in a second: it may report as fast as it can. */
+#define LINES_MAX 4
+
 /* A server that has registered at some time. */
 struct known {
-	struct server_record record;
+	struct server_record record, stored;
+	bool pending;			/* the two differ; the next second writes it */
+	bool written;			/* in this second */
+	unsigned int lines;		/* logged in this second */
 	struct registrant *registrant;	/* NULL: it is away */
 	struct known *prev, *next;
 };
@@ -81,7 +87,7 @@ static struct known *add_known(struct registry *r, const struct server_record *r
 
 	if (!k)
 		return NULL;
-	k->record = *record;
+	k->record = k->stored = *record;
 	DL_INSERT_INORDER(r->known, k, by_name);
 	r->n_known++;
 	return k;
@@ -103,6 +109,27 @@ static int state_of(const struct registry *r, const struct server_record *record
 	return record->number && record->number == latest ? STATE(CURRENT) : STATE(BEHIND);
 }
 
+/* Waits for the disk, and so must not be done as often as a server likes. */
+static void write_record(struct registry *r, struct known *k)
+{
+	k->written = true;
+	if (policy_store_put_server(r->store, &k->record)) {
+		log_warnx("%s", policy_store_error(r->store));
+		return;
+	}
+	k->stored = k->record;
+	k->pending = false;
+}
+
+/* That it is still there is not worth a write of its own. */
+static bool differs(const struct known *k)
+{
+	struct server_record stored = k->stored;
+
+	stored.seen = k->record.seen;
+	return memcmp(&stored, &k->record, sizeof(stored)) != 0;
+}
+
 static void keep(struct registry *r, struct known *k)
 {
 	struct server_record *record = &k->record;
@@ -114,8 +141,14 @@ static void keep(struct registry *r, struct known *k)
 	if (state != record->state)
 		record->since = now;
 	record->state = state;
-	if (policy_store_put_server(r->store, record))
-		log_warnx("%s", policy_store_error(r->store));
+	k->pending |= differs(k);
+	if (k->pending && !k->written)
+		write_record(r, k);
+}
+
+static bool may_log(struct known *k)
+{
+	return k->lines++ < LINES_MAX;
 }
 
 /* What is shown to people must not be able to play with their terminal. */
@@ -135,11 +168,13 @@ static void take_report(struct registry *r, struct known *k,
 
 	if (m->refused && m->refused != record->refused) {
 		r->n.n_refused++;
-		log_warnx("server %s refuses version %" PRIu64 ": %s", record->host,
-			  m->refused, m->reason);
+		if (may_log(k))
+			log_warnx("server %s refuses version %" PRIu64 ": %s", record->host,
+				  m->refused, m->reason);
 	} else if (m->number > record->number) {
 		r->n.n_pushed++;
-		log_info("server %s runs version %" PRIu64, record->host, m->number);
+		if (may_log(k))
+			log_info("server %s runs version %" PRIu64, record->host, m->number);
 	}
 	if (m->number != record->number)
 		record->since = time(NULL);
@@ -148,7 +183,7 @@ static void take_report(struct registry *r, struct known *k,
 	record->refused = m->refused;
 	snprintf(record->reason, sizeof(record->reason), "%s", m->reason);
 	keep(r, k);
-	if (record->state == STATE(DRIFT))
+	if (record->state == STATE(DRIFT) && may_log(k))
 		log_warnx("server %s has a policy in force that is none of ours",
 			  record->host);
 }
@@ -160,6 +195,7 @@ static void drop(struct registry *r, struct connection *c)
 	struct known *k = find(r, registrant_host(c->registrant));
 
 	if (k && k->registrant == c->registrant) {
+		k->pending = true;	/* when it was seen last */
 		keep(r, k);
 		k->registrant = NULL;
 	}
@@ -383,10 +419,21 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	r->listening = false;
 }
 
+static void new_second(struct registry *r, struct known *k)
+{
+	k->written = false;
+	k->lines = 0;
+	if (k->pending)
+		write_record(r, k);
+}
+
 void registry_tick(struct registry *r)
 {
 	struct connection *c, *next;
+	struct known *k;
 
+	DL_FOREACH(r->known, k)
+		new_second(r, k);
 	if (!r->listening)
 		r->listening = !evconnlistener_enable(r->listener);
 	if (++r->seconds % PING_INTERVAL_S)
@@ -472,8 +519,11 @@ void registry_close(struct registry *r)
 		drop(r, c);
 		registrant_free(registrant);
 	}
-	DL_FOREACH_SAFE(r->known, k, next_known)
+	DL_FOREACH_SAFE(r->known, k, next_known) {
+		if (k->pending)
+			write_record(r, k);
 		free(k);
+	}
 	shared_policy_put(r->newest);
 	SSL_CTX_free(r->tls);
 	free(r);
