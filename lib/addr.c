@@ -160,3 +160,20 @@ void addr_format(const struct sockaddr *addr, char *text)
 		snprintf(text, ADDR_TEXT_SIZE, "%s",
 			 addr->sa_family == AF_UNIX ? "local" : "-");
 }
+
+struct in6_addr addr_source(const struct sockaddr *addr)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+	struct in6_addr source = { 0 };
+
+	if (addr->sa_family == AF_INET)
+		memcpy(&source.s6_addr[12], &in->sin_addr, 4);
+	else if (addr->sa_family != AF_INET6)
+		return source;
+	else if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		memcpy(&source.s6_addr[12], &in6->sin6_addr.s6_addr[12], 4);
+	else
+		memcpy(&source, &in6->sin6_addr, 8);
+	return source;
+}

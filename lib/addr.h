@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 /* "[address%interface]:65535" and its NUL. */
@@ -24,6 +25,13 @@ int addr_parse(const char *text, uint16_t default_port,
  * @text: at least ADDR_TEXT_SIZE bytes
  */
 void addr_format(const struct sockaddr *addr, char *text);
+
+/*
+ * addr_source - who is taken for one: an address, or a network of IPv6 (/64) such as one
+ *               machine has
+ * An IPv4 address mapped into IPv6 is the IPv4 address; other families are all one.
+ */
+struct in6_addr addr_source(const struct sockaddr *addr);
 
 /*
  * addr_format_bytes - as above, from what the contracts carry

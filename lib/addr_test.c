@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -91,6 +92,33 @@ static void other_families(void **state)
 	assert_string_equal(text, "local");
 }
 
+static struct in6_addr source(const char *text)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+
+	assert_int_equal(addr_parse(text, 0, &addr, &len), 0);
+	return addr_source((struct sockaddr *)&addr);
+}
+
+static bool same(const char *a, const char *b)
+{
+	struct in6_addr one = source(a), other = source(b);
+
+	return IN6_ARE_ADDR_EQUAL(&one, &other);
+}
+
+static void sources(void **state)
+{
+	(void)state;
+	assert_true(same("192.0.2.1:1", "192.0.2.1:2"));
+	assert_false(same("192.0.2.1:1", "192.0.2.2:1"));
+	assert_true(same("[2001:db8::1]:1", "[2001:db8::2:0:0:3]:1"));
+	assert_false(same("[2001:db8::1]:1", "[2001:db8:0:1::1]:1"));
+	assert_true(same("[::ffff:192.0.2.1]:1", "192.0.2.1:1"));
+	assert_false(same("[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.2]:1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +126,7 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(bytes),
 		cmocka_unit_test(other_families),
+		cmocka_unit_test(sources),
 	};
 
 	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

@@ -578,20 +578,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- connections ---- */
 
-/* An address, or a network of IPv6 such as one machine has. */
-static struct in6_addr source_of(const struct sockaddr *addr)
-{
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
-	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
-	struct in6_addr source = { 0 };
-
-	if (addr->sa_family == AF_INET6)
-		memcpy(&source, &in6->sin6_addr, 8);
-	else if (addr->sa_family == AF_INET)
-		memcpy(&source.s6_addr[12], &in->sin_addr, 4);
-	return source;
-}
-
 static bool is_crowded(const struct server *s, const struct in6_addr *source)
 {
 	const struct link *l;
@@ -612,7 +598,7 @@ static void push_out(struct server *s, struct link *l)
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 		      struct sockaddr *addr, int len, void *arg)
 {
-	struct in6_addr source = source_of(addr);
+	struct in6_addr source = addr_source(addr);
 	struct server *s = arg;
 	char from[ADDR_TEXT_SIZE];
 	struct link *l = NULL;

@@ -29,8 +29,12 @@
 #define BACKLOG 128
 /* A server pings every second. */
 #define IDLE_LIMIT_S 30
-/* Before the handshake anybody is a client: beyond these the oldest makes room. */
+/*
+ * Before the handshake anybody is a client.  One source has a share of them; beyond those
+ * of all the oldest makes room, since it had most time.
+ */
 #define STRANGERS_MAX 128
+#define STRANGERS_OF_A_SOURCE_MAX 32
 #define OPERATORS_MAX 16
 #define STEPS_MAX 256
 #define COUNTERS_MAX 16
@@ -49,13 +53,14 @@ struct client {
 	enum kind kind;
 	char host[256];			/* by its certificate */
 	char from[ADDR_TEXT_SIZE];
+	struct in6_addr source;
 	struct client *prev, *next;
 };
 
 struct counters {
 	uint64_t n_known, n_unknown, n_failed, n_malformed;
 	uint64_t n_sightings, n_reports_lost;
-	uint64_t n_connections, n_rejected, n_full, n_pushed_out, n_slow;
+	uint64_t n_connections, n_rejected, n_full, n_crowded, n_pushed_out, n_slow;
 };
 
 struct serve {
@@ -363,6 +368,7 @@ static void send_status(struct client *c, uint64_t id)
 	count(s, &status, "connections", s->n.n_connections);
 	count(s, &status, "connections_rejected", s->n.n_rejected);
 	count(s, &status, "connections_no_room", s->n.n_full);
+	count(s, &status, "connections_of_crowded_source", s->n.n_crowded);
 	count(s, &status, "connections_pushed_out", s->n.n_pushed_out);
 	count(s, &status, "servers_too_slow", s->n.n_slow);
 	msg.id = id;
@@ -493,20 +499,36 @@ static void push_out_the_oldest_stranger(struct serve *s)
 	end(c);
 }
 
+static bool is_crowded(const struct serve *s, const struct in6_addr *source)
+{
+	const struct client *c;
+	unsigned int n = 0;
+
+	DL_FOREACH(s->clients, c)
+		n += c->kind == STRANGER && IN6_ARE_ADDR_EQUAL(&c->source, source);
+	return n >= STRANGERS_OF_A_SOURCE_MAX;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 		      struct sockaddr *addr, int len, void *arg)
 {
+	struct in6_addr source = addr_source(addr);
 	struct serve *s = arg;
-	struct client *c = new_client(s, STRANGER);
+	struct client *c = NULL;
 
 	(void)listener, (void)len;
 	s->n.n_connections++;
+	if (is_crowded(s, &source))
+		s->n.n_crowded++;
+	else
+		c = new_client(s, STRANGER);
 	if (!c) {
 		close(fd);
 		return;
 	}
 	if (s->count[STRANGER] >= STRANGERS_MAX)
 		push_out_the_oldest_stranger(s);
+	c->source = source;
 	addr_format(addr, c->from);
 	c->ch = channel_accept_tls(s->base, s->tls, fd, TLS_ROLE_SERVER, &ops, c);
 	add_client(c);

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/wait.h>
 #include <event2/event.h>
@@ -408,6 +409,44 @@ static void test_as_many_as_may_be(void **state)
 		hang_up(&c[i]);
 }
 
+/* A connection that says nothing, from an address of this machine. */
+static int stranger(const char *from)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, from, &addr.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	addr.sin_port = htons(serve_port(serve));
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+/* Who can make many connections from one place leaves room for the others. */
+static void test_a_source_has_its_share(void **state)
+{
+	int other = stranger("127.0.0.3"), fd[60], closed = 0;
+	struct client c;
+	char byte;
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		fd[i] = stranger("127.0.0.2");
+	/* They are accepted in the order in which they came, and this one the last. */
+	connect_server(&c);
+	hang_up(&c);
+	for (int i = 0; i < 60; i++) {
+		closed += recv(fd[i], &byte, 1, MSG_DONTWAIT) >= 0 || errno == ECONNRESET;
+		close(fd[i]);
+	}
+	assert_int_equal(closed, 60 - 32);
+	assert_int_equal(recv(other, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	close(other);
+}
+
 static void test_what_makes_no_sense_is_an_error(void **state)
 {
 	Sockgate__SignatureQuery query = SOCKGATE__SIGNATURE_QUERY__INIT;
@@ -689,6 +728,7 @@ int main(void)
 		TEST(test_another_database_after_a_restart),
 		TEST(test_only_servers_are_clients),
 		TEST(test_as_many_as_may_be),
+		TEST(test_a_source_has_its_share),
 		TEST(test_what_makes_no_sense_is_an_error),
 		TEST(test_sightings_are_written_before_they_are_acknowledged),
 		TEST(test_sightings_that_exaggerate_are_cut),
