@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -66,11 +67,34 @@ static char **make_environment(void)
 	return env;
 }
 
+/*
+ * Threads of a pool block all signals, and daemons ignore SIGPIPE: a program that inherits
+ * that can neither be ended nor notice that nobody reads what it prints.
+ * Returns 0 or an errno.
+ */
+static int reset_signals(posix_spawnattr_t *attr)
+{
+	sigset_t none, ordinary;
+	int rc;
+
+	sigemptyset(&none);
+	sigemptyset(&ordinary);
+	sigaddset(&ordinary, SIGPIPE);
+	rc = posix_spawnattr_setsigmask(attr, &none);
+	if (!rc)
+		rc = posix_spawnattr_setsigdefault(attr, &ordinary);
+	if (!rc)
+		rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK |
+					      POSIX_SPAWN_SETSIGDEF);
+	return rc;
+}
+
 /* Returns 0 or an errno. */
 static int spawn(pid_t *pid, char **argv, int in, int out, bool quiet)
 {
 	posix_spawn_file_actions_t actions;
 	char **env = make_environment();
+	posix_spawnattr_t attr;
 	int rc;
 
 	if (!env)
@@ -78,6 +102,12 @@ static int spawn(pid_t *pid, char **argv, int in, int out, bool quiet)
 	rc = posix_spawn_file_actions_init(&actions);
 	if (rc)
 		goto free_env;
+	rc = posix_spawnattr_init(&attr);
+	if (rc)
+		goto destroy_actions;
+	rc = reset_signals(&attr);
+	if (rc)
+		goto destroy_attr;
 	if (in < 0)
 		rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
 						      O_RDONLY, 0);
@@ -89,7 +119,10 @@ static int spawn(pid_t *pid, char **argv, int in, int out, bool quiet)
 		rc = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO,
 						      "/dev/null", O_WRONLY, 0);
 	if (!rc)
-		rc = posix_spawnp(pid, argv[0], &actions, NULL, argv, env);
+		rc = posix_spawnp(pid, argv[0], &actions, &attr, argv, env);
+destroy_attr:
+	posix_spawnattr_destroy(&attr);
+destroy_actions:
 	posix_spawn_file_actions_destroy(&actions);
 free_env:
 	free(env);
