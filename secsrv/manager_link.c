@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <event2/event.h>
 #include <event2/util.h>
 
@@ -47,6 +48,7 @@ struct manager_link {
 	struct signed_policy_parts parts;
 	struct signed_policy last;	/* accepted last, without text; number 0: none */
 	uint64_t loading;		/* the newest that is being loaded, 0: none */
+	time_t refused_s;		/* when that was last logged */
 	uint64_t refused;		/* after the last one, on this connection */
 	char reason[512];
 	char error[512];		/* why there is no manager */
@@ -193,15 +195,45 @@ void manager_link_describe(const struct manager_link *l, Sockgate__Status *out)
 
 /* ---- versions ---- */
 
+static time_t monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 static void refuse(struct manager_link *l, uint64_t number, const char *why)
 {
+	time_t now = monotonic();
+
 	l->refused = number;
 	snprintf(l->reason, sizeof(l->reason), "%s", why);
-	log_warnx("version %" PRIu64 " of the policy is refused: %s", number, why);
+	/* A manager may send them as fast as it can. */
+	if (now != l->refused_s)
+		log_warnx("version %" PRIu64 " of the policy is refused: %s", number, why);
+	l->refused_s = now;
 	manager_link_report(l);
 }
 
 /*
+ * Whoever sends what nobody signed is not listened to for a while, else it could keep us
+ * verifying.  The only manager is told on the next connection, too, so that one that
+ * merely has another key does not send it for ever; others may have a true one.
+ */
+static void cut_off(struct manager_link *l, uint64_t number, const char *why)
+{
+	refuse(l, number, why);
+	if (l->ch)
+		give_up(l, why);
+	if (l->conf->managers > 1)
+		return;
+	l->refused = number;
+	snprintf(l->reason, sizeof(l->reason), "%s", why);
+}
+
+/*
+ * Of one that is signed.
  * Returns 0; 1 if it is what was accepted already, or is being loaded; -1 with a sentence.
  * A connection may have ended before the manager was told.
  */
@@ -210,8 +242,6 @@ static int check_version(const struct manager_link *l, const struct signed_polic
 {
 	uint64_t newest = l->loading ? l->loading : l->last.number;
 
-	if (signed_policy_verify(p, l->conf->policy_key, why, why_size))
-		return -1;
 	if (p->number > newest)
 		return 0;
 	if (p->number == l->loading ||
@@ -230,6 +260,11 @@ static void take_version(struct manager_link *l)
 	int rc;
 
 	memset(&l->parts, 0, sizeof(l->parts));
+	if (signed_policy_verify(&version, l->conf->policy_key, why, sizeof(why))) {
+		signed_policy_free(&version);
+		cut_off(l, number, why);
+		return;
+	}
 	rc = check_version(l, &version, why, sizeof(why));
 	if (rc)
 		signed_policy_free(&version);

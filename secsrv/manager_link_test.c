@@ -392,10 +392,14 @@ static void what_is_not_signed_by_the_key_is_refused(void **state)
 	(void)state;
 	wait_count(manager.registers, 1);
 	refuses(make(1, SECOND, stranger_key), "was not signed by the key");
+	wait_count(manager.registers, 2);
+	/* It is still known then. */
+	assert_int_equal(manager.refused, 1);
 	/* Nor one whose number was raised, or whose text is another. */
 	p = make(1, SECOND, key);
 	p.number = 7;
 	refuses(p, "was not signed by the key");
+	wait_count(manager.registers, 3);
 	p = make(8, SECOND, key);
 	memcpy(p.text, "DEFAULT", 7);
 	refuses(p, "not the one that was signed");
@@ -405,6 +409,21 @@ static void what_is_not_signed_by_the_key_is_refused(void **state)
 	/* All that does not keep a true one out. */
 	push(make(1, SECOND, key), 1000);
 	wait_count(manager.reports, 4);
+	check_runs(1, SECOND);
+}
+
+/* Verifying takes time: many at once are not verified. */
+static void what_is_not_signed_ends_the_connection(void **state)
+{
+	(void)state;
+	wait_count(manager.registers, 1);
+	for (uint64_t number = 1; number <= 20; number++)
+		push(make(number, SECOND, stranger_key), 1000);
+	wait_count(manager.registers, 2);
+	assert_int_equal(manager.reports, 1);
+	assert_int_equal(manager.refused, 1);
+	push(make(1, SECOND, key), 1000);
+	wait_count(manager.reports, 2);
 	check_runs(1, SECOND);
 }
 
@@ -675,6 +694,7 @@ int main(void)
 		TEST(it_registers_and_says_what_it_runs),
 		TEST(a_version_is_put_in_force_and_remembered),
 		TEST(what_is_not_signed_by_the_key_is_refused),
+		TEST(what_is_not_signed_ends_the_connection),
 		TEST(an_old_version_is_refused_after_a_restart_too),
 		TEST(nothing_is_applied_twice),
 		TEST(a_policy_with_an_error_is_refused_with_its_line),
