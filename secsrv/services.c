@@ -32,6 +32,8 @@ struct inquiry {
 	struct answer_key key;
 	uint64_t id;
 	char *path, *name;	/* NULL: not known */
+	uint8_t build_id[SIGDB_BUILD_ID_MAX];
+	size_t build_id_size;	/* 0: not known */
 	uint32_t asked, tried;	/* bits of services: asked, and asked in vain */
 	enum stage stage;
 	uint64_t until_ms;
@@ -123,6 +125,7 @@ static bool ask_next(struct inquiry *q)
 	Sockgate__SignatureQuery query;
 	struct sigdb_question question = {
 		.sha256 = q->key.sha256, .path = q->path, .file_name = q->name,
+		.build_id = q->build_id, .build_id_size = q->build_id_size,
 	};
 	struct service *to;
 
@@ -201,6 +204,10 @@ static struct inquiry *new_inquiry(struct services *s, const struct answer_key *
 	q->key = *key;
 	q->id = ++s->last_id;
 	q->timer = evtimer_new(s->base, on_timer, q);
+	if (question->build_id && question->build_id_size <= sizeof(q->build_id)) {
+		memcpy(q->build_id, question->build_id, question->build_id_size);
+		q->build_id_size = question->build_id_size;
+	}
 	if (!q->timer || !copy(question->path, &q->path) ||
 	    !copy(question->file_name, &q->name))
 		goto fail;

@@ -49,6 +49,8 @@ struct peer {
 	unsigned int connections, questions, reports, sightings, count;
 	uint64_t question_id, report_id;
 	char name[64], path[64], host[64];	/* of the last question, or report */
+	uint8_t build_id[SIGDB_BUILD_ID_MAX];
+	size_t build_id_size;
 };
 
 static struct event_base *base;
@@ -103,6 +105,10 @@ static void on_question(struct peer *p, uint64_t id, const Sockgate__SignatureQu
 	p->question_id = id;
 	snprintf(p->name, sizeof(p->name), "%s", q->name);
 	snprintf(p->path, sizeof(p->path), "%s", q->path);
+	assert_true(q->build_id.len <= sizeof(p->build_id));
+	p->build_id_size = q->build_id.len;
+	if (p->build_id_size)
+		memcpy(p->build_id, q->build_id.data, p->build_id_size);
 	error.text = (char *)"not today";
 	if (p->manner == REFUSES)
 		send_from(p, id, BODY(ERROR), &error);
@@ -290,6 +296,8 @@ static const struct services_counters *counters(void)
 
 /* ---- a question ---- */
 
+static uint8_t build_id[] = { 0xb1, 0x1d, 3, 4, 5, 6, 7, 8 };
+
 struct question {
 	struct identity_wait wait;
 	Sockgate__Process process;
@@ -328,6 +336,8 @@ static void ask_about(struct question *q, uint8_t content, const char *name,
 	q->process.sha256.len = sizeof(q->hash);
 	q->process.name = (char *)name;
 	q->process.path = (char *)"/usr/bin/thing";
+	q->process.build_id.data = build_id;
+	q->process.build_id.len = sizeof(build_id);
 	q->wait.done = on_identity;
 	q->wait.host = "web1";
 	q->wait.process = &q->process;
@@ -388,6 +398,8 @@ static void test_first_of_the_list_is_asked_once(void **state)
 	assert_int_equal(peers[1].questions, 0);
 	assert_string_equal(peers[0].name, "thing");
 	assert_string_equal(peers[0].path, "/usr/bin/thing");
+	assert_int_equal(peers[0].build_id_size, sizeof(build_id));
+	assert_memory_equal(peers[0].build_id, build_id, sizeof(build_id));
 	assert_int_equal(identity_counters(cache)->cache.n_hit, 1);
 	assert_int_equal(identity_counters(cache)->cache.n_missed, 2);
 }
