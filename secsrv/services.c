@@ -21,11 +21,8 @@
 /* The highest bit marks what is no question. */
 #define ID_REPORT (1ULL << 63)
 
-enum stage {
-	HALF,			/* the timer ends the first half of the time */
-	WHOLE,			/* all of it */
-	LATE,			/* and what is left for an answer that comes late */
-};
+/* Who has not answered for so long is asked once more, if somebody asks again. */
+#define AGAIN_MS 1000
 
 struct inquiry {
 	struct services *services;
@@ -35,10 +32,13 @@ struct inquiry {
 	uint8_t build_id[SIGDB_BUILD_ID_MAX];
 	size_t build_id_size;	/* 0: not known */
 	uint32_t asked, tried;	/* bits of services: asked, and asked in vain */
-	enum stage stage;
-	uint64_t until_ms;
+	unsigned int wait_ms;	/* the longest that anybody could wait */
+	uint64_t asked_ms;	/* when a service was last asked */
+	uint64_t next_ms;	/* when the next is asked too; 0: there is none left */
+	uint64_t last_until_ms;	/* so long can wait who asked last */
+	uint64_t until_ms;	/* and who can wait longest */
 	struct event *timer;
-	struct services_wait *waits;
+	struct services_wait *waits;	/* whose time is over first is first */
 	UT_hash_handle hh, hh_id;
 };
 
@@ -64,10 +64,19 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static void arm(struct inquiry *q, uint64_t ms)
+/* To what is due first. */
+static void arm(struct inquiry *q)
 {
-	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+	uint64_t now = now_ms(), at = q->until_ms + LATE_MS, ms;
+	struct timeval tv;
 
+	if (q->waits)
+		at = q->waits->until_ms;
+	if (q->next_ms && q->next_ms < at)
+		at = q->next_ms;
+	ms = at > now ? at - now : 0;
+	tv.tv_sec = (time_t)(ms / 1000);
+	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
 	event_add(q->timer, &tv);
 }
 
@@ -118,6 +127,13 @@ static struct service *choose(const struct inquiry *q)
 	return NULL;
 }
 
+/* Half of the time is that of the one that is asked. */
+static void set_next(struct inquiry *q)
+{
+	q->next_ms = q->asked_ms + q->wait_ms / 2;
+	arm(q);
+}
+
 /* Returns false if there was none that took it. */
 static bool ask_next(struct inquiry *q)
 {
@@ -136,10 +152,14 @@ static bool ask_next(struct inquiry *q)
 	while ((to = choose(q))) {
 		q->services->n.n_another += !!q->asked;
 		q->asked |= 1U << service_number(to);
-		if (!service_send(to, &msg))
+		if (!service_send(to, &msg)) {
+			q->asked_ms = now_ms();
+			set_next(q);
 			return true;
+		}
 		q->tried |= 1U << service_number(to);
 	}
+	q->next_ms = 0;
 	return false;
 }
 
@@ -164,26 +184,31 @@ static void in_vain(struct inquiry *q, const struct service *by)
 		finish(q, NULL);
 }
 
+/* Nobody else's time ends with theirs. */
+static void tell_late(struct inquiry *q, uint64_t now)
+{
+	struct services_wait *w;
+
+	while ((w = q->waits) && w->until_ms <= now) {
+		q->services->n.n_timeouts++;
+		services_cancel(w);
+		w->done(w, NULL);
+	}
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct inquiry *q = arg;
 	uint64_t now = now_ms();
 
 	(void)fd, (void)what;
-	if (q->stage == LATE) {
-		finish(q, NULL);
-		return;
-	}
-	if (q->stage == HALF && now < q->until_ms) {
-		q->stage = WHOLE;
-		arm(q, q->until_ms - now);
+	if (q->next_ms && q->next_ms <= now)
 		ask_next(q);
-		return;
-	}
-	q->services->n.n_timeouts++;
-	q->stage = LATE;
-	arm(q, LATE_MS);
-	tell(q, NULL);
+	tell_late(q, now);
+	if (now < q->until_ms + LATE_MS)
+		arm(q);
+	else
+		finish(q, NULL);
 }
 
 /* A copy of a text that may not be known.  Returns false if out of memory. */
@@ -223,16 +248,27 @@ fail:
 	return NULL;
 }
 
-/* It may take so long from now, but no longer than somebody else can wait. */
-static void limit(struct inquiry *q, unsigned int wait_ms)
+/* Somebody can wait so long from now; who waits already is not hurried by that. */
+static void prolong(struct inquiry *q, unsigned int wait_ms)
 {
-	uint64_t now = now_ms(), until = now + wait_ms;
+	q->last_until_ms = now_ms() + wait_ms;
+	if (q->last_until_ms > q->until_ms)
+		q->until_ms = q->last_until_ms;
+	if (wait_ms > q->wait_ms)
+		q->wait_ms = wait_ms;
+}
 
-	if (q->stage != LATE && q->waits && q->until_ms <= until)
+/* Asked already: what that has come to may be nothing. */
+static void ask_again(struct inquiry *q)
+{
+	if (now_ms() - q->asked_ms < AGAIN_MS) {
+		set_next(q);
 		return;
-	q->until_ms = until;
-	q->stage = HALF;
-	arm(q, wait_ms / 2);
+	}
+	q->asked = 0;
+	q->tried = 0;
+	ask_next(q);
+	arm(q);
 }
 
 struct inquiry *services_ask(struct services *s, const struct answer_key *key,
@@ -242,7 +278,8 @@ struct inquiry *services_ask(struct services *s, const struct answer_key *key,
 
 	HASH_FIND(hh, s->by_key, key, sizeof(*key), q);
 	if (q) {
-		limit(q, wait_ms);
+		prolong(q, wait_ms);
+		ask_again(q);
 		return q;
 	}
 	if (HASH_COUNT(s->by_key) >= SERVICES_INQUIRIES_MAX) {
@@ -252,7 +289,8 @@ struct inquiry *services_ask(struct services *s, const struct answer_key *key,
 	q = new_inquiry(s, key, question);
 	if (!q)
 		return NULL;
-	limit(q, wait_ms);
+	prolong(q, wait_ms);
+	arm(q);
 	if (!ask_next(q) && !has_hope(q)) {
 		finish(q, NULL);
 		return NULL;
@@ -263,8 +301,17 @@ struct inquiry *services_ask(struct services *s, const struct answer_key *key,
 
 void services_await(struct inquiry *inquiry, struct services_wait *wait)
 {
+	struct services_wait *before = inquiry->waits ? inquiry->waits->prev : NULL;
+
 	wait->of = inquiry;
-	DL_APPEND(inquiry->waits, wait);
+	wait->until_ms = inquiry->last_until_ms;
+	while (before && before->until_ms > wait->until_ms)
+		before = before == inquiry->waits ? NULL : before->prev;
+	if (before)
+		DL_APPEND_ELEM(inquiry->waits, before, wait);
+	else
+		DL_PREPEND(inquiry->waits, wait);
+	arm(inquiry);
 }
 
 void services_cancel(struct services_wait *wait)

@@ -46,6 +46,7 @@ struct services_wait {
 	/* @answer: NULL if it is not available; good until it returns */
 	void (*done)(struct services_wait *wait, const struct sigdb_answer *answer);
 	struct inquiry *of;	/* NULL: none */
+	uint64_t until_ms;	/* its time is over, whoever else waits */
 	struct services_wait *prev, *next;
 };
 

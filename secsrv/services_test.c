@@ -529,8 +529,8 @@ static void test_late_answer_serves_the_next(void **state)
 	assert_int_equal(peers[0].questions, 1);
 }
 
-/* Who can wait less does. */
-static void test_the_shortest_patience_counts(void **state)
+/* Who can wait less does, and takes nothing from who can wait longer. */
+static void test_each_waits_for_its_own_time(void **state)
 {
 	struct question q, r;
 
@@ -541,9 +541,36 @@ static void test_the_shortest_patience_counts(void **state)
 	ask_at(&q, 1, 600000, 1);
 	ask_at(&r, 1, 20, 1);
 	answered(&r);
-	assert_true(q.done);
 	assert_false(r.available);
+	assert_false(q.done);
+	assert_int_equal(counters()->n_timeouts, 1);
+	send_answer(&peers[0], peers[0].question_id);
+	assert_is(&q, "first");
 	conf.services.wait_ms = WAIT_MS;
+}
+
+static bool first_is_asked_again(const void *arg)
+{
+	struct question *q = (struct question *)arg;
+
+	if (q->done)
+		ask(q, 1);
+	return peers[0].questions == 2;
+}
+
+/* The service has lost the question, perhaps: who asks later does not wait in vain. */
+static void test_what_was_lost_is_asked_again(void **state)
+{
+	struct question q;
+
+	(void)state;
+	wait_until(both_connected, NULL);
+	peers[0].manner = peers[1].manner = SAYS_NOTHING;
+	ask(&q, 1);
+	wait_until(first_is_asked_again, &q);
+	peers[0].manner = ANSWERS;
+	send_answer(&peers[0], peers[0].question_id);
+	answered(&q);
 }
 
 static void test_one_that_hangs_is_left(void **state)
@@ -950,7 +977,8 @@ int main(void)
 		TEST(test_question_waits_for_the_first_connection),
 		TEST(test_a_slow_one_is_not_waited_for),
 		TEST(test_late_answer_serves_the_next),
-		TEST(test_the_shortest_patience_counts),
+		TEST(test_each_waits_for_its_own_time),
+		TEST(test_what_was_lost_is_asked_again),
 		TEST(test_one_that_hangs_is_left),
 		TEST(test_refusal_asks_the_next),
 		TEST(test_nonsense_asks_the_next),
