@@ -10,10 +10,13 @@
 
 struct answers;
 
-/* What an answer is about. */
+/*
+ * What an answer is about: a digest of hash, build-id, path, name, and a random number
+ * of this process.  Agents can claim any of those; without the number they could choose
+ * what falls into one chain of a hash table.
+ */
 struct answer_key {
-	uint8_t sha256[SHA256_SIZE];	/* of the content */
-	uint8_t place[SHA256_SIZE];	/* of build-id, path and name */
+	uint8_t digest[SHA256_SIZE];
 };
 
 struct answers_conf {
@@ -34,6 +37,10 @@ struct answers_counters {
 struct answers *answers_new(const struct answers_conf *conf);
 void answers_free(struct answers *a);
 
+/* answers_key - returns 0, or -1 if it cannot be hashed */
+int answers_key(const struct answers *a, const struct sigdb_question *q,
+		struct answer_key *key);
+
 /*
  * answers_get - @now_s: any clock that only goes forward, in seconds
  * Returns NULL if there is none; what it returns is good until the next call.
@@ -41,7 +48,13 @@ void answers_free(struct answers *a);
 const struct sigdb_answer *answers_get(struct answers *a, const struct answer_key *key,
 				       uint64_t now_s);
 
-/* Without memory it is just not remembered. */
+/*
+ * Without memory it is just not remembered.
+ *
+ * Whoever makes up hashes fills the memory with what is not known by its content.  That
+ * makes room first, once it takes a quarter of it.  An agent that claims ever new paths
+ * for content that is known is bounded by how much a host may ask at a time only.
+ */
 void answers_put(struct answers *a, const struct answer_key *key,
 		 const struct sigdb_answer *answer, uint64_t now_s);
 

@@ -16,7 +16,7 @@ static struct answers *answers;
 
 static struct answer_key key_of(uint8_t content)
 {
-	struct answer_key key = { .sha256 = { content } };
+	struct answer_key key = { .digest = { content } };
 
 	return key;
 }
@@ -115,6 +115,60 @@ static void test_all_is_forgotten(void **state)
 	assert_string_equal(get(1, 0), "z");
 }
 
+/* Made up, they can be as many as one likes. */
+static void test_the_unknown_makes_room_first(void **state)
+{
+	(void)state;
+	put(1, "a", 0);
+	put(2, "b", 0);
+	for (uint8_t i = 10; i < 20; i++)
+		put(i, "", 1);
+	assert_int_equal(answers_count(answers), 3);
+	assert_string_equal(get(1, 2), "a");
+	assert_string_equal(get(2, 2), "b");
+	assert_string_equal(get(19, 2), "");
+	put(3, "c", 2);
+	assert_null(get(19, 2));
+	assert_string_equal(get(1, 2), "a");
+}
+
+static bool same_key(const struct answers *a, const struct sigdb_question *q,
+		     const struct answers *b, const struct sigdb_question *r)
+{
+	struct answer_key x, y;
+
+	assert_int_equal(answers_key(a, q, &x), 0);
+	assert_int_equal(answers_key(b, r, &y), 0);
+	return !memcmp(&x, &y, sizeof(x));
+}
+
+/* All that is asked makes the key, and what nobody else knows. */
+static void test_keys_cannot_be_foreseen(void **state)
+{
+	static const uint8_t one[32] = { 1 }, two[32] = { 2 }, id[8] = { 3 };
+	const struct sigdb_question q = { .sha256 = one, .path = "/a", .file_name = "b" };
+	struct answers *other = answers_new(&conf);
+	struct sigdb_question r = q;
+
+	(void)state;
+	assert_non_null(other);
+	assert_true(same_key(answers, &q, answers, &r));
+	assert_false(same_key(answers, &q, other, &q));
+	r.sha256 = two;
+	assert_false(same_key(answers, &q, answers, &r));
+	r = q;
+	r.build_id = id;
+	r.build_id_size = sizeof(id);
+	assert_false(same_key(answers, &q, answers, &r));
+	r = q;
+	r.path = NULL;
+	assert_false(same_key(answers, &q, answers, &r));
+	r = q;
+	r.file_name = "c";
+	assert_false(same_key(answers, &q, answers, &r));
+	answers_free(other);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -140,6 +194,8 @@ int main(void)
 		TEST(test_the_least_recently_used_makes_room),
 		TEST(test_a_new_answer_replaces_the_old),
 		TEST(test_all_is_forgotten),
+		TEST(test_the_unknown_makes_room_first),
+		TEST(test_keys_cannot_be_foreseen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,19 +153,6 @@ static bool make_question(struct sigdb_question *q, const Sockgate__Process *p)
 	return true;
 }
 
-static int make_key(struct answer_key *key, const struct sigdb_question *q)
-{
-	char claims[2 * SIGDB_BUILD_ID_MAX + 1 + SIGDB_PATH_MAX + 1 + NAME_MAX_BYTES + 1];
-	char id[2 * SIGDB_BUILD_ID_MAX + 1];
-	int len;
-
-	hex_encode(q->build_id, q->build_id_size, id);
-	len = snprintf(claims, sizeof(claims), "%s%c%s%c%s", id, '\0',
-		       q->path ? q->path : "", '\0', q->file_name ? q->file_name : "");
-	memcpy(key->sha256, q->sha256, SHA256_SIZE);
-	return sha256_memory(claims, (size_t)len, key->place);
-}
-
 #define SAME(ours, wire)							\
 	_Static_assert((int)(ours) == (int)SOCKGATE__IDENTITY__SOURCE__##wire,	\
 		       "numbers of sources differ")
@@ -236,7 +223,7 @@ enum identity_state identity_lookup(struct identity_cache *cache, const char *ho
 	struct answer_key key;
 	enum identity_state state = IDENTITY_UNAVAILABLE;
 
-	if (!make_question(&q, process) || make_key(&key, &q))
+	if (!make_question(&q, process) || answers_key(cache->answers, &q, &key))
 		return IDENTITY_UNAVAILABLE;
 	answer = answers_get(cache->answers, &key, now_s);
 	if (!answer && cache->services)

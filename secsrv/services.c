@@ -27,6 +27,7 @@
 struct inquiry {
 	struct services *services;
 	struct answer_key key;
+	uint8_t sha256[SHA256_SIZE];	/* of the content */
 	uint64_t id;
 	char *path, *name;	/* NULL: not known */
 	uint8_t build_id[SIGDB_BUILD_ID_MAX];
@@ -140,7 +141,7 @@ static bool ask_next(struct inquiry *q)
 	Sockgate__Message msg = SOCKGATE__MESSAGE__INIT;
 	Sockgate__SignatureQuery query;
 	struct sigdb_question question = {
-		.sha256 = q->key.sha256, .path = q->path, .file_name = q->name,
+		.sha256 = q->sha256, .path = q->path, .file_name = q->name,
 		.build_id = q->build_id, .build_id_size = q->build_id_size,
 	};
 	struct service *to;
@@ -227,6 +228,7 @@ static struct inquiry *new_inquiry(struct services *s, const struct answer_key *
 		return NULL;
 	q->services = s;
 	q->key = *key;
+	memcpy(q->sha256, question->sha256, sizeof(q->sha256));
 	q->id = ++s->last_id;
 	q->timer = evtimer_new(s->base, on_timer, q);
 	if (question->build_id && question->build_id_size <= sizeof(q->build_id)) {
