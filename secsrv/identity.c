@@ -200,7 +200,7 @@ static const struct sigdb_answer *ask_database(struct identity_cache *c,
 	return &c->answer;
 }
 
-static enum identity_state ask_services(struct identity_cache *c,
+static enum identity_state ask_services(struct identity_cache *c, const char *host,
 					const struct sigdb_question *q,
 					const struct answer_key *key,
 					unsigned int wait_ms, struct inquiry **inquiry)
@@ -209,7 +209,7 @@ static enum identity_state ask_services(struct identity_cache *c,
 
 	if (!wait_ms || wait_ms > max_ms)
 		wait_ms = max_ms;
-	*inquiry = services_ask(c->services, key, q, wait_ms);
+	*inquiry = services_ask(c->services, host, key, q, wait_ms);
 	return *inquiry ? IDENTITY_AWAITED : IDENTITY_UNAVAILABLE;
 }
 
@@ -227,7 +227,7 @@ enum identity_state identity_lookup(struct identity_cache *cache, const char *ho
 		return IDENTITY_UNAVAILABLE;
 	answer = answers_get(cache->answers, &key, now_s);
 	if (!answer && cache->services)
-		state = ask_services(cache, &q, &key, wait_ms, inquiry);
+		state = ask_services(cache, host, &q, &key, wait_ms, inquiry);
 	else if (!answer)
 		answer = ask_database(cache, &q, &key, now_s);
 	if (answer) {

@@ -24,8 +24,16 @@
 /* Who has not answered for so long is asked once more, if somebody asks again. */
 #define AGAIN_MS 1000
 
+/* What a host has of the inquiries; there is one as long as it has any. */
+struct share {
+	char *host;
+	unsigned int n;
+	UT_hash_handle hh;
+};
+
 struct inquiry {
 	struct services *services;
+	struct share *share;	/* of who asked first */
 	struct answer_key key;
 	uint8_t sha256[SHA256_SIZE];	/* of the content */
 	uint64_t id;
@@ -33,6 +41,7 @@ struct inquiry {
 	uint8_t build_id[SIGDB_BUILD_ID_MAX];
 	size_t build_id_size;	/* 0: not known */
 	uint32_t asked, tried;	/* bits of services: asked, and asked in vain */
+	uint32_t earlier;	/* asked before it was asked again */
 	unsigned int wait_ms;	/* the longest that anybody could wait */
 	uint64_t asked_ms;	/* when a service was last asked */
 	uint64_t next_ms;	/* when the next is asked too; 0: there is none left */
@@ -50,6 +59,7 @@ struct services {
 	struct event_base *base;
 	struct service *service[SERVICES_MAX];
 	struct inquiry *by_key, *by_id;
+	struct share *shares;
 	uint64_t last_id;
 	struct service *reported;	/* who has the report; NULL: there is none */
 	uint64_t last_report;
@@ -83,8 +93,64 @@ static void arm(struct inquiry *q)
 
 /* ---- inquiries ----------------------------------------------------------- */
 
+static void free_share(struct share *share)
+{
+	free(share->host);
+	free(share);
+}
+
+/* NULL: out of memory */
+static struct share *new_share(struct services *s, const char *host)
+{
+	struct share *share = calloc(1, sizeof(*share));
+
+	if (!share)
+		return NULL;
+	share->host = strdup(host);
+	if (share->host)
+		HASH_ADD_KEYPTR(hh, s->shares, share->host, strlen(share->host), share);
+	if (share->hh.tbl)
+		return share;
+	free_share(share);
+	return NULL;
+}
+
+static struct share *find_share(struct services *s, const char *host)
+{
+	struct share *share;
+
+	HASH_FIND_STR(s->shares, host, share);
+	return share;
+}
+
+static void leave_share(struct services *s, struct share *share)
+{
+	if (!share || --share->n)
+		return;
+	HASH_DEL(s->shares, share);
+	free_share(share);
+}
+
+static void join_share(struct inquiry *q, const char *host)
+{
+	q->share = find_share(q->services, host);
+	if (!q->share)
+		q->share = new_share(q->services, host);
+	if (q->share)
+		q->share->n++;
+}
+
+static bool is_full(struct services *s, const char *host)
+{
+	const struct share *share = find_share(s, host);
+
+	return HASH_COUNT(s->by_key) >= SERVICES_INQUIRIES_MAX ||
+	       (share && share->n >= SERVICES_PER_HOST_MAX);
+}
+
 static void free_inquiry(struct inquiry *q)
 {
+	leave_share(q->services, q->share);
 	if (q->timer)
 		event_free(q->timer);
 	free(q->path);
@@ -219,7 +285,8 @@ static bool copy(const char *text, char **out)
 	return !text || *out;
 }
 
-static struct inquiry *new_inquiry(struct services *s, const struct answer_key *key,
+static struct inquiry *new_inquiry(struct services *s, const char *host,
+				   const struct answer_key *key,
 				   const struct sigdb_question *question)
 {
 	struct inquiry *q = calloc(1, sizeof(*q));
@@ -235,7 +302,8 @@ static struct inquiry *new_inquiry(struct services *s, const struct answer_key *
 		memcpy(q->build_id, question->build_id, question->build_id_size);
 		q->build_id_size = question->build_id_size;
 	}
-	if (!q->timer || !copy(question->path, &q->path) ||
+	join_share(q, host);
+	if (!q->share || !q->timer || !copy(question->path, &q->path) ||
 	    !copy(question->file_name, &q->name))
 		goto fail;
 	HASH_ADD(hh, s->by_key, key, sizeof(q->key), q);
@@ -267,13 +335,15 @@ static void ask_again(struct inquiry *q)
 		set_next(q);
 		return;
 	}
+	q->earlier |= q->asked;
 	q->asked = 0;
 	q->tried = 0;
 	ask_next(q);
 	arm(q);
 }
 
-struct inquiry *services_ask(struct services *s, const struct answer_key *key,
+struct inquiry *services_ask(struct services *s, const char *host,
+			     const struct answer_key *key,
 			     const struct sigdb_question *question, unsigned int wait_ms)
 {
 	struct inquiry *q;
@@ -284,11 +354,11 @@ struct inquiry *services_ask(struct services *s, const struct answer_key *key,
 		ask_again(q);
 		return q;
 	}
-	if (HASH_COUNT(s->by_key) >= SERVICES_INQUIRIES_MAX) {
+	if (is_full(s, host)) {
 		s->n.n_full++;
 		return NULL;
 	}
-	q = new_inquiry(s, key, question);
+	q = new_inquiry(s, host, key, question);
 	if (!q)
 		return NULL;
 	prolong(q, wait_ms);
@@ -357,6 +427,9 @@ static void take_answer(struct services *s, struct service *by, uint64_t id,
 
 	/* Of two that were asked the other may have been faster. */
 	if (!q)
+		return;
+	/* A number that was guessed. */
+	if (!((q->asked | q->earlier) & 1U << service_number(by)))
 		return;
 	if (wire_take_answer(body, &answer)) {
 		impossible(s, by, q);
@@ -445,6 +518,7 @@ static void on_down(struct service *service, void *arg)
 	/* Once it is up again it may be asked again. */
 	HASH_ITER(hh, s->by_key, q, next) {
 		q->asked &= ~bit;
+		q->earlier &= ~bit;
 		q->tried &= ~bit;
 	}
 	if (service == s->reported)

@@ -18,6 +18,8 @@
 #define SERVICES_MAX 8
 /* Different questions that may be on their way. */
 #define SERVICES_INQUIRIES_MAX 4096
+/* And those that agents of one host caused, waited for or not. */
+#define SERVICES_PER_HOST_MAX (SERVICES_INQUIRIES_MAX / 8)
 
 struct services_conf {
 	struct service_address list[SERVICES_MAX];	/* asked in this order */
@@ -80,11 +82,13 @@ void services_free(struct services *s);
 
 /*
  * services_ask - ask, unless it was asked already
+ * @host:    who wants to know
  * @wait_ms: how long it may take
  * Returns NULL if that has no chance: no service is there, or too much is asked.
  * Then nobody need wait.
  */
-struct inquiry *services_ask(struct services *s, const struct answer_key *key,
+struct inquiry *services_ask(struct services *s, const char *host,
+			     const struct answer_key *key,
 			     const struct sigdb_question *question, unsigned int wait_ms);
 
 /* To be called at once with what services_ask() has returned. */

@@ -323,6 +323,8 @@ static void on_identity(struct identity_wait *wait, const Sockgate__Identity *id
 	take((struct question *)wait, identity);
 }
 
+static const char *asking = "web1";
+
 static void ask_about(struct question *q, uint8_t content, const char *name,
 		      unsigned int wait_ms, uint64_t now_s)
 {
@@ -339,9 +341,9 @@ static void ask_about(struct question *q, uint8_t content, const char *name,
 	q->process.build_id.data = build_id;
 	q->process.build_id.len = sizeof(build_id);
 	q->wait.done = on_identity;
-	q->wait.host = "web1";
+	q->wait.host = asking;
 	q->wait.process = &q->process;
-	q->state = identity_lookup(cache, "web1", &q->process, wait_ms, now_s, &identity,
+	q->state = identity_lookup(cache, asking, &q->process, wait_ms, now_s, &identity,
 				   &inquiry);
 	if (q->state == IDENTITY_AWAITED)
 		identity_await(cache, inquiry, &q->wait);
@@ -782,9 +784,10 @@ static void test_negative_answers_are_remembered(void **state)
 	assert_int_equal(identity_counters(cache)->cache.n_expired, 1);
 }
 
-/* So many that a service does not answer, and no more. */
+/* So many that a service does not answer, and no more, for all and for each. */
 static void test_bound_of_what_is_on_its_way(void **state)
 {
+	char host[16];
 	struct question *q = calloc(SERVICES_INQUIRIES_MAX + 1, sizeof(*q));
 
 	(void)state;
@@ -792,7 +795,9 @@ static void test_bound_of_what_is_on_its_way(void **state)
 	wait_until(both_connected, NULL);
 	peers[0].manner = peers[1].manner = SAYS_NOTHING;
 	conf.services.wait_ms = 600000;
+	asking = host;
 	for (unsigned int i = 0; i <= SERVICES_INQUIRIES_MAX; i++) {
+		snprintf(host, sizeof(host), "host-%u", i / SERVICES_PER_HOST_MAX);
 		snprintf(q[i].name, sizeof(q[i].name), "thing-%u", i);
 		ask_about(&q[i], 1, q[i].name, 0, 1);
 		assert_int_equal(q[i].state, i < SERVICES_INQUIRIES_MAX ?
@@ -804,7 +809,65 @@ static void test_bound_of_what_is_on_its_way(void **state)
 	assert_int_equal(q[SERVICES_INQUIRIES_MAX].state, IDENTITY_AWAITED);
 	for (unsigned int i = 0; i <= SERVICES_INQUIRIES_MAX; i++)
 		identity_cancel(&q[i].wait);
+	asking = "web1";
 	free(q);
+}
+
+static bool second_is_there(const void *arg)
+{
+	(void)arg;
+	return !*identity_error(cache);
+}
+
+/* One host with made-up hashes leaves room for the others. */
+static void test_share_of_a_host(void **state)
+{
+	struct question q;
+
+	(void)state;
+	wait_until(both_connected, NULL);
+	peers[0].manner = peers[1].manner = SAYS_NOTHING;
+	for (unsigned int i = 0; i <= SERVICES_PER_HOST_MAX; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "thing-%u", i);
+		memset(&q, 0, sizeof(q));
+		ask_about(&q, 1, name, 600000, 1);
+		assert_int_equal(q.state, i < SERVICES_PER_HOST_MAX ? IDENTITY_AWAITED :
+				 IDENTITY_UNAVAILABLE);
+		/* Nobody need wait for it. */
+		identity_cancel(&q.wait);
+	}
+	assert_int_equal(counters()->n_full, 1);
+	asking = "web2";
+	peers[0].manner = ANSWERS;
+	ask(&q, 2);
+	asking = "web1";
+	assert_is(&q, "first");
+}
+
+/* A service answers what it was asked, not what it guesses. */
+static void test_only_who_was_asked_can_answer(void **state)
+{
+	struct question q;
+
+	(void)state;
+	wait_until(both_connected, NULL);
+	wait_until(second_is_there, NULL);
+	peers[0].manner = SAYS_NOTHING;
+	peers[1].manner = REFUSES;
+	conf.services.wait_ms = 600000;
+	ask(&q, 1);
+	wait_until(is_positive, &peers[0].questions);
+	send_answer(&peers[1], peers[0].question_id);
+	/* What comes after it has come: so has that. */
+	peers[1].version++;
+	send_version(&peers[1]);
+	wait_until(is_positive, &changes);
+	assert_false(q.done);
+	send_answer(&peers[0], peers[0].question_id);
+	assert_is(&q, "first");
+	conf.services.wait_ms = WAIT_MS;
 }
 
 static void test_who_no_longer_waits_is_not_told(void **state)
@@ -990,6 +1053,8 @@ int main(void)
 		TEST(test_a_change_while_it_was_away),
 		TEST(test_negative_answers_are_remembered),
 		TEST(test_bound_of_what_is_on_its_way),
+		TEST(test_share_of_a_host),
+		TEST(test_only_who_was_asked_can_answer),
 		TEST(test_who_no_longer_waits_is_not_told),
 		TEST(test_sightings_are_reported),
 		TEST(test_sightings_are_sent_again),
