@@ -735,6 +735,31 @@ static void test_what_is_missing_of_a_script(void **state)
 	assert_false(judge(by_class, &a).failed);
 }
 
+/* An option that the agent does not know must not lead past a deny. */
+static void test_what_cannot_be_found_out_may_be_any_class(void **state)
+{
+	static const char *const rules[] = {
+		"{ name = \"r\"; class = \"script\"; action = \"deny\"; }",
+		"{ name = \"r\"; class = \"command\"; action = \"deny\"; }",
+		"{ name = \"r\"; class = [ \"jit\", \"stdin\" ]; action = \"deny\"; }",
+		"{ name = \"r\"; class = \"module\"; action = \"deny\"; }",
+	};
+	static const char by_binary[] = "{ name = \"r\"; class = \"binary\"; action = \"deny\"; }";
+	struct asked a;
+
+	(void)state;
+	ask(&a);
+	a.process.classes = CLASS(UNVERIFIABLE);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		assert_true(judge(rules[i], &a).failed);
+	assert_false(judge(by_binary, &a).failed);
+	a.process.classes = CLASS(UNVERIFIABLE) | CLASS(COMMAND);
+	assert_string_equal(judge(rules[1], &a).rule->name, "r");
+	assert_false(judge(rules[1], &a).failed);
+	a.process.classes = CLASS(BINARY);
+	assert_false(judge(rules[1], &a).failed);
+}
+
 static void test_unit_image_and_bundle(void **state)
 {
 	static const struct {
@@ -1206,6 +1231,7 @@ int main(void)
 			test_identity_by_name_is_good_for_the_process_only),
 		cmocka_unit_test(test_a_script_is_the_process_s),
 		cmocka_unit_test(test_what_is_missing_of_a_script),
+		cmocka_unit_test(test_what_cannot_be_found_out_may_be_any_class),
 		cmocka_unit_test(test_unit_image_and_bundle),
 	};
 

@@ -245,6 +245,14 @@ static enum match match_file(const struct pattern_list *files, const struct subj
 	return holds(pattern_match(files, s->process->path));
 }
 
+/* What cannot be found out may be any of these ("sh /dev/stdin" names a file, too). */
+static uint32_t unknown_classes(const Sockgate__Process *p)
+{
+	const uint32_t ways = CLASS(SCRIPT) | CLASS(COMMAND) | CLASS(STDIN) | CLASS(MODULE);
+
+	return p->classes_unknown | (p->classes & CLASS(UNVERIFIABLE) ? ways : 0);
+}
+
 /* One of several is enough; that it is none of them can be said if all are known. */
 static enum match match_class(uint32_t classes, const struct subject *s)
 {
@@ -254,7 +262,7 @@ static enum match match_class(uint32_t classes, const struct subject *s)
 		return MATCH_LACKS;
 	if (classes & p->classes)
 		return MATCH_YES;
-	return classes & p->classes_unknown ? MATCH_LACKS : MATCH_DIFFERS;
+	return classes & unknown_classes(p) ? MATCH_LACKS : MATCH_DIFFERS;
 }
 
 static enum match match_script(const struct pattern_list *files, const struct subject *s)
