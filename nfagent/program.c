@@ -345,6 +345,10 @@ static const struct interpreter *read_arguments(const struct look *l,
 	return is;
 }
 
+/*
+ * Of a process whose memory is gone (its first thread has ended, others have not)
+ * nothing is read, and no error tells: nothing is unknown, not none.
+ */
 static void read_environment(const struct look *l, const struct interpreter *is)
 {
 	size_t size, at = 0;
@@ -357,11 +361,31 @@ static void read_environment(const struct look *l, const struct interpreter *is)
 	free(text);
 	if (found)
 		l->out->classes |= CLASS(PRELOAD);
-	else if (!text || cut)
+	else if (!text || !size || cut)
 		l->out->unknown |= CLASS(PRELOAD);
 }
 
-/* "FROM-TO r-xp OFFSET DEVICE INODE   PATH": of no file, and not the kernel's own. */
+static bool has_end(const char *text, const char *end)
+{
+	size_t len = strlen(text), n = strlen(end);
+
+	return len >= n && !strcmp(text + len - n, end);
+}
+
+/* By what a mapping is called: of no file that has a name, and not the kernel's own. */
+static bool is_of_no_file(const char *path, bool inode)
+{
+	static const char *const starts[] = {
+		"/memfd:", "/dev/zero", "/SYSV", "[heap", "[stack", "[anon",
+	};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (!strncmp(path, starts[i], strlen(starts[i])))
+			return true;
+	return has_end(path, " (deleted)") || (!inode && *path != '[');
+}
+
+/* "FROM-TO r-xp OFFSET DEVICE INODE   PATH"; what can be written as well is the process's. */
 static bool is_made_code(const char *line)
 {
 	unsigned long inode;
@@ -371,10 +395,7 @@ static bool is_made_code(const char *line)
 	if (sscanf(line, "%*x-%*x %4s %*x %*x:%*x %lu %n", perms, &inode, &path) != 2 ||
 	    perms[2] != 'x')
 		return false;
-	if (inode)
-		return !strncmp(line + path, "/memfd:", 7);
-	return line[path] != '[' || !strncmp(line + path, "[heap", 5) ||
-	       !strncmp(line + path, "[stack", 6) || !strncmp(line + path, "[anon", 5);
+	return perms[1] == 'w' || is_of_no_file(line + path, inode);
 }
 
 static void read_mappings(const struct look *l)
@@ -393,7 +414,7 @@ static void read_mappings(const struct look *l)
 	free(text);
 	if (found)
 		l->out->classes |= CLASS(JIT);
-	else if (!text || cut)
+	else if (!text || !size || cut)
 		l->out->unknown |= CLASS(JIT);
 }
 

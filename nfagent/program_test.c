@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -49,6 +51,47 @@ static struct program *p;
 
 /* ---- the process ---- */
 
+#define CODE_SIZE 4096
+
+/* Executable memory, by each way that it can be had. */
+static bool make_code(const char *how)
+{
+	const int shared = MAP_SHARED, rx = PROT_READ | PROT_EXEC;
+	void *at = MAP_FAILED;
+	char name[] = "/tmp/program-test.XXXXXX";
+	int fd;
+
+	switch (*how) {
+	case 's':
+		at = mmap(NULL, CODE_SIZE, rx, shared | MAP_ANONYMOUS, -1, 0);
+		break;
+	case 'v':
+		fd = shmget(IPC_PRIVATE, CODE_SIZE, 0700);
+		at = shmat(fd, NULL, SHM_EXEC);
+		shmctl(fd, IPC_RMID, NULL);
+		break;
+	case 'm':
+		fd = memfd_create("code", 0);
+		at = ftruncate(fd, CODE_SIZE) ? MAP_FAILED :
+			mmap(NULL, CODE_SIZE, rx, shared, fd, 0);
+		break;
+	case 'd':
+		/* Not in /dev/shm, which may be mounted without the right to execute. */
+		fd = mkstemp(name);
+		unlink(name);
+		at = ftruncate(fd, CODE_SIZE) ? MAP_FAILED :
+			mmap(NULL, CODE_SIZE, rx, shared, fd, 0);
+		break;
+	case 'w':
+		fd = open(self, O_RDONLY | O_CLOEXEC);
+		at = mmap(NULL, CODE_SIZE, rx | PROT_WRITE, MAP_PRIVATE, fd, 0);
+		break;
+	default:
+		at = mmap(NULL, CODE_SIZE, rx, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	}
+	return at != MAP_FAILED;
+}
+
 static void do_as_told(char **argv)
 {
 	const char *root = getenv("TEST_ROOT"), *cwd = getenv("TEST_CWD");
@@ -64,19 +107,39 @@ static void do_as_told(char **argv)
 	    (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	     mount(getenv("TEST_COVER"), cwd, NULL, MS_BIND, NULL)))
 		_exit(9);
-	if (getenv("TEST_CODE") &&
-	    mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	    MAP_FAILED)
+	if (getenv("TEST_CODE") && !make_code(getenv("TEST_CODE")))
 		_exit(5);
 	/* As long as it was, so that what the kernel reads is this. */
 	if (getenv("TEST_LIE"))
 		memcpy(argv[2], getenv("TEST_LIE"), strlen(argv[2]));
 }
 
+static void *outlive(void *first)
+{
+	pthread_join(*(pthread_t *)first, NULL);
+	if (write(STDOUT_FILENO, "x", 1) != 1)
+		_exit(6);
+	pause();
+	return NULL;
+}
+
+static void end_first_thread(void)
+{
+	static pthread_t first;
+	pthread_t other;
+
+	first = pthread_self();
+	if (pthread_create(&other, NULL, outlive, &first))
+		_exit(10);
+	pthread_exit(NULL);
+}
+
 static int wait_there(char **argv)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	do_as_told(argv);
+	if (getenv("TEST_END"))
+		end_first_thread();
 	if (write(STDOUT_FILENO, "x", 1) != 1)
 		return 6;
 	pause();
@@ -404,9 +467,26 @@ static void test_the_environment(void **state)
 
 static void test_code_that_is_made(void **state)
 {
+	static const char *const ways[] = { "private", "shared", "v", "memory", "deleted", "write" };
+	char variable[32];
+
 	(void)state;
-	look(ARGS(T("--code"), T("1")), ARGS(T("TEST_CODE=1")));
-	assert_int_equal(p->classes, CLASS(COMMAND) | CLASS(JIT));
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		snprintf(variable, sizeof(variable), "TEST_CODE=%s", ways[i]);
+		look(ARGS(T("--code"), T("1")), ARGS(variable));
+		if (p->classes != (CLASS(COMMAND) | CLASS(JIT)))
+			fail_msg("%s: classes %#x", ways[i], p->classes);
+	}
+}
+
+/* Its other threads go on, and the kernel says nothing of its memory. */
+static void test_a_first_thread_that_has_ended(void **state)
+{
+	(void)state;
+	look(ARGS(T("--code"), T("1")),
+	     ARGS(T("TEST_END=1"), T("TEST_CODE=private"), T("LD_PRELOAD=/nothing.so")));
+	assert_true(p->classes & CLASS(UNVERIFIABLE));
+	assert_int_equal(p->unknown, CLASS(PRELOAD) | CLASS(JIT));
 }
 
 /* By the file in its root, which counts where that is not the machine's own. */
@@ -604,6 +684,7 @@ int main(int argc, char **argv)
 		TEST(test_code_is_no_script),
 		TEST(test_the_environment),
 		TEST(test_code_that_is_made),
+		TEST(test_a_first_thread_that_has_ended),
 		TEST(test_a_bundle),
 		TEST(test_it_is_what_the_process_says),
 		TEST(test_another_process_of_that_id),
