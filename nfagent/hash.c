@@ -43,7 +43,8 @@ struct flight {
 	bool running;			/* in the pool, else in a queue */
 	struct waiter *waiters;
 	struct lane *lane;		/* NULL: nobody waits */
-	struct flight *prev, *next;	/* in lane->queue or cache->idle */
+	uint32_t uid;			/* whose thread it has, or last waited for it */
+	struct flight *prev, *next;	/* in lane->queue, cache->idle or cache->busy */
 	UT_hash_handle hh;		/* by content.file */
 };
 
@@ -63,6 +64,7 @@ struct hash_cache {
 	struct lane *lanes;		/* whose turn it is first */
 	struct flight *idle;		/* oldest first */
 	unsigned int n_idle;
+	struct flight *busy;
 	unsigned int running;
 	struct hash_counts counts;
 };
@@ -254,13 +256,35 @@ static void keep_idle_bounded(struct hash_cache *c)
 	}
 }
 
+/* A file system may keep a thread for as long as it likes: of a user half of them. */
+static bool has_share(const struct hash_cache *c, uint32_t uid)
+{
+	const unsigned int share = c->conf.threads > 1 ? c->conf.threads / 2 : 1;
+	const struct flight *f;
+	unsigned int n = 0;
+
+	DL_FOREACH(c->busy, f)
+		n += f->uid == uid;
+	return n < share;
+}
+
 static struct lane *next_lane(struct hash_cache *c)
 {
 	struct lane *l;
 
 	DL_FOREACH(c->lanes, l)
-		if (l->queue)
+		if (l->queue && has_share(c, l->uid))
 			return l;
+	return NULL;
+}
+
+static struct flight *next_idle(struct hash_cache *c)
+{
+	struct flight *f;
+
+	DL_FOREACH(c->idle, f)
+		if (has_share(c, f->uid))
+			return f;
 	return NULL;
 }
 
@@ -268,12 +292,12 @@ static struct lane *next_lane(struct hash_cache *c)
 static struct flight *pick(struct hash_cache *c)
 {
 	struct lane *l = next_lane(c);
-	struct flight *f = c->idle;
+	struct flight *f = l ? l->queue : next_idle(c);
 
 	if (l) {
-		f = l->queue;
 		DL_DELETE(c->lanes, l);
 		DL_APPEND(c->lanes, l);
+		f->uid = l->uid;
 	}
 	if (f)
 		dequeue(c, f);
@@ -282,17 +306,29 @@ static struct flight *pick(struct hash_cache *c)
 
 static void finish(struct hash_cache *c, struct flight *f);
 
+static void set_busy(struct hash_cache *c, struct flight *f)
+{
+	f->running = true;
+	c->running++;
+	DL_APPEND(c->busy, f);
+}
+
+static void clear_busy(struct hash_cache *c, struct flight *f)
+{
+	f->running = false;
+	c->running--;
+	DL_DELETE(c->busy, f);
+}
+
 static void schedule(struct hash_cache *c)
 {
 	struct flight *f;
 
 	while (c->running < c->conf.threads && (f = pick(c))) {
-		f->running = true;
-		c->running++;
+		set_busy(c, f);
 		if (!pool_submit(c->pool, &f->job))
 			continue;
-		f->running = false;
-		c->running--;
+		clear_busy(c, f);
 		finish(c, f);
 	}
 }
@@ -324,8 +360,7 @@ static void flight_done(struct job *job)
 	struct flight *f = (struct flight *)job;
 	struct hash_cache *c = f->cache;
 
-	f->running = false;
-	c->running--;
+	clear_busy(c, f);
 	if (f->finished || !job->ran) {
 		finish(c, f);
 	} else {
@@ -436,6 +471,7 @@ static int start(struct hash_cache *c, uint64_t number, uint32_t uid,
 		return -1;
 	}
 	f->content.fd = fd;
+	f->uid = uid;
 	f->lane = l;
 	l->n++;
 	enqueue(c, f);

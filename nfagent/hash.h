@@ -15,7 +15,7 @@ struct hash_cache;
 /*
  * max:     entries
  * limit:   bytes of the largest file to be read
- * threads: how many of the pool's may read at a time
+ * threads: how many of the pool's may read at a time; for a user no more than half
  * files:   under way at a time, each with an open descriptor
  * told:    gets each result; may be called from within hash_get()
  */

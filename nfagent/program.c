@@ -169,22 +169,46 @@ static int find_script(const struct look *l, const char *name)
 	return fd;
 }
 
+/* What a line of mountinfo says. */
+struct mount_line {
+	uint64_t id;
+	uint32_t dev;
+	char type[64];
+};
+
 /* "36 35 98:0 / /mnt rw master:1 - ext4 /dev/sda1 rw": proc(5). */
-static bool type_on_line(const char *line, uint64_t id, char *type, size_t size)
+static bool read_line(const char *line, struct mount_line *out)
 {
 	const char *dash = strstr(line, " - ");
-	uint64_t found;
+	unsigned int dev[2];
 	size_t len;
 
-	if (!dash || sscanf(line, "%" SCNu64, &found) != 1 || found != id)
+	if (!dash || sscanf(line, "%" SCNu64 " %*s %u:%u", &out->id, &dev[0], &dev[1]) != 3)
 		return false;
+	out->dev = dev[0] << 20 | dev[1];
 	len = strcspn(dash + 3, " \n");
-	return (size_t)snprintf(type, size, "%.*s", (int)len, dash + 3) < size;
+	return (size_t)snprintf(out->type, sizeof(out->type), "%.*s", (int)len, dash + 3) <
+	       sizeof(out->type);
 }
 
-static bool type_of_mount(const char *mountinfo, uint64_t id, char *type, size_t size)
+static bool by_id(const struct mount_line *line, const struct mount_line *wanted)
+{
+	return line->id == wanted->id;
+}
+
+/* Of the same superblock, wherever it is mounted. */
+static bool by_device(const struct mount_line *line, const struct mount_line *wanted)
+{
+	return line->dev == wanted->dev && !strcmp(line->type, wanted->type);
+}
+
+/* @is: what is wanted of it, and then all of it */
+static bool find_mount(const char *mountinfo, struct mount_line *is,
+		       bool (*fits)(const struct mount_line *line,
+				    const struct mount_line *wanted))
 {
 	FILE *f = fopen(mountinfo, "re");
+	struct mount_line at;
 	bool found = false;
 	char *line = NULL;
 	size_t room = 0;
@@ -192,9 +216,11 @@ static bool type_of_mount(const char *mountinfo, uint64_t id, char *type, size_t
 	if (!f)
 		return false;
 	while (!found && getline(&line, &room, f) > 0)
-		found = type_on_line(line, id, type, size);
+		found = read_line(line, &at) && fits(&at, is);
 	free(line);
 	fclose(f);
+	if (found)
+		*is = at;
 	return found;
 }
 
@@ -215,7 +241,7 @@ static bool type_by_magic(int fd, char *type, size_t size)
 	} known[] = {
 		{ EXT4_SUPER_MAGIC, "ext4" }, { XFS_SUPER_MAGIC, "xfs" },
 		{ BTRFS_SUPER_MAGIC, "btrfs" }, { TMPFS_MAGIC, "tmpfs" },
-		{ OVERLAYFS_SUPER_MAGIC, "overlay" }, { SQUASHFS_MAGIC, "squashfs" },
+		{ SQUASHFS_MAGIC, "squashfs" },
 	};
 	struct statfs fs;
 
@@ -231,6 +257,23 @@ static bool type_by_magic(int fd, char *type, size_t size)
 }
 
 /*
+ * The type of a mount that only the process sees.  A user may mount an overlay, over
+ * whatever else he mounts: FUSE, which gives what it likes, and when it likes.  What
+ * lies below it is not told, so that it must be one that the machine has mounted too,
+ * as those of containers are.
+ */
+static bool type_of_theirs(const struct look *l, int fd, struct mount_line *is)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/mountinfo", l->dir);
+	if (!find_mount(path, is, by_id))
+		return type_by_magic(fd, is->type, sizeof(is->type));
+	return strcmp(is->type, "overlay") != 0 ||
+	       find_mount("/proc/self/mountinfo", is, by_device);
+}
+
+/*
  * As we see it, or else the process does.  What is not known proves nothing, nor does
  * what the kernel makes up while it is read.
  * @ours: it is a mount of the machine's own
@@ -241,17 +284,14 @@ static bool proves_something(const struct look *l, int fd, bool *ours)
 		"proc", "sysfs", "debugfs", "tracefs", "securityfs", "cgroup*", "bpf",
 		"configfs", "devpts", "mqueue", NULL,
 	};
-	char path[PATH_MAX], type[64];
-	uint64_t id;
+	struct mount_line is;
 
-	snprintf(path, sizeof(path), "%s/mountinfo", l->dir);
-	if (mounts_id(fd, &id))
+	if (mounts_id(fd, &is.id))
 		return false;
-	*ours = type_of_mount("/proc/self/mountinfo", id, type, sizeof(type));
-	if (!*ours && !type_of_mount(path, id, type, sizeof(type)) &&
-	    !type_by_magic(fd, type, sizeof(type)))
+	*ours = find_mount("/proc/self/mountinfo", &is, by_id);
+	if (!*ours && !type_of_theirs(l, fd, &is))
 		return false;
-	return !matches(made_up, type) && !matches(l->conf->unverifiable, type);
+	return !matches(made_up, is.type) && !matches(l->conf->unverifiable, is.type);
 }
 
 /* Opens a file by a descriptor that only names it; -1: it is none, or proves nothing. */

@@ -107,6 +107,12 @@ static void do_as_told(char **argv)
 	    (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	     mount(getenv("TEST_COVER"), cwd, NULL, MS_BIND, NULL)))
 		_exit(9);
+	if (getenv("TEST_OVERLAY") &&
+	    mount("overlay", cwd, "overlay", 0, getenv("TEST_OVERLAY")))
+		_exit(11);
+	/* What is mounted over it is seen by who comes again. */
+	if (getenv("TEST_OVERLAY") && chdir(cwd))
+		_exit(12);
 	if (getenv("TEST_CODE") && !make_code(getenv("TEST_CODE")))
 		_exit(5);
 	/* As long as it was, so that what the kernel reads is this. */
@@ -424,6 +430,28 @@ static void test_a_directory_that_is_covered(void **state)
 	expect_unverifiable();
 }
 
+/* Below it could be FUSE, of the same user: which would be read, and never answer. */
+static void test_an_overlay_that_a_user_mounted(void **state)
+{
+	char cwd[160], options[400], path[160];
+
+	(void)state;
+	snprintf(cwd, sizeof(cwd), "%s/a", dir);
+	assert_int_equal(mkdir(cwd, 0755), 0);
+	snprintf(cwd, sizeof(cwd), "%s/b", dir);
+	assert_int_equal(mkdir(cwd, 0755), 0);
+	write_file("a/x.sh", "echo 1\n");
+	/* A mount of its own, of what the machine has mounted. */
+	snprintf(path, sizeof(path), "%s/a/x.sh", dir);
+	snprintf(cwd, sizeof(cwd), "TEST_CWD=%s/a", dir);
+	look(ARGS(T("x.sh")), ARGS(cwd, T("TEST_MOUNTS=1")));
+	expect_script(path, "echo 1\n");
+	snprintf(cwd, sizeof(cwd), "TEST_CWD=%s/b", dir);
+	snprintf(options, sizeof(options), "TEST_OVERLAY=lowerdir=%s/a:%s/b", dir, dir);
+	look(ARGS(T("x.sh")), ARGS(cwd, options, T("TEST_MOUNTS=1")));
+	expect_unverifiable();
+}
+
 static void test_code_is_no_script(void **state)
 {
 	(void)state;
@@ -681,6 +709,7 @@ int main(int argc, char **argv)
 		TEST(test_file_systems_that_prove_nothing),
 		TEST(test_below_its_own_root),
 		TEST(test_a_directory_that_is_covered),
+		TEST(test_an_overlay_that_a_user_mounted),
 		TEST(test_code_is_no_script),
 		TEST(test_the_environment),
 		TEST(test_code_that_is_made),
