@@ -60,6 +60,7 @@ struct hash_cache {
 	struct hash_conf conf;
 	struct cached *cached;
 	struct cached *lru;
+	struct cached *own;		/* as lru: of those that one process only can use */
 	struct flight *flights;
 	struct lane *lanes;		/* whose turn it is first */
 	struct flight *idle;		/* oldest first */
@@ -85,13 +86,32 @@ struct hash_cache *hash_cache_new(struct pool *pool,
 	return c;
 }
 
-static void drop_oldest(struct hash_cache *c)
+static struct cached **list_of(struct hash_cache *c, const struct sockgate_file *file)
 {
-	struct cached *e = c->lru;
+	return file->instance >> 63 ? &c->own : &c->lru;
+}
 
+static void drop(struct hash_cache *c, struct cached *e)
+{
 	HASH_DELETE(hh, c->cached, e);
-	DL_DELETE(c->lru, e);
+	DL_DELETE(*list_of(c, &e->file), e);
 	free(e);
+}
+
+/* A script's hash is its process's, of which a user can have many: no file's goes for it. */
+static bool make_room(struct hash_cache *c, const struct sockgate_file *file)
+{
+	struct cached *oldest = c->own;
+
+	if (HASH_COUNT(c->cached) < c->conf.max)
+		return true;
+	if (!oldest && list_of(c, file) == &c->lru)
+		oldest = c->lru;
+	if (!oldest)
+		return false;
+	drop(c, oldest);
+	c->counts.evicted++;
+	return true;
 }
 
 bool hash_known(struct hash_cache *c, const struct sockgate_file *file,
@@ -102,8 +122,8 @@ bool hash_known(struct hash_cache *c, const struct sockgate_file *file,
 	memset(result, 0, sizeof(*result));
 	HASH_FIND(hh, c->cached, file, sizeof(*file), e);
 	if (e) {
-		DL_DELETE(c->lru, e);
-		DL_APPEND(c->lru, e);
+		DL_DELETE(*list_of(c, file), e);
+		DL_APPEND(*list_of(c, file), e);
 		c->counts.hits++;
 		*result = e->result;
 		return true;
@@ -119,12 +139,8 @@ static void remember(struct hash_cache *c, const struct content *content)
 {
 	struct cached *e;
 
-	if (!c->conf.max)
+	if (!make_room(c, &content->file))
 		return;
-	if (HASH_COUNT(c->cached) >= c->conf.max) {
-		drop_oldest(c);
-		c->counts.evicted++;
-	}
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return;
@@ -135,7 +151,7 @@ static void remember(struct hash_cache *c, const struct content *content)
 		free(e);
 		return;
 	}
-	DL_APPEND(c->lru, e);
+	DL_APPEND(*list_of(c, &e->file), e);
 }
 
 /* ---- lanes ---- */
@@ -380,8 +396,8 @@ void hash_cache_free(struct hash_cache *c)
 		dequeue(c, f);
 		flight_free(c, f);
 	}
-	while (c->lru)
-		drop_oldest(c);
+	while (c->lru || c->own)
+		drop(c, c->own ?: c->lru);
 	free(c);
 }
 

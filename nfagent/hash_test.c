@@ -225,6 +225,33 @@ static void test_cache_is_bounded(void **state)
 	assert_true(known(&key[2]));
 }
 
+/* One user could have any number of them. */
+static void test_scripts_take_no_executable_s_place(void **state)
+{
+	struct sockgate_file file = settled_key(0), script = settled_key(1);
+	struct sockgate_file other = settled_key(2);
+
+	(void)state;
+	get(1, 0, &file);
+	work();
+	for (uint64_t n = 2; n < 6; n++) {
+		script.instance = 1ULL << 63 | n;
+		get(n, 1, &script);
+		work();
+		assert_true(known(&script));
+		assert_true(known(&file));
+	}
+	get(7, 2, &other);
+	work();
+	assert_true(known(&other) && known(&file));
+	assert_false(known(&script));
+	get(8, 1, &script);
+	work();
+	assert_int_equal(told[8].times, 1);
+	assert_true(known(&other) && known(&file));
+	assert_int_equal(hash_cache_count(cache), 2);
+}
+
 static void test_too_large_is_known_unread(void **state)
 {
 	struct sockgate_file key = { .size = LIMIT + 1 };
@@ -409,6 +436,7 @@ int main(void)
 		hash_test(test_wrong_file_is_not_hashed),
 		hash_test(test_fresh_file_is_not_remembered),
 		hash_test(test_cache_is_bounded),
+		hash_test(test_scripts_take_no_executable_s_place),
 		hash_test(test_too_large_is_known_unread),
 		hash_test(test_users_take_turns),
 		hash_test(test_a_thread_is_left_to_others),
