@@ -164,6 +164,10 @@ static void look_at(struct word w, struct word parent, size_t end,
 	}
 	if (nspawn_service(w, names))
 		names->container_end = end;
+	if (names->outermost[0] || !names->container[0])
+		return;
+	memcpy(names->outermost, names->container, sizeof(names->outermost));
+	names->outermost_end = end;
 }
 
 void cgroup_parse(const char *path, struct cgroup_names *names)

@@ -11,6 +11,8 @@ struct cgroup_names {
 	char container[129];	/* id as the runtime prints it; empty: none */
 	size_t unit_end;	/* where their names end in the path */
 	size_t container_end;
+	char outermost[129];	/* the container around all others; often the same */
+	size_t outermost_end;
 };
 
 /*

@@ -73,6 +73,23 @@ static void test_real_paths(void **state)
 	}
 }
 
+/* Whoever is in one may name groups below it like others. */
+static void test_containers_within_containers(void **state)
+{
+	struct cgroup_names n;
+
+	(void)state;
+	cgroup_parse("/lxc/web/system.slice/docker-" ID ".scope/x", &n);
+	assert_string_equal(n.container, ID);
+	assert_string_equal(n.outermost, "web");
+	assert_int_equal(n.outermost_end, strlen("/lxc/web"));
+	cgroup_parse("/docker/" ID "/a", &n);
+	assert_string_equal(n.outermost, ID);
+	assert_int_equal(n.outermost_end, n.container_end);
+	cgroup_parse("/system.slice/a.service", &n);
+	assert_string_equal(n.outermost, "");
+}
+
 /* However long a name, it is cut and ended. */
 static void test_long_names(void **state)
 {
@@ -95,6 +112,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_real_paths),
+		cmocka_unit_test(test_containers_within_containers),
 		cmocka_unit_test(test_long_names),
 	};
 

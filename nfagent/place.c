@@ -12,8 +12,11 @@
 
 #define FACT(name) ((uint32_t)SOCKGATE__PLACE_FACT__PLACE_FACT_##name)
 
-/* The group around the one whose name ends at @end; gone: nobody's. */
-static bool made_by_root(int cgroups, const char *path, size_t end)
+/*
+ * The group around the one whose name ends at @end.
+ * Returns -1 if that could not be learned, as of one that is gone.
+ */
+static int made_by_root(int cgroups, const char *path, size_t end)
 {
 	char around[PATH_MAX];
 	struct stat st;
@@ -21,9 +24,11 @@ static bool made_by_root(int cgroups, const char *path, size_t end)
 	while (end && path[end - 1] != '/')
 		end--;
 	if (end >= sizeof(around) - 1)
-		return false;
+		return -1;
 	snprintf(around, sizeof(around), ".%s%.*s", *path == '/' ? "" : "/", (int)end, path);
-	return !fstatat(cgroups, around, &st, AT_SYMLINK_NOFOLLOW) && !st.st_uid;
+	if (fstatat(cgroups, around, &st, AT_SYMLINK_NOFOLLOW))
+		return -1;
+	return !st.st_uid;
 }
 
 static void learn_service(int cgroups, const char *path, struct place *out)
@@ -35,9 +40,9 @@ static void learn_service(int cgroups, const char *path, struct place *out)
 	out->learned |= FACT(SERVICE);
 	if (!n->unit[0])
 		return;
-	if (n->container[0] && n->container_end < n->unit_end)
+	if (n->outermost[0] && n->outermost_end < n->unit_end)
 		whose = "container:";
-	else if (!made_by_root(cgroups, path, n->unit_end))
+	else if (made_by_root(cgroups, path, n->unit_end) <= 0)
 		whose = "user:";
 	unit_stable(n->unit, stable, sizeof(stable));
 	snprintf(out->service, sizeof(out->service), "%s%.*s", whose,
@@ -49,12 +54,15 @@ static void learn_service(int cgroups, const char *path, struct place *out)
 static void learn_image(int cgroups, const char *root, const char *path, struct place *out)
 {
 	const struct cgroup_names *n = &out->names;
+	int made = n->outermost[0] ? made_by_root(cgroups, path, n->outermost_end) : 0;
 
-	if (!n->container[0] || !made_by_root(cgroups, path, n->container_end)) {
+	if (made < 0)
+		return;
+	if (!made) {
 		out->learned |= FACT(IMAGE);
 		return;
 	}
-	if (image_of_container(root, n->container, out->image, sizeof(out->image)))
+	if (image_of_container(root, n->outermost, out->image, sizeof(out->image)))
 		out->learned |= FACT(IMAGE);
 	else
 		out->image[0] = '\0';

@@ -16,6 +16,7 @@
 #include "sockgate.pb-c.h"
 
 #define ID "4f1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899aabbccddeeff0"
+#define OTHER "0f1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899aabbccddeeff0"
 #define FACT(name) ((uint32_t)SOCKGATE__PLACE_FACT__PLACE_FACT_##name)
 
 static char dir[64];
@@ -155,6 +156,14 @@ static void test_containers(void **state)
 	learn("/system.slice/docker-" ID ".scope/system.slice/nginx.service", NULL);
 	assert_string_equal(place.image, "nginx:1");
 	assert_string_equal(place.service, "container:nginx.service");
+	/* What is made inside of it, by whoever is root there, has no image of its own. */
+	learn("/system.slice/docker-" OTHER ".scope/a.service/docker-" ID ".scope", NULL);
+	assert_false(place.learned & FACT(IMAGE));
+	assert_string_equal(place.image, "");
+	assert_string_equal(place.service, "container:a.service");
+	/* Whose it was cannot be told any more. */
+	place_learn(cgroups, dir, "/nowhere/x/docker-" ID ".scope", &place);
+	assert_false(place.learned & FACT(IMAGE));
 	/* A group that a user has named like a container of root's. */
 	learn("/user.slice/user-1000.slice/user@1000.service/docker-" ID ".scope",
 	      "user@1000.service");
