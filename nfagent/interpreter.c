@@ -22,19 +22,18 @@ static const struct interpreter known[] = {
 	}, {
 		.name = "perl perl5*",
 		.flag = "-a -c -f -h -n -p -s -t -T -u -U -v -w -W -X -l -[0-9]",
-		.value = "-I",
 		.rest = "-i -C -D -d -F -V -x",
 		.code = "-e -E",
-		.preload = "-M* -m*",
+		.preload = "-I -M* -m* -d -F",
 		.environment = "PERL5OPT PERL5LIB PERLLIB PERL5DB",
 	}, {
 		.name = "ruby ruby[0-9]*",
 		.flag = "-a -c -d -h -l -n -p -s -v -w -y -[0-9] --version --verbose --help "
 			"--enable-* --disable-* --*=* --jit --yjit",
-		.value = "-I -E --enable --disable",
+		.value = "-E --enable --disable",
 		.rest = "-F -i -K -T -W -x",
 		.code = "-e",
-		.preload = "-r",
+		.preload = "-r -I",
 		.environment = "RUBYOPT RUBYLIB",
 	}, {
 		.name = "node nodejs node[0-9]*",
@@ -53,10 +52,11 @@ static const struct interpreter known[] = {
 	}, {
 		.name = "php php[0-9]*",
 		.flag = "-C -e -h -H -i -l -m -n -q -s -v -w --ini --version --help",
-		.value = "-c -d -g -z",
+		.value = "-g",
 		.code = "-r -B -R -E --run --process-begin --process-code --process-end",
 		.file = "-f -F --file --process-file",
 		.input = "-a --interactive --",
+		.preload = "-c -d -z",
 		.environment = "PHPRC PHP_INI_SCAN_DIR",
 	}, {
 		.name = "bash rbash",
@@ -103,7 +103,8 @@ static const struct interpreter known[] = {
 			 "--limit-modules --patch-module",
 		.module = "-m --module",
 		.file = "-jar",
-		.preload = "-javaagent:* -agentlib:* -agentpath:*",
+		.preload = "-javaagent:* -agentlib:* -agentpath:* -Xbootclasspath* "
+			   "-XX:OnError -XX:OnOutOfMemoryError -XX:Flags -XX:VMOptionsFile",
 		.environment = "JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS",
 		.operand = OPERAND_NAME,
 		.words = true,
@@ -264,8 +265,11 @@ static enum step take_letters(const struct interpreter *is, const char *arg,
 		const char *behind = arg[i + 1] ? &arg[i + 1] : NULL;
 
 		option[1] = arg[i];
-		if (is_one_of(is->rest, option, 2, NULL))
+		if (is_one_of(is->rest, option, 2, NULL)) {
+			if (is_one_of(is->preload, option, 2, NULL))
+				out->classes |= CLASS(PRELOAD);
 			return GO_ON;
+		}
 		/* Of perl's -Mstrict the letter decides. */
 		if (is_one_of(is->preload, option, 2, NULL)) {
 			out->classes |= CLASS(PRELOAD);
@@ -316,7 +320,7 @@ static enum step take_operand(const struct interpreter *is, const char *arg,
 static enum step take_end(const struct interpreter *is, const struct arguments_left *left,
 			  struct invocation *out)
 {
-	if (left->size || is->loader || is->operand != OPERAND_FILE)
+	if (left->size || left->cut || is->loader || is->operand != OPERAND_FILE)
 		return settle(out, CLASS(UNVERIFIABLE));
 	return settle(out, CLASS(STDIN));
 }
@@ -379,7 +383,7 @@ void invocation_read(const struct interpreters *all, const struct interpreter *i
 	if (is->multi)
 		out->as = is = called_as(all, is, first, &left);
 	if (!is) {
-		settle(out, CLASS(BINARY));
+		settle(out, cut ? CLASS(UNVERIFIABLE) : CLASS(BINARY));
 		return;
 	}
 	while (take_one(is, &left, out) == GO_ON)

@@ -35,7 +35,8 @@ struct interpreter {
 	const char *module;	/* the value is a name, looked for like OPERAND_NAME */
 	const char *file;	/* the value is the script */
 	const char *input;	/* standard input is read */
-	const char *preload;	/* with a value: what is run before */
+	/* with a value: what is run before, or decides what is (a path, a setting) */
+	const char *preload;
 	const char *environment;	/* variables that name something to be run before */
 	enum operand operand;
 	bool words;

@@ -69,12 +69,12 @@ static void test_scripts(void **state)
 	expect("python3.11", "python3|-u|-W|error|-Xdev|./tool.py|-c|x", SCRIPT,
 	       "./tool.py");
 	expect("python3.11", "/usr/bin/python3|-Es|/usr/bin/tool", SCRIPT, "/usr/bin/tool");
-	expect("perl", "perl|-w|-T|-I|lib|-Iother|x.pl|-e|1", SCRIPT, "x.pl");
+	expect("perl", "perl|-w|-T|x.pl|-e|1", SCRIPT, "x.pl");
 	expect("perl", "/usr/bin/perl|-i.bak|-0777|x.pl", SCRIPT, "x.pl");
 	expect("ruby3.1", "ruby|-w|--disable=gems|x.rb", SCRIPT, "x.rb");
 	expect("ruby3.1", "ruby|--disable|gems|x.rb", SCRIPT, "x.rb");
 	expect("node", "node|--no-warnings|--stack-size=100|app.js|-e|x", SCRIPT, "app.js");
-	expect("php8.2", "php|-n|-d|a=b|x.php", SCRIPT, "x.php");
+	expect("php8.2", "php|-n|-g|a|x.php", SCRIPT, "x.php");
 	expect("php8.2", "php|-f|x.php|--|y", SCRIPT, "x.php");
 	expect("bash", "bash|-e|x.sh|-c|y", SCRIPT, "x.sh");
 	expect("bash", "/bin/bash|+x|--norc|--rcfile|rc|x.sh", SCRIPT, "x.sh");
@@ -144,6 +144,18 @@ static void test_what_is_run_before(void **state)
 	expect("perl", "perl|-wMstrict|x.pl", SCRIPT | PRELOAD, "x.pl");
 	expect("ruby", "ruby|-rx|-r|y|x.rb", SCRIPT | PRELOAD, "x.rb");
 	expect("java", "java|-javaagent:x.jar=y|-jar|z.jar", SCRIPT | PRELOAD, "z.jar");
+	/* A path, a setting or a debugger decides what is run. */
+	expect("perl", "perl|-w|-I|lib|-Iother|x.pl|-e|1", SCRIPT | PRELOAD, "x.pl");
+	expect("perl", "perl|-d:Any|x.pl", SCRIPT | PRELOAD, "x.pl");
+	expect("perl", "perl|-wd|x.pl", SCRIPT | PRELOAD, "x.pl");
+	expect("perl", "perl|-F(?{ 1 })|x.pl", SCRIPT | PRELOAD, "x.pl");
+	expect("ruby", "ruby|-I|lib|-Iother|x.rb", SCRIPT | PRELOAD, "x.rb");
+	expect("php", "php|-n|-d|auto_prepend_file=y|x.php", SCRIPT | PRELOAD, "x.php");
+	expect("php", "php|-dauto_prepend_file=y|x.php", SCRIPT | PRELOAD, "x.php");
+	expect("php", "php|-z|y.so|x.php", SCRIPT | PRELOAD, "x.php");
+	expect("php", "php|-c|y.ini|x.php", SCRIPT | PRELOAD, "x.php");
+	expect("java", "java|-XX:OnError=y|-jar|z.jar", SCRIPT | PRELOAD, "z.jar");
+	expect("java", "java|-Xbootclasspath/a:y|-jar|z.jar", SCRIPT | PRELOAD, "z.jar");
 	assert_true(interpreter_preloads(NULL, "LD_PRELOAD=/x.so"));
 	assert_true(interpreter_preloads(NULL, "LD_AUDIT=x"));
 	assert_false(interpreter_preloads(NULL, "LD_PRELOAD="));
@@ -224,6 +236,8 @@ static void test_ones_own_come_first(void **state)
 /* Of arguments that were cut the last may be any, and so may what follows. */
 static void test_cut_arguments(void **state)
 {
+	const struct interpreter *python = interpreter_find(NULL, "python3");
+	const struct interpreter *busybox = interpreter_find(NULL, "busybox");
 	const struct interpreter *java = interpreter_find(NULL, "java");
 	char buf[64];
 	struct invocation out;
@@ -241,6 +255,15 @@ static void test_cut_arguments(void **state)
 	invocation_read(NULL, java, buf, size - 1, false, &out);
 	assert_string_equal(out.script, "x.jar");
 	invocation_read(NULL, java, buf, 0, false, &out);
+	assert_int_equal(out.classes, UNVERIFIABLE);
+	/* Cut between two of them, so that none is in part there. */
+	size = arguments("python3|-u", buf, sizeof(buf));
+	invocation_read(NULL, python, buf, size, true, &out);
+	assert_int_equal(out.classes, UNVERIFIABLE);
+	invocation_read(NULL, python, buf, size, false, &out);
+	assert_int_equal(out.classes, INPUT);
+	size = arguments("busybox", buf, sizeof(buf));
+	invocation_read(NULL, busybox, buf, size, true, &out);
 	assert_int_equal(out.classes, UNVERIFIABLE);
 }
 
