@@ -427,6 +427,13 @@ static void test_an_allowed_script_is_not_enough(void **state)
 #define ALLOW(what) "{ name = \"a\"; " what " action = \"allow\"; }"
 	(void)state;
 	check_warnings(ALLOW("script = \"/x\";"), 1, "any program can say");
+	check_warnings(RULE("a", "application = \"Perl\"; class = \"command\";"), 1,
+		       "a copy of the interpreter under another name");
+	check_warnings(RULE("a", "application = \"Perl\"; script = \"/x\";"), 1,
+		       "a copy of the interpreter under another name");
+	check_warnings(RULE("a", "application = \"Perl\"; class = [ \"binary\", \"command\" ];"),
+		       0, "");
+	check_warnings(RULE("a", "application = \"Perl\"; class = \"jit\";"), 0, "");
 	check_warnings(ALLOW("script = \"/x\"; user = \"u\"; file = \"/usr/bin/python3\";"),
 		       1, "any program can say");
 	check_warnings(ALLOW("script = \"/x\"; application = \"python3\";"), 1,

@@ -153,6 +153,30 @@ static const char *why_no_claim(const struct rule *rule)
 	return NULL;
 }
 
+/*
+ * An application is known by its content, what it runs only where its file has an
+ * interpreter's name: a copy that is called otherwise is of class binary.
+ */
+static const char *why_no_bar(const struct rule *rule)
+{
+	const uint32_t claims = 1U << COND_SCRIPT | 1U << COND_SCRIPT_HASH;
+	const uint32_t content = 1U << COND_HASH | 1U << COND_APPLICATION |
+				 1U << COND_VENDOR | 1U << COND_CATEGORY;
+	const uint32_t by_name = SOCKGATE__CLASS__CLASS_SCRIPT | SOCKGATE__CLASS__CLASS_COMMAND |
+				 SOCKGATE__CLASS__CLASS_STDIN | SOCKGATE__CLASS__CLASS_MODULE |
+				 SOCKGATE__CLASS__CLASS_LOADER;
+	uint32_t classes = rule_has(rule, COND_CLASS) ? rule_value(rule, COND_CLASS)->classes : 0;
+
+	if (rule->action != VERDICT_DENY || !(rule->conditions & content))
+		return NULL;
+	if (!(rule->conditions & claims) &&
+	    (!(classes & by_name) || classes & SOCKGATE__CLASS__CLASS_BINARY))
+		return NULL;
+	return "a copy of the interpreter under another name is of class binary, runs no "
+	       "script that is known, and passes: deny the application, and allow before it "
+	       "what may be run";
+}
+
 static const char *why_no_version(const struct rule *rule)
 {
 	const struct pattern_list *versions;
@@ -170,7 +194,7 @@ static const char *why_no_version(const struct rule *rule)
 
 const char *rule_doubtful(const struct rule *rule)
 {
-	return why_no_version(rule) ?: why_no_claim(rule);
+	return why_no_version(rule) ?: why_no_claim(rule) ?: why_no_bar(rule);
 }
 
 /* By application or file: what serves SSH, or listens for it. */
