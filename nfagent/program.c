@@ -580,6 +580,26 @@ struct program *program_known(const struct program_conf *conf,
 	return p;
 }
 
+/* It ran another program meanwhile, or its memory went: what was read may be of neither. */
+static void distrust(struct program *p)
+{
+	if (!(p->classes & CLASS(BINARY)))
+		p->classes |= CLASS(UNVERIFIABLE);
+	p->unknown |= (CLASS(PRELOAD) | CLASS(JIT)) & ~p->classes;
+	p->bundle_known = false;
+}
+
+static void look_at_one(const struct look *l)
+{
+	char before[PATH_MAX], after[PATH_MAX];
+	bool known = read_link(l, "exe", before, sizeof(before)) > 0;
+
+	look(l);
+	if (!known || read_link(l, "exe", after, sizeof(after)) <= 0 ||
+	    strcmp(before, after) != 0)
+		distrust(l->out);
+}
+
 static char *command_line(const struct program_conf *conf, const struct program_task *task)
 {
 	return task->arguments ? process_told_arguments(task->arguments, task->size) :
@@ -597,7 +617,7 @@ struct program *program_read(const struct program_conf *conf,
 	snprintf(l.dir, sizeof(l.dir), "%s/%" PRIu32, conf->proc, task->process.pid);
 	p->command_line = command_line(conf, task);
 	if (task->path)
-		look(&l);
+		look_at_one(&l);
 	if (process_is(conf->proc, &task->process))
 		return p;
 	program_free(p);

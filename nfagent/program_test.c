@@ -517,6 +517,64 @@ static void test_a_first_thread_that_has_ended(void **state)
 	assert_int_equal(p->unknown, CLASS(PRELOAD) | CLASS(JIT));
 }
 
+/* Who writes the arguments has the reader between the two looks at the executable. */
+static void *give_arguments(void *arg)
+{
+	static const char args[] = NAME "\0--code\0" "1";
+	const char *instead = arg;
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/1/cmdline", dir);
+	f = fopen(path, "we");
+	if (!f)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/1/exe", dir);
+	if (instead && (unlink(path) || symlink(instead, path)))
+		fputs("not replaced", stderr);
+	fwrite(args, 1, sizeof(args), f);
+	fclose(f);
+	return NULL;
+}
+
+static uint32_t classes_if_replaced(const char *by)
+{
+	const struct sockgate_process process = { .pid = 1 };
+	static char many[SOCKGATE_ARGUMENTS_SIZE + 1];
+	struct program_task task = task_of(&process);
+	pthread_t writer;
+
+	/* There may be more of them, so that the process is asked. */
+	task.arguments = many;
+	task.size = SOCKGATE_ARGUMENTS_SIZE;
+	task.facts = 0;
+	assert_int_equal(pthread_create(&writer, NULL, give_arguments, (void *)by), 0);
+	program_free(p);
+	p = program_read(&conf, &task);
+	pthread_join(writer, NULL);
+	assert_non_null(p);
+	return p->classes;
+}
+
+/* By another program, which is asked for its arguments in its place. */
+static void test_a_process_that_is_replaced_meanwhile(void **state)
+{
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/1", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	write_file("1/stat", "1 (x) S 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+	snprintf(path, sizeof(path), "%s/1/exe", dir);
+	assert_int_equal(symlink("/bin/this", path), 0);
+	snprintf(path, sizeof(path), "%s/1/cmdline", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	conf.proc = dir;
+	assert_int_equal(classes_if_replaced(NULL), CLASS(COMMAND));
+	assert_int_equal(classes_if_replaced("/bin/other"),
+			 CLASS(COMMAND) | CLASS(UNVERIFIABLE));
+}
+
 /* By the file in its root, which counts where that is not the machine's own. */
 static void test_a_bundle(void **state)
 {
@@ -714,6 +772,7 @@ int main(int argc, char **argv)
 		TEST(test_the_environment),
 		TEST(test_code_that_is_made),
 		TEST(test_a_first_thread_that_has_ended),
+		TEST(test_a_process_that_is_replaced_meanwhile),
 		TEST(test_a_bundle),
 		TEST(test_it_is_what_the_process_says),
 		TEST(test_another_process_of_that_id),
