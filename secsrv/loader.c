@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@ struct loader {
 	char *file;
 	loader_fn fn;
 	void *arg;
+	struct load *unnoted;		/* in force, but its note could not be written */
+	uint64_t last;			/* version in the file; the thread's */
 };
 
 struct load {
@@ -25,9 +28,19 @@ struct load {
 	char *name;
 	struct signed_policy version;	/* without its text; number 0: it is none */
 	char *note_file, *note_text;
+	bool again, unnoted;		/* only its note, which was not written */
 	struct policy *policy;
 	struct policy_error err;
 };
+
+static void free_load(struct load *load)
+{
+	free(load->text);
+	free(load->name);
+	free(load->note_file);
+	free(load->note_text);
+	free(load);
+}
 
 struct loader *loader_open(struct event_base *base, const char *file, loader_fn fn,
 			   void *arg)
@@ -56,6 +69,8 @@ void loader_close(struct loader *l)
 	/* What hangs on the disk keeps what it needs until the process ends. */
 	if (pool_free(l->pool))
 		return;
+	if (l->unnoted)
+		free_load(l->unnoted);
 	free(l->file);
 	free(l);
 }
@@ -87,15 +102,22 @@ static bool is_signed_text(struct load *load)
 	       !signed_policy_check_text(&whole, load->err.reason, sizeof(load->err.reason));
 }
 
-static void note(const struct load *load)
+/* A note that comes late must not replace the one of a newer version. */
+static void note(struct load *load)
 {
+	struct loader *l = load->loader;
 	char why[512];
+	bool failed;
 
-	if (load->version.number &&
-	    file_replace(load->note_file, load->note_text, strlen(load->note_text), 0600,
-			 true, why, sizeof(why)))
-		log_warnx("version %llu of the policy is in force, but not noted: %s",
+	if (!load->version.number || load->version.number < l->last)
+		return;
+	l->last = load->version.number;
+	failed = file_replace(load->note_file, load->note_text, strlen(load->note_text), 0600,
+			      true, why, sizeof(why)) != 0;
+	if (failed && !load->unnoted)
+		log_warnx("version %llu of the policy is in force, but not noted yet: %s",
 			  (unsigned long long)load->version.number, why);
+	load->unnoted = failed;
 }
 
 static void run(struct job *job)
@@ -103,6 +125,10 @@ static void run(struct job *job)
 	struct load *load = (struct load *)job;
 	struct policy *p;
 
+	if (load->again) {
+		note(load);
+		return;
+	}
 	if (!load->text) {
 		load->policy = policy_load(load->name, &load->err);
 		return;
@@ -118,13 +144,18 @@ static void run(struct job *job)
 	note(load);
 }
 
-static void free_load(struct load *load)
+/* Only the newest is of interest. */
+static void keep_unnoted(struct loader *l, struct load *load)
 {
-	free(load->text);
-	free(load->name);
-	free(load->note_file);
-	free(load->note_text);
-	free(load);
+	load->again = true;
+	load->policy = NULL;
+	if (l->unnoted && l->unnoted->version.number > load->version.number) {
+		free_load(load);
+		return;
+	}
+	if (l->unnoted)
+		free_load(l->unnoted);
+	l->unnoted = load;
 }
 
 static void done(struct job *job)
@@ -132,12 +163,23 @@ static void done(struct job *job)
 	struct load *load = (struct load *)job;
 	struct loader *l = load->loader;
 
-	if (l->fn)
+	if (load->again)
+		;	/* it was told of when it came into force */
+	else if (l->fn)
 		l->fn(load->owner, load->id, load->policy, load->name, &load->err,
 		      load->version.number ? &load->version : NULL, l->arg);
 	else
 		policy_free(load->policy);
-	free_load(load);
+	if (load->unnoted)
+		keep_unnoted(l, load);
+	else
+		free_load(load);
+}
+
+void loader_tick(struct loader *l)
+{
+	if (l->unnoted && !pool_submit(l->pool, &l->unnoted->job))
+		l->unnoted = NULL;	/* done() has it */
 }
 
 static struct load *new_load(struct loader *l, const char *name)

@@ -49,10 +49,13 @@ int loader_text(struct loader *l, uint64_t owner, uint64_t id, const char *text,
  * loader_version - the same with a version of the policy manager
  * @version: taken over; its text has to be the one that was signed
  * @note_file: gets @note_text once the file is in its place; copied
- * If it cannot be noted it is in force all the same: the manager sends it again.
+ * If it cannot be noted it is in force all the same, and loader_tick() tries again.
  */
 int loader_version(struct loader *l, struct signed_policy *version, const char *note_file,
 		   const char *note_text);
+
+/* Every second: writes the note that could not be written. */
+void loader_tick(struct loader *l);
 
 /* loader_reload - read the file and check it.  Returns as above. */
 int loader_reload(struct loader *l);

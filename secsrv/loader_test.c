@@ -126,6 +126,30 @@ static void a_version_that_cannot_be_noted_is_in_force(void **state)
 	check_file(GOOD, 0640);
 }
 
+/* An old version could be sent again after a restart, if it stayed so. */
+static void a_note_is_written_once_it_can_be(void **state)
+{
+	struct signed_policy p = version(GOOD, GOOD);
+	char sub[96], file[120];
+
+	(void)state;
+	snprintf(sub, sizeof(sub), "%s/sub", dir);
+	snprintf(file, sizeof(file), "%s/note", sub);
+	assert_int_equal(loader_version(loader, &p, file, "note"), 0);
+	wait_told(1);
+	loader_tick(loader);
+	assert_int_equal(loader_reload(loader), 0);
+	wait_told(2);
+	assert_int_equal(access(file, F_OK), -1);
+	assert_int_equal(mkdir(sub, 0700), 0);
+	loader_tick(loader);
+	/* One thread: what comes after it is told after it. */
+	assert_int_equal(loader_reload(loader), 0);
+	wait_told(3);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(sub), 0);
+}
+
 static void a_version_with_another_text_is_not_looked_at(void **state)
 {
 	struct signed_policy p = version("rules = (\n{ } );", GOOD);
@@ -239,6 +263,7 @@ int main(void)
 		TEST(a_wrong_text_changes_nothing),
 		TEST(what_cannot_be_written_is_not_in_force),
 		TEST(a_version_that_cannot_be_noted_is_in_force),
+		TEST(a_note_is_written_once_it_can_be),
 		TEST(a_version_with_another_text_is_not_looked_at),
 		TEST(the_file_is_read_again),
 		TEST(who_asks_does_not_wait),

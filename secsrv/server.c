@@ -565,6 +565,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	refresh_signatures(s);
+	loader_tick(s->loader);
 	if (s->fetcher && fetcher_refresh(s->fetcher, (int64_t)wall_s())) {
 		log_info("the rules to scan by have changed");
 		judge_renew(s->judge, wall_s());
