@@ -648,9 +648,13 @@ int audit_policy(struct audit *audit, uint64_t generation, const char *text)
 {
 	struct job *job = new_job(JOB_POLICY, 0, 0);
 
-	if (job)
-		job->generation = generation;
-	return submit_text(audit, job, text);
+	if (!job)
+		return -1;
+	job->generation = generation;
+	if (text)
+		return submit_text(audit, job, text);
+	submit(audit, job);
+	return 0;
 }
 
 int audit_explain(struct audit *audit, uint64_t owner, uint64_t id,

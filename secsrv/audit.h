@@ -75,6 +75,7 @@ int audit_submit(struct audit *audit, uint64_t owner,
 
 /*
  * audit_policy - keep a policy, before all records that are submitted later
+ * @text: NULL: that of the generation before
  * Never refused for want of room.  Returns 0, or -1 with ENOMEM.
  */
 int audit_policy(struct audit *audit, uint64_t generation, const char *text);

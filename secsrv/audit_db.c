@@ -564,7 +564,7 @@ int audit_db_put_policy(struct audit_db *db, uint64_t generation,
 	if (execute(db, ADD_POLICY) || execute(db, PRUNE_POLICIES))
 		return -1;
 	/* To add up their sizes takes a look at all of them. */
-	return strlen(text) < LONG_POLICY ? 0 : execute(db, PRUNE_LONG_POLICIES);
+	return !text || strlen(text) < LONG_POLICY ? 0 : execute(db, PRUNE_LONG_POLICIES);
 }
 
 static int used_bytes(struct audit_db *db, int64_t *bytes)

@@ -82,6 +82,9 @@ struct server {
 	time_t started;
 	unsigned int seconds;
 	bool listening;
+	bool renewed;			/* signatures, since the last tick */
+	bool has_queued;		/* a policy's text, for the audit log */
+	uint8_t queued[SHA256_SIZE];	/* which one, last */
 	struct session_counters n;
 	uint64_t n_accepted, n_full, n_replaced, n_crowded, n_pushed_out;
 	char host[sizeof(((struct utsname *)0)->nodename)];
@@ -278,14 +281,26 @@ static const struct audit_ops audit_ops = {
 
 /* ---- the policy ---- */
 
+/* The text only if it is another one: generations come often, texts are long. */
+static void keep_policy(struct server *s)
+{
+	const struct policy *policy = judge_policy(s->judge);
+	bool same = s->has_queued && !memcmp(s->queued, policy->sha256, SHA256_SIZE);
+
+	if (audit_policy(s->audit, judge_generation(s->judge), same ? NULL : policy->text)) {
+		log_warn("audit: the policy cannot be kept");
+		return;
+	}
+	s->has_queued = true;
+	memcpy(s->queued, policy->sha256, SHA256_SIZE);
+}
+
 /* Store what is in force now, so that it can be explained, and announce it. */
 static void new_generation(struct server *s)
 {
 	struct link *l, *next;
 
-	if (audit_policy(s->audit, judge_generation(s->judge),
-			 judge_policy(s->judge)->text))
-		log_warn("audit: the policy cannot be kept");
+	keep_policy(s);
 	for_each_link(s, l, next) {
 		if (l->session)
 			session_policy_changed(l->session);
@@ -549,14 +564,21 @@ static void set_listening(struct server *s, bool on)
 
 static void refresh_signatures(struct server *s)
 {
-	if (judge_refresh(s->judge, wall_s()))
+	s->renewed = judge_refresh(s->judge, wall_s());
+	if (s->renewed)
 		new_generation(s);
 }
 
-/* A service says so: agents and kernels forget at once. */
+/*
+ * A service says so: agents and kernels forget at once.  If it goes on saying so, the
+ * tick finds it.
+ */
 static void on_signatures(void *arg)
 {
-	refresh_signatures(arg);
+	struct server *s = arg;
+
+	if (!s->renewed)
+		refresh_signatures(s);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

@@ -63,6 +63,7 @@ struct services {
 	uint64_t last_id;
 	struct service *reported;	/* who has the report; NULL: there is none */
 	uint64_t last_report;
+	uint64_t changed_ms;		/* when one last said that it has others */
 	bool complained;		/* of an impossible answer */
 	struct services_counters n;
 };
@@ -490,8 +491,11 @@ static void on_changed(struct service *service, void *arg)
 {
 	struct services *s = arg;
 
-	log_info("signature service %s: its signatures have changed",
-		 service_address(service));
+	/* It may say so as often as it likes. */
+	if (now_ms() - s->changed_ms >= 1000)
+		log_info("signature service %s: its signatures have changed",
+			 service_address(service));
+	s->changed_ms = now_ms();
 	s->ops.changed(s->arg);
 }
 
