@@ -21,6 +21,8 @@
  * honest messages need is some five times their frame.
  */
 #define DECODED_LIMIT (16UL * FRAME_LIMIT)
+/* Of malloc() for each piece, at most: an empty text takes two bytes on the wire. */
+#define PIECE_OVERHEAD 32
 
 int frame_put(struct evbuffer *out, const Sockgate__Message *msg)
 {
@@ -56,9 +58,9 @@ static void *bounded_alloc(void *left, size_t size)
 {
 	size_t *bytes_left = left;
 
-	if (size > *bytes_left)
+	if (size > *bytes_left || PIECE_OVERHEAD > *bytes_left - size)
 		return NULL;
-	*bytes_left -= size;
+	*bytes_left -= size + PIECE_OVERHEAD;
 	return malloc(size);
 }
 

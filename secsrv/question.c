@@ -75,6 +75,8 @@ const char *question_check(const Sockgate__Question *q)
 		why = check_process(q->process);
 	if (!why)
 		why = check_user(q->user);
+	if (!why && sockgate__question__get_packed_size(q) > QUESTION_MAX)
+		why = "the question is too large";
 	return why ? why : check_place(q->place);
 }
 

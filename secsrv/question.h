@@ -11,6 +11,9 @@
 #define TEXT_PATH_MAX 4096
 #define TEXT_NAME_MAX 255
 
+/* Bytes of a whole question: it may be kept while a service is asked. */
+#define QUESTION_MAX (64U << 10)
+
 /*
  * question_check - is it complete, and are all numbers and lengths possible?
  * Returns NULL, or what is wrong as a static sentence.

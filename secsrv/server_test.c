@@ -504,6 +504,7 @@ static void test_who_may_connect(void **state)
 
 static void test_malformed_questions_are_answered(void **state)
 {
+	static char large[70000];
 	struct client c;
 	struct asked a;
 
@@ -545,6 +546,12 @@ static void test_malformed_questions_are_answered(void **state)
 	say(&c, 8, BODY(QUESTION), &a.question);
 	wait_count(c.errors, 7);
 	assert_non_null(strstr(c.text, "build-id"));
+	make_question(&a);
+	memset(large, 'x', sizeof(large) - 1);
+	a.process.command_line = large;
+	say(&c, 9, BODY(QUESTION), &a.question);
+	wait_count(c.errors, 8);
+	assert_non_null(strstr(c.text, "too large"));
 	/* It goes on all the same. */
 	ask(&c, 6);
 	wait_count(c.decisions, 1);
