@@ -31,7 +31,7 @@
  *     and what there is to know of that file and process; what is not is absent:
  *     PATH:        string of that file, from the root of the agent, followed by
  *                         " (deleted)" if it is gone; at most SOCKGATE_PATH_SIZE
- *     MOUNTED:     flag   it is below the root of the agent; else the path leads
+ *     MOUNTED:     flag   PATH is below the root of the agent; else it leads
  *                         there from another, of another mount namespace
  *     FS:          string the type of file system that it is on; at most
  *                         SOCKGATE_TYPE_SIZE
