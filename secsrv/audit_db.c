@@ -426,7 +426,8 @@ static void bind_program(sqlite3_stmt *st, const Sockgate__Process *p)
 	if (!p)
 		return;
 	sqlite3_bind_blob(st, 37, p->build_id.data, (int)p->build_id.len, SQLITE_STATIC);
-	bind_text(st, 38, name_classes(p->classes, ",", classes, sizeof(classes)));
+	sqlite3_bind_text(st, 38, name_classes(p->classes, ",", classes, sizeof(classes)),
+			  -1, SQLITE_TRANSIENT);
 	bind_text(st, 39, p->script);
 	sqlite3_bind_blob(st, 40, p->script_sha256.data, (int)p->script_sha256.len,
 			  SQLITE_STATIC);
