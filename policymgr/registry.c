@@ -124,10 +124,13 @@ static void write_record(struct registry *r, struct known *k)
 /* That it is still there is not worth a write of its own. */
 static bool differs(const struct known *k)
 {
-	struct server_record stored = k->stored;
+	const struct server_record *a = &k->stored, *b = &k->record;
 
-	stored.seen = k->record.seen;
-	return memcmp(&stored, &k->record, sizeof(stored)) != 0;
+	return strcmp(a->host, b->host) != 0 || strcmp(a->address, b->address) != 0 ||
+	       strcmp(a->version, b->version) != 0 || a->number != b->number ||
+	       memcmp(a->sha256, b->sha256, sizeof(a->sha256)) != 0 ||
+	       a->refused != b->refused || strcmp(a->reason, b->reason) != 0 ||
+	       a->state != b->state || a->since != b->since;
 }
 
 static void keep(struct registry *r, struct known *k)

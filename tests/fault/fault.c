@@ -97,7 +97,7 @@ static int follow(struct notifier_block *block, unsigned long state, void *data)
 
 static struct notifier_block modules = { .notifier_call = follow };
 
-static ssize_t told(struct file *filp, const char __user *buf, size_t size,
+static ssize_t told(struct file *file, const char __user *buf, size_t size,
 		    loff_t *pos)
 {
 	unsigned int n;
@@ -109,7 +109,7 @@ static ssize_t told(struct file *filp, const char __user *buf, size_t size,
 	return size;
 }
 
-static ssize_t tell(struct file *filp, char __user *buf, size_t size, loff_t *pos)
+static ssize_t tell(struct file *file, char __user *buf, size_t size, loff_t *pos)
 {
 	char text[16];
 	int n = scnprintf(text, sizeof(text), "%d\n", atomic_read(&left));
