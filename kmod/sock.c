@@ -383,11 +383,10 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	if (!rec)
 		return;
 	rec->exe = sg_sock_owner(from, &rec->owner);
-	rec->stands_by = READ_ONCE(from->stands_by);
+	rec->stands_by = sg_cache_generation();
 	/* Where peers are judged, this one's verdict is still to be seen. */
-	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) &&
-	    sg_sock_may_listen(from, parent) != SG_GRANT_NONE)
-		rec->standing = READ_ONCE(from->standing);
+	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) && sg_event_is_stream(parent))
+		rec->standing = sg_sock_may_listen(from, parent);
 	rec->stood = rec->standing != SG_GRANT_NONE;
 	rec->lapses = READ_ONCE(from->lapses);
 	if (!sg_event_gated(parent->sk_family))
