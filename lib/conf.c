@@ -217,6 +217,33 @@ bool conf_addr(struct conf *c, const char *path, const char *def,
 	return false;
 }
 
+bool conf_listen(struct conf *c, const char *def, uint16_t default_port,
+		 struct conf_listen *out)
+{
+	unsigned int n;
+	bool right = true;
+	char path[32];
+
+	out->n = 0;
+	if (!conf_has(c, "listen.[0]")) {
+		out->n = 1;
+		return conf_addr(c, "listen", def, default_port, &out->list[0].addr,
+				 &out->list[0].len);
+	}
+	n = conf_count(c, "listen");
+	if (n > CONF_LISTEN_MAX) {
+		conf_reject(c, "listen", "listen: no more than %d addresses",
+			    CONF_LISTEN_MAX);
+		return false;
+	}
+	for (; out->n < n; out->n++) {
+		snprintf(path, sizeof(path), "listen.[%u]", out->n);
+		right &= conf_addr(c, path, NULL, default_port,
+				   &out->list[out->n].addr, &out->list[out->n].len);
+	}
+	return right;
+}
+
 unsigned int conf_count(struct conf *c, const char *path)
 {
 	config_setting_t *s = look_up(c, path);

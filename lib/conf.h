@@ -23,6 +23,17 @@
 
 struct conf;
 
+#define CONF_LISTEN_MAX 8
+
+/* Where a daemon listens. */
+struct conf_listen {
+	struct {
+		struct sockaddr_storage addr;
+		socklen_t len;
+	} list[CONF_LISTEN_MAX];
+	unsigned int n;
+};
+
 /*
  * conf_open - read and parse a file
  * @why: on failure "FILE:LINE: reason"
@@ -39,6 +50,7 @@ void conf_close(struct conf *c);
  * conf_int:    @min and @max inclusive; @out has @def if absent
  * conf_addr:   "ADDR:PORT" or "[ADDR]:PORT", numeric; @default_port 0: the port
  *              is required
+ * conf_listen: the setting `listen', one address or a list of them; @def if absent
  * conf_count:  elements of a list or array, 0 if absent
  * conf_has:    is it there?  (counts as asked for)
  * conf_is_group: is it there, as a group { }?  (counts as asked for)
@@ -51,6 +63,8 @@ bool conf_bool(struct conf *c, const char *path, bool def, bool *out);
 bool conf_addr(struct conf *c, const char *path, const char *def,
 	       uint16_t default_port, struct sockaddr_storage *addr,
 	       socklen_t *len);
+bool conf_listen(struct conf *c, const char *def, uint16_t default_port,
+		 struct conf_listen *out);
 unsigned int conf_count(struct conf *c, const char *path);
 bool conf_has(struct conf *c, const char *path);
 bool conf_is_group(struct conf *c, const char *path);

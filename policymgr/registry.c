@@ -15,6 +15,7 @@
 #include <utlist.h>
 
 #include "addr.h"
+#include "listeners.h"
 #include "log.h"
 #include "registrant.h"
 
@@ -544,14 +545,5 @@ time_t registry_certificate_end(const struct registry *r)
 
 uint16_t registry_port(const struct registry *r)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} addr = { 0 };
-	socklen_t len = sizeof(addr);
-
-	if (getsockname(evconnlistener_get_fd(r->listener), &addr.any, &len))
-		return 0;
-	return ntohs(addr.any.sa_family == AF_INET6 ? addr.in6.sin6_port : addr.in.sin_port);
+	return listener_port(r->listener);
 }

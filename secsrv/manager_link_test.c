@@ -642,7 +642,7 @@ static void write_conf(uint16_t port)
 	write_text(file, text);
 	test_must(!server_conf_load(&conf, file, why, sizeof(why)), why);
 	/* Any port. */
-	((struct sockaddr_in *)&conf.listen[0].addr)->sin_port = 0;
+	((struct sockaddr_in *)&conf.listen.list[0].addr)->sin_port = 0;
 }
 
 static int set_up(void **state)

@@ -219,7 +219,7 @@ static unsigned int sockets;
 
 static void start_service(void)
 {
-	struct sockaddr_in *sin = (struct sockaddr_in *)&serve_conf.listen[0].addr;
+	struct sockaddr_in *sin = (struct sockaddr_in *)&serve_conf.listen.list[0].addr;
 	char text[1024], why[1024];
 
 	snprintf(text, sizeof(text), "listen = \"127.0.0.1\";\n"
@@ -259,7 +259,7 @@ static void start_server(const char *settings)
 	write_file("secsrv.conf", text);
 	if (server_conf_load(&conf, file, why, sizeof(why)))
 		fail_msg("%s", why);
-	((struct sockaddr_in *)&conf.listen[0].addr)->sin_port = 0;
+	((struct sockaddr_in *)&conf.listen.list[0].addr)->sin_port = 0;
 	server = server_new(base, &conf, why, sizeof(why));
 	if (!server)
 		fail_msg("%s", why);

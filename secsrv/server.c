@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 
 /* Out of memory costs a connection, not the server. */
 #define HASH_NONFATAL_OOM 1
@@ -21,6 +20,7 @@
 #include "control.h"
 #include "fetcher.h"
 #include "judge.h"
+#include "listeners.h"
 #include "loader.h"
 #include "log.h"
 #include "manager_link.h"
@@ -71,7 +71,7 @@ struct server {
 	struct fetcher *fetcher;	/* NULL: nothing is fetched */
 	struct session_env session_env;
 	struct operator_env operator_env;
-	struct evconnlistener *listener[SERVER_LISTEN_MAX];
+	struct listeners listeners;
 	int control_fd;
 	struct event *control;
 	struct event *tick;		/* every second */
@@ -550,12 +550,7 @@ static void ping_sessions(struct server *s)
 static void set_listening(struct server *s, bool on)
 {
 	s->listening = on;
-	for (unsigned int i = 0; i < s->conf->listens; i++) {
-		if (on)
-			evconnlistener_enable(s->listener[i]);
-		else
-			evconnlistener_disable(s->listener[i]);
-	}
+	listeners_enable(&s->listeners, on);
 	if (on)
 		event_add(s->control, NULL);
 	else
@@ -677,35 +672,6 @@ static void on_control(evutil_socket_t listener, short what, void *arg)
 
 /* ---- start and end ---- */
 
-static int open_listeners(struct server *s, char *why, size_t why_size)
-{
-	char text[ADDR_TEXT_SIZE];
-
-	for (unsigned int i = 0; i < s->conf->listens; i++) {
-		const struct sockaddr *addr =
-			(const struct sockaddr *)&s->conf->listen[i].addr;
-		unsigned int flags = LEV_OPT_CLOSE_ON_FREE |
-			LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-
-		/* "[::]" beside "0.0.0.0" is no conflict. */
-		if (addr->sa_family == AF_INET6)
-			flags |= LEV_OPT_BIND_IPV6ONLY;
-		addr_format(addr, text);
-		s->listener[i] = evconnlistener_new_bind(
-			s->base, on_accept, s, flags, BACKLOG, addr,
-			(int)s->conf->listen[i].len);
-		if (!s->listener[i]) {
-			snprintf(why, why_size, "cannot listen on %s: %s", text,
-				 strerror(errno));
-			return -1;
-		}
-		evconnlistener_set_error_cb(s->listener[i], on_accept_error);
-		log_info("listening on %s", text);
-	}
-	s->listening = true;
-	return 0;
-}
-
 static int open_control(struct server *s, char *why, size_t why_size)
 {
 	s->control_fd = control_listen(s->conf->control, why, why_size);
@@ -766,6 +732,10 @@ static int open_fetcher(struct server *s, char *why, size_t why_size)
 static int open_all(struct server *s, char *why, size_t why_size)
 {
 	const struct server_conf *conf = s->conf;
+	const struct listeners_conf listening = {
+		.at = &conf->listen, .backlog = BACKLOG, .accept = on_accept,
+		.failed = on_accept_error, .arg = s,
+	};
 	uint64_t generation = 0;
 
 	s->tls = tls_context(true, TLS_ROLE_SERVER, &conf->tls, why, why_size);
@@ -805,7 +775,10 @@ static int open_all(struct server *s, char *why, size_t why_size)
 		.base = s->base, .audit = s->audit, .status = fill_status,
 		.policy = fill_policy, .load = load_policy, .gone = operator_gone, .arg = s,
 	};
-	return open_listeners(s, why, why_size);
+	if (listeners_open(&s->listeners, s->base, &listening, why, why_size))
+		return -1;
+	s->listening = true;
+	return 0;
 }
 
 struct server *server_new(struct event_base *base, const struct server_conf *conf,
@@ -834,10 +807,7 @@ void server_free(struct server *server)
 {
 	struct link *l, *next;
 
-	for (unsigned int i = 0; i < SERVER_LISTEN_MAX; i++) {
-		if (server->listener[i])
-			evconnlistener_free(server->listener[i]);
-	}
+	listeners_close(&server->listeners);
 	if (server->tick)
 		event_free(server->tick);
 	if (server->control)
@@ -863,17 +833,5 @@ void server_free(struct server *server)
 
 uint16_t server_port(const struct server *server)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} addr = { 0 };
-	socklen_t len = sizeof(addr);
-
-	if (getsockname(evconnlistener_get_fd(server->listener[0]),
-			&addr.any, &len))
-		return 0;
-	if (addr.in.sin_family == AF_INET6)
-		return ntohs(addr.in6.sin6_port);
-	return ntohs(addr.in.sin_port);
+	return listener_port(server->listeners.one[0]);
 }

@@ -10,32 +10,6 @@
 #include "sigdb/serve_conf.h"
 #include "sigdb/sigdb.h"
 
-static void read_listen(struct server_conf *s)
-{
-	unsigned int n;
-	char path[32];
-
-	/* One address, or a list of them. */
-	if (!conf_has(s->conf, "listen.[0]")) {
-		conf_addr(s->conf, "listen", "0.0.0.0:6610", SERVER_PORT_DEFAULT,
-			  &s->listen[0].addr, &s->listen[0].len);
-		s->listens = 1;
-		return;
-	}
-	n = conf_count(s->conf, "listen");
-	if (n > SERVER_LISTEN_MAX) {
-		conf_reject(s->conf, "listen", "listen: no more than %d addresses",
-			    SERVER_LISTEN_MAX);
-		return;
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "listen.[%u]", i);
-		conf_addr(s->conf, path, NULL, SERVER_PORT_DEFAULT,
-			  &s->listen[i].addr, &s->listen[i].len);
-	}
-	s->listens = n;
-}
-
 static void read_managers(struct server_conf *s)
 {
 	unsigned int n = conf_count(s->conf, "policy_manager");
@@ -130,7 +104,7 @@ int server_conf_load(struct server_conf *conf, const char *file, char *why,
 	if (!c)
 		return -1;
 	conf->conf = c;
-	read_listen(conf);
+	conf_listen(c, "0.0.0.0:6610", SERVER_PORT_DEFAULT, &conf->listen);
 	conf_string(c, "control", CONTROL_SERVER_SOCKET, &conf->control);
 	conf_string(c, "tls.ca", "/etc/sockgate/server/ca.pem", &conf->tls.ca);
 	conf_string(c, "tls.cert", "/etc/sockgate/server/cert.pem", &conf->tls.cert);

@@ -8,13 +8,13 @@
 
 #include "addr.h"
 #include "audit.h"
+#include "conf.h"
 #include "identity.h"
 #include "tls.h"
 
 #define SERVER_CONF_DEFAULT "/etc/sockgate/secsrv.conf"
 #define SERVER_PORT_DEFAULT 6610
 #define SERVER_MANAGER_PORT 6650
-#define SERVER_LISTEN_MAX 8
 
 #define SERVER_MANAGERS_MAX 8
 
@@ -28,11 +28,7 @@ struct server_manager {
 
 struct server_conf {
 	struct conf *conf;		/* the strings below belong to it */
-	struct {
-		struct sockaddr_storage addr;
-		socklen_t len;
-	} listen[SERVER_LISTEN_MAX];
-	unsigned int listens;
+	struct conf_listen listen;
 	const char *control;
 	struct tls_files tls;
 	const char *policy;

@@ -412,7 +412,7 @@ static int start(void **state)
 	if (server_conf_load(&conf, conf_file, why, sizeof(why)))
 		fail_msg("%s", why);
 	/* Any port that is free; a file cannot say so. */
-	((struct sockaddr_in *)&conf.listen[0].addr)->sin_port = 0;
+	((struct sockaddr_in *)&conf.listen.list[0].addr)->sin_port = 0;
 	server = server_new(base, &conf, why, sizeof(why));
 	if (!server)
 		fail_msg("%s", why);
@@ -1003,7 +1003,7 @@ static void test_start_refuses_what_is_wrong(void **state)
 	assert_non_null(strstr(why, "bad.conf:2"));
 	write_file(file, "listen = [ \"127.0.0.1:1\", \"[::1]:2\" ];\n");
 	assert_int_equal(server_conf_load(&bad, file, why, sizeof(why)), 0);
-	assert_int_equal(bad.listens, 2);
+	assert_int_equal(bad.listen.n, 2);
 	server_conf_free(&bad);
 	unlink(file);
 }

@@ -15,12 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <utlist.h>
 
 #include "addr.h"
 #include "channel.h"
 #include "control.h"
+#include "listeners.h"
 #include "log.h"
 #include "notes.h"
 #include "watched.h"
@@ -69,7 +69,7 @@ struct serve {
 	SSL_CTX *tls;
 	struct watched *database;
 	struct notes *notes;
-	struct evconnlistener *listener[SERVE_LISTEN_MAX];
+	struct listeners listeners;
 	int control_fd;
 	struct event *control;
 	struct event *tick;		/* every second */
@@ -476,12 +476,7 @@ static const struct channel_ops ops = {
 static void set_listening(struct serve *s, bool on)
 {
 	s->listening = on;
-	for (unsigned int i = 0; i < s->conf->listens; i++) {
-		if (on)
-			evconnlistener_enable(s->listener[i]);
-		else
-			evconnlistener_disable(s->listener[i]);
-	}
+	listeners_enable(&s->listeners, on);
 	if (on)
 		event_add(s->control, NULL);
 	else
@@ -591,35 +586,6 @@ void serve_refresh(struct serve *s)
 
 /* ---- start and end ------------------------------------------------------- */
 
-static int open_listeners(struct serve *s, char *why, size_t why_size)
-{
-	char text[ADDR_TEXT_SIZE];
-
-	for (unsigned int i = 0; i < s->conf->listens; i++) {
-		const struct sockaddr *addr =
-			(const struct sockaddr *)&s->conf->listen[i].addr;
-		unsigned int flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
-			LEV_OPT_REUSEABLE;
-
-		/* "[::]" beside "0.0.0.0" is no conflict. */
-		if (addr->sa_family == AF_INET6)
-			flags |= LEV_OPT_BIND_IPV6ONLY;
-		addr_format(addr, text);
-		s->listener[i] = evconnlistener_new_bind(s->base, on_accept, s, flags,
-							 BACKLOG, addr,
-							 (int)s->conf->listen[i].len);
-		if (!s->listener[i]) {
-			snprintf(why, why_size, "cannot listen on %s: %s", text,
-				 strerror(errno));
-			return -1;
-		}
-		evconnlistener_set_error_cb(s->listener[i], on_accept_error);
-		log_info("listening on %s", text);
-	}
-	s->listening = true;
-	return 0;
-}
-
 static int start_events(struct serve *s, char *why, size_t why_size)
 {
 	struct timeval second = { .tv_sec = 1 };
@@ -638,6 +604,11 @@ static int start_events(struct serve *s, char *why, size_t why_size)
 
 static int open_all(struct serve *s, char *why, size_t why_size)
 {
+	const struct listeners_conf listening = {
+		.at = &s->conf->listen, .backlog = BACKLOG, .accept = on_accept,
+		.failed = on_accept_error, .arg = s,
+	};
+
 	s->tls = tls_context(true, TLS_ROLE_SIGDB, &s->conf->tls, why, why_size);
 	if (!s->tls)
 		return -1;
@@ -651,7 +622,10 @@ static int open_all(struct serve *s, char *why, size_t why_size)
 	}
 	if (start_events(s, why, why_size))
 		return -1;
-	return open_listeners(s, why, why_size);
+	if (listeners_open(&s->listeners, s->base, &listening, why, why_size))
+		return -1;
+	s->listening = true;
+	return 0;
 }
 
 struct serve *serve_new(struct event_base *base, const struct serve_conf *conf,
@@ -680,9 +654,7 @@ void serve_free(struct serve *s)
 {
 	struct client *c, *next;
 
-	for (unsigned int i = 0; i < SERVE_LISTEN_MAX; i++)
-		if (s->listener[i])
-			evconnlistener_free(s->listener[i]);
+	listeners_close(&s->listeners);
 	if (s->tick)
 		event_free(s->tick);
 	if (s->control)
@@ -699,16 +671,5 @@ void serve_free(struct serve *s)
 
 uint16_t serve_port(const struct serve *s)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} addr = { 0 };
-	socklen_t len = sizeof(addr);
-
-	if (getsockname(evconnlistener_get_fd(s->listener[0]), &addr.any, &len))
-		return 0;
-	if (addr.any.sa_family == AF_INET6)
-		return ntohs(addr.in6.sin6_port);
-	return ntohs(addr.in.sin_port);
+	return listener_port(s->listeners.one[0]);
 }

@@ -8,32 +8,6 @@
 #include "control.h"
 #include "sigdb.h"
 
-static void read_listen(struct serve_conf *s)
-{
-	unsigned int n;
-	char path[32];
-
-	/* One address, or a list of them. */
-	if (!conf_has(s->conf, "listen.[0]")) {
-		conf_addr(s->conf, "listen", "0.0.0.0:6611", SERVE_PORT_DEFAULT,
-			  &s->listen[0].addr, &s->listen[0].len);
-		s->listens = 1;
-		return;
-	}
-	n = conf_count(s->conf, "listen");
-	if (n > SERVE_LISTEN_MAX) {
-		conf_reject(s->conf, "listen", "listen: no more than %d addresses",
-			    SERVE_LISTEN_MAX);
-		return;
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "listen.[%u]", i);
-		conf_addr(s->conf, path, NULL, SERVE_PORT_DEFAULT, &s->listen[i].addr,
-			  &s->listen[i].len);
-	}
-	s->listens = n;
-}
-
 int serve_conf_load(struct serve_conf *conf, const char *file, char *why,
 		    size_t why_size)
 {
@@ -45,7 +19,7 @@ int serve_conf_load(struct serve_conf *conf, const char *file, char *why,
 	if (!c)
 		return -1;
 	conf->conf = c;
-	read_listen(conf);
+	conf_listen(c, "0.0.0.0:6611", SERVE_PORT_DEFAULT, &conf->listen);
 	conf_string(c, "control", CONTROL_SIGDB_SOCKET, &conf->control);
 	conf_string(c, "tls.ca", "/etc/sockgate/sigdb/ca.pem", &conf->tls.ca);
 	conf_string(c, "tls.cert", "/etc/sockgate/sigdb/cert.pem", &conf->tls.cert);

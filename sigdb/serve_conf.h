@@ -4,21 +4,16 @@
 #define SOCKGATE_SIGDB_SERVE_CONF_H
 
 #include <stddef.h>
-#include <sys/socket.h>
 
+#include "conf.h"
 #include "tls.h"
 
 #define SERVE_CONF_DEFAULT "/etc/sockgate/sigdb.conf"
 #define SERVE_PORT_DEFAULT 6611
-#define SERVE_LISTEN_MAX 8
 
 struct serve_conf {
 	struct conf *conf;		/* the strings below belong to it */
-	struct {
-		struct sockaddr_storage addr;
-		socklen_t len;
-	} listen[SERVE_LISTEN_MAX];
-	unsigned int listens;
+	struct conf_listen listen;
 	const char *control;
 	struct tls_files tls;
 	const char *database;

@@ -225,7 +225,7 @@ static void start_service(struct fixture *f)
 	write_conf(f);
 	if (serve_conf_load(&conf, conf_file, why, sizeof(why)))
 		fail_msg("%s", why);
-	((struct sockaddr_in *)&conf.listen[0].addr)->sin_port = 0;
+	((struct sockaddr_in *)&conf.listen.list[0].addr)->sin_port = 0;
 	serve = serve_new(base, &conf, why, sizeof(why));
 	if (!serve)
 		fail_msg("%s", why);
