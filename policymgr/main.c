@@ -4,19 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <event2/event.h>
-#include <systemd/sd-daemon.h>
 
 #include "ed25519.h"
 #include "limit.h"
 #include "log.h"
+#include "loop.h"
 #include "manager.h"
-
-struct program {
-	struct event_base *base;
-	struct manager *manager;
-	struct event *term, *interrupt;
-};
 
 static const char usage_text[] =
 	"usage: policymgr [-d] [-n] [-c FILE]\n"
@@ -47,43 +40,22 @@ static int check(const struct manager_conf *conf)
 	return rc;
 }
 
-static void on_term(evutil_socket_t number, short what, void *arg)
-{
-	struct program *p = arg;
-
-	(void)what;
-	log_info("ending: %s", strsignal((int)number));
-	event_base_loopbreak(p->base);
-}
-
-static bool watch(struct program *p, int number, struct event **event)
-{
-	*event = evsignal_new(p->base, number, on_term, p);
-	return *event && !event_add(*event, NULL);
-}
-
 static int run(const struct manager_conf *conf)
 {
-	struct program p = { .base = event_base_new() };
+	struct manager *manager = NULL;
 	char why[1024] = "out of memory";
+	struct loop loop = { 0 };
 	int rc = 1;
 
-	if (p.base && watch(&p, SIGTERM, &p.term) && watch(&p, SIGINT, &p.interrupt))
-		p.manager = manager_new(p.base, conf, why, sizeof(why));
-	if (p.manager) {
-		sd_notify(0, "READY=1");
-		rc = event_base_dispatch(p.base) < 0;
-		sd_notify(0, "STOPPING=1");
-		manager_free(p.manager);
+	if (!loop_open(&loop, NULL, NULL))
+		manager = manager_new(loop.base, conf, why, sizeof(why));
+	if (manager) {
+		rc = loop_run(&loop) < 0;
+		manager_free(manager);
 	} else {
 		log_warnx("%s", why);
 	}
-	if (p.interrupt)
-		event_free(p.interrupt);
-	if (p.term)
-		event_free(p.term);
-	if (p.base)
-		event_base_free(p.base);
+	loop_close(&loop);
 	return rc;
 }
 

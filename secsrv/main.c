@@ -6,21 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <event2/event.h>
 #include <sqlite3.h>
-#include <systemd/sd-daemon.h>
 
 #include "ed25519.h"
 #include "limit.h"
 #include "log.h"
+#include "loop.h"
 #include "policy.h"
 #include "server.h"
-
-struct program {
-	struct event_base *base;
-	struct server *server;
-	struct event *hup, *term, *interrupt;
-};
 
 static const char usage_text[] =
 	"usage: secsrv [-d] [-n] [-c FILE]\n"
@@ -88,59 +81,32 @@ static int check(const struct server_conf *conf)
 	return conf->managers ? check_policy_key(conf) : 0;
 }
 
-static void on_hup(evutil_socket_t number, short what, void *arg)
+static void reload(void *arg)
 {
-	struct program *p = arg;
+	struct server **server = arg;
 
-	(void)number, (void)what;
-	server_reload(p->server);
-}
-
-static void on_term(evutil_socket_t number, short what, void *arg)
-{
-	struct program *p = arg;
-
-	(void)what;
-	log_info("ending: %s", strsignal((int)number));
-	event_base_loopbreak(p->base);
-}
-
-static bool watch(struct program *p, int number, event_callback_fn fn,
-		  struct event **event)
-{
-	*event = evsignal_new(p->base, number, fn, p);
-	return *event && !event_add(*event, NULL);
+	server_reload(*server);
 }
 
 static int run(const struct server_conf *conf)
 {
-	struct program p = { .base = event_base_new() };
+	struct server *server = NULL;
 	char why[1024] = "out of memory";
+	struct loop loop = { 0 };
 	int rc = 1;
 
 	/* Nobody asks how much memory SQLite has: counting takes a lock, each time. */
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 
-	if (p.base && watch(&p, SIGHUP, on_hup, &p.hup) &&
-	    watch(&p, SIGTERM, on_term, &p.term) &&
-	    watch(&p, SIGINT, on_term, &p.interrupt))
-		p.server = server_new(p.base, conf, why, sizeof(why));
-	if (p.server) {
-		sd_notify(0, "READY=1");
-		rc = event_base_dispatch(p.base) < 0;
-		sd_notify(0, "STOPPING=1");
-		server_free(p.server);
+	if (!loop_open(&loop, reload, &server))
+		server = server_new(loop.base, conf, why, sizeof(why));
+	if (server) {
+		rc = loop_run(&loop) < 0;
+		server_free(server);
 	} else {
 		log_warnx("%s", why);
 	}
-	if (p.interrupt)
-		event_free(p.interrupt);
-	if (p.term)
-		event_free(p.term);
-	if (p.hup)
-		event_free(p.hup);
-	if (p.base)
-		event_base_free(p.base);
+	loop_close(&loop);
 	return rc;
 }
 

@@ -4,18 +4,11 @@
 #include <getopt.h>
 #include <signal.h>
 #include <string.h>
-#include <event2/event.h>
-#include <systemd/sd-daemon.h>
 
 #include "limit.h"
 #include "log.h"
+#include "loop.h"
 #include "serve.h"
-
-struct program {
-	struct event_base *base;
-	struct serve *serve;
-	struct event *hup, *term, *interrupt;
-};
 
 static int check(const struct serve_conf *conf)
 {
@@ -28,60 +21,30 @@ static int check(const struct serve_conf *conf)
 	return CLI_OK;
 }
 
-static void on_hup(evutil_socket_t number, short what, void *arg)
+static void reload(void *arg)
 {
-	struct program *p = arg;
+	struct serve **serve = arg;
 
-	(void)number, (void)what;
-	serve_refresh(p->serve);
-}
-
-static void on_term(evutil_socket_t number, short what, void *arg)
-{
-	struct program *p = arg;
-
-	(void)what;
-	log_info("ending: %s", strsignal((int)number));
-	event_base_loopbreak(p->base);
-}
-
-static bool watch(struct program *p, int number, event_callback_fn fn,
-		  struct event **event)
-{
-	*event = evsignal_new(p->base, number, fn, p);
-	return *event && !event_add(*event, NULL);
-}
-
-static void forget(struct event *event)
-{
-	if (event)
-		event_free(event);
+	serve_refresh(*serve);
 }
 
 static int run(const struct serve_conf *conf)
 {
-	struct program p = { .base = event_base_new() };
+	struct serve *serve = NULL;
 	char why[1024] = "out of memory";
+	struct loop loop = { 0 };
 	int ret = CLI_FAILED;
 
-	if (p.base && watch(&p, SIGHUP, on_hup, &p.hup) &&
-	    watch(&p, SIGTERM, on_term, &p.term) &&
-	    watch(&p, SIGINT, on_term, &p.interrupt))
-		p.serve = serve_new(p.base, conf, why, sizeof(why));
-	if (p.serve) {
-		sd_notify(0, "READY=1");
-		if (event_base_dispatch(p.base) >= 0)
+	if (!loop_open(&loop, reload, &serve))
+		serve = serve_new(loop.base, conf, why, sizeof(why));
+	if (serve) {
+		if (!loop_run(&loop))
 			ret = CLI_OK;
-		sd_notify(0, "STOPPING=1");
-		serve_free(p.serve);
+		serve_free(serve);
 	} else {
 		log_warnx("%s", why);
 	}
-	forget(p.interrupt);
-	forget(p.term);
-	forget(p.hup);
-	if (p.base)
-		event_base_free(p.base);
+	loop_close(&loop);
 	return ret;
 }
 
