@@ -22,6 +22,7 @@
 #include "policy_store.h"
 #include "signed_policy.h"
 #include "test_certs.h"
+#include "test_loop.h"
 
 #define BODY(name) SOCKGATE__MESSAGE__BODY_##name
 #define STATE(name) SOCKGATE__POLICY_STATE__POLICY_##name
@@ -171,30 +172,8 @@ static const struct channel_ops ops = {
 	.up = on_up, .message = on_message, .down = on_down,
 };
 
-static void on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	++*(unsigned int *)arg;
-}
-
-static bool wait_for(const bool *flag, const unsigned int *count, unsigned int want)
-{
-	struct timeval interval = { .tv_usec = 10000 };
-	unsigned int turns = 0;
-	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
-	bool ok = false;
-
-	event_add(poll, &interval);
-	while (!ok && turns < 2000) {
-		event_base_loop(base, EVLOOP_ONCE);
-		ok = (flag && *flag) || (count && *count >= want);
-	}
-	event_free(poll);
-	return ok;
-}
-
-#define wait_flag(f) assert_true((f) || wait_for(&(f), NULL, 0))
-#define wait_count(c, n) assert_true((c) >= (n) || wait_for(NULL, &(c), n))
+#define wait_flag(f) test_loop_until(base, 20, (f))
+#define wait_count(c, n) test_loop_until(base, 20, (c) >= (n))
 
 /* ---- the manager ---- */
 
@@ -361,8 +340,7 @@ static bool push(struct client *c, struct signed_policy p)
 	c->committed = false;
 	send_version(c, p.number + 100, &p, 1000);
 	signed_policy_free(&p);
-	while (!c->committed && c->errors == errors)
-		wait_for(&c->committed, &c->errors, errors + 1);
+	test_loop_until(base, 100, c->committed || c->errors != errors);
 	return c->committed;
 }
 

@@ -19,6 +19,7 @@
 #include "audit.h"
 #include "query.h"
 #include "search.h"
+#include "test_loop.h"
 
 static char dir[] = "/tmp/audit-test-XXXXXX";
 static char path[128];
@@ -216,26 +217,15 @@ static void submit(uint64_t first, unsigned int n)
 	submit_sized(first, n, 1000);
 }
 
-static void on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	unsigned int *turns = arg;
-
-	(void)fd, (void)what;
-	++*turns;
-}
-
 /* The status changes without an event, so look at it now and then too. */
 static void until_(bool (*holds)(void), const char *what)
 {
-	struct timeval interval = { .tv_usec = 5000 };
-	unsigned int turns = 0;
-	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
+	struct test_loop loop;
 
-	assert_non_null(poll);
-	event_add(poll, &interval);
-	while (!holds() && turns < 4000)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(poll);
+	test_loop_begin(&loop, base, 20);
+	while (!holds() && test_loop_turn(&loop))
+		;
+	test_loop_end(&loop);
 	if (!holds())
 		fail_msg("never: %s", what);
 }

@@ -21,6 +21,7 @@
 #include "sigdb/sighting.h"
 #include "sigdb/store.h"
 #include "test_certs.h"
+#include "test_loop.h"
 
 #define BODY(name) SOCKGATE__MESSAGE__BODY_##name
 
@@ -105,23 +106,9 @@ static const struct channel_ops ops = {
 	.up = on_up, .message = on_message, .down = on_down,
 };
 
-static void on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	++*(unsigned int *)arg;
-}
-
 static void run_until(const unsigned int *count, unsigned int want, const bool *flag)
 {
-	struct timeval interval = { .tv_usec = 5000 };
-	unsigned int turns = 0;
-	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
-
-	event_add(poll, &interval);
-	while (turns < 2000 && !(count && *count >= want) && !(flag && *flag))
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(poll);
-	assert_true(turns < 2000);
+	test_loop_until(base, 10, (count && *count >= want) || (flag && *flag));
 }
 
 static void say(uint64_t id, Sockgate__Message__BodyCase what, void *body)

@@ -26,6 +26,7 @@
 #include "server.h"
 #include "sigdb/sigdb.h"
 #include "test_certs.h"
+#include "test_loop.h"
 
 #define BODY(name) SOCKGATE__MESSAGE__BODY_##name
 
@@ -171,35 +172,9 @@ static const struct channel_ops ops = {
 	.up = on_up, .message = on_message, .down = on_down,
 };
 
-static void on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	++*(unsigned int *)arg;
-}
-
-static bool wait_for(const bool *flag, const unsigned int *count,
-		     unsigned int want, const uint64_t *number, uint64_t value)
-{
-	struct timeval interval = { .tv_usec = 10000 };
-	unsigned int turns = 0;
-	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
-	bool ok = false;
-
-	event_add(poll, &interval);
-	while (!ok && turns < 1000) {
-		event_base_loop(base, EVLOOP_ONCE);
-		ok = (flag && *flag) || (count && *count >= want) ||
-		     (number && *number == value);
-	}
-	event_free(poll);
-	return ok;
-}
-
-#define wait_flag(f) assert_true((f) || wait_for(&(f), NULL, 0, NULL, 0))
-#define wait_count(c, n) \
-	assert_true((c) >= (n) || wait_for(NULL, &(c), n, NULL, 0))
-#define wait_number(v, n) \
-	assert_true((v) == (n) || wait_for(NULL, NULL, 0, &(v), n))
+#define wait_flag(f) test_loop_until(base, 10, (f))
+#define wait_count(c, n) test_loop_until(base, 10, (c) >= (n))
+#define wait_number(v, n) test_loop_until(base, 10, (v) == (n))
 
 static void dial(struct client *c, SSL_CTX *tls)
 {

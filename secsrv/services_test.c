@@ -21,6 +21,7 @@
 #include "identity.h"
 #include "sigdb/wire.h"
 #include "test_certs.h"
+#include "test_loop.h"
 
 #define BODY(name) SOCKGATE__MESSAGE__BODY_##name
 #define WAIT_MS 400
@@ -232,26 +233,12 @@ static void peer_stop(struct peer *p)
 
 /* ---- the event loop ---- */
 
-static void on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	++*(unsigned int *)arg;
-}
-
 typedef bool (*condition_fn)(const void *arg);
 
 /* Until it holds; fails after ten seconds. */
 static void wait_until(condition_fn holds, const void *arg)
 {
-	struct timeval interval = { .tv_usec = 5000 };
-	unsigned int turns = 0;
-	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
-
-	event_add(poll, &interval);
-	while (turns < 2000 && !holds(arg))
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(poll);
-	assert_true(turns < 2000);
+	test_loop_until(base, 10, holds(arg));
 }
 
 static bool first_is_up(const void *arg)

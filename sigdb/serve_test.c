@@ -16,6 +16,7 @@
 #include "sighting.h"
 #include "store.h"
 #include "test_certs.h"
+#include "test_loop.h"
 #include "wire.h"
 
 #define BODY(name) SOCKGATE__MESSAGE__BODY_##name
@@ -114,24 +115,10 @@ static const struct channel_ops ops = {
 	.up = on_up, .message = on_message, .down = on_down,
 };
 
-static void on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	++*(unsigned int *)arg;
-}
-
 /* Until @count is @want or @flag is set; fails after a while. */
 static void wait_for(const unsigned int *count, unsigned int want, const bool *flag)
 {
-	struct timeval interval = { .tv_usec = 10000 };
-	unsigned int turns = 0;
-	struct event *poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
-
-	event_add(poll, &interval);
-	while (turns < 1000 && !(count && *count >= want) && !(flag && *flag))
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(poll);
-	assert_true(turns < 1000);
+	test_loop_until(base, 10, (count && *count >= want) || (flag && *flag));
 }
 
 static void dial(struct client *c, SSL_CTX *tls, enum tls_role role)
@@ -613,20 +600,13 @@ static int run_command(const char *name, const struct test_certs *certs)
 
 static int command(const char *name, const struct test_certs *certs)
 {
-	struct timeval interval = { .tv_usec = 10000 };
-	unsigned int turns = 0;
-	struct event *poll;
 	pid_t pid = fork();
 	int status = -1;
 
 	assert_true(pid >= 0);
 	if (!pid)
 		_exit(run_command(name, certs));
-	poll = event_new(base, -1, EV_PERSIST, on_poll, &turns);
-	event_add(poll, &interval);
-	while (turns < 2000 && waitpid(pid, &status, WNOHANG) == 0)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(poll);
+	test_loop_until(base, 20, waitpid(pid, &status, WNOHANG) != 0);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }
