@@ -122,13 +122,14 @@ static void learn_file_system(struct sg_facts *facts, const struct file *exe)
 		facts->layer = real->s_type->name;
 }
 
+/* A thread of the kernel's may have borrowed its memory. */
 static struct file *exe_of(struct task_struct *task)
 {
 	struct file *exe = NULL;
 
 	task_lock(task);
-	if (task->mm && !(task->flags & PF_KTHREAD))
-		exe = sg_get_file_rcu(&task->mm->exe_file);
+	if (!(task->flags & PF_KTHREAD))
+		exe = sg_event_exe_of(task);
 	task_unlock(task);
 	return exe;
 }
