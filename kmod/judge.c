@@ -52,7 +52,7 @@ static void permit(struct sock *sk, struct sg_sock *rec,
 		sg_sock_grant(rec, key, v->tag, how, v->generation, v->expires);
 	}
 	if (is_of_peer(key, rec))
-		sg_sock_stand(rec, NULL, how, v->generation);
+		sg_sock_stand(rec, NULL, how);
 	if (!sg_event_opens_past(key))
 		sg_mark_set(sk, v->tag);
 }

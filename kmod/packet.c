@@ -164,29 +164,26 @@ static bool goes_where_it_stands(const struct sk_buff *skb,
 	return !memcmp(&ipv6_hdr(skb)->daddr, peer->addr, sizeof(peer->addr));
 }
 
-/* What a listener takes stands by its listener: by which policy, is of interest. */
 static bool stands(const struct leaving *l, enum sg_grant how)
 {
-	if (READ_ONCE(l->rec->standing) != how)
-		return false;
-	if (l->sk->sk_state == TCP_LISTEN)
-		return !l->rec->peer.family &&
-		       READ_ONCE(l->rec->stands_by) == l->generation;
-	return goes_where_it_stands(l->skb, l->sk, l->rec, l->state->pf);
+	return READ_ONCE(l->rec->standing) == how &&
+	       goes_where_it_stands(l->skb, l->sk, l->rec, l->state->pf);
 }
 
-/* Where else a listener's connection may send once says nothing of its peer. */
+/*
+ * A listener is no connection, and has what was granted to it.  Where else a listener's
+ * connection may send once says nothing of its peer.
+ */
 static unsigned int pass(const struct leaving *l, const struct sg_key *key,
 			 enum sg_grant how)
 {
 	const bool opened = key->event == SOCKGATE_EVENT_CONNECT;
 	struct sg_remote peer;
 
-	if (l->stream && !stands(l, how) &&
+	if (l->stream && l->sk->sk_state != TCP_LISTEN && !stands(l, how) &&
 	    !(opened && READ_ONCE(l->rec->accepted))) {
 		sg_sock_remote(key, &peer);
-		sg_sock_stand(l->rec, opened ? &peer : NULL, how,
-			      l->generation);
+		sg_sock_stand(l->rec, opened ? &peer : NULL, how);
 	}
 	return tagged(l);
 }
@@ -447,14 +444,13 @@ static bool has_mark(const struct sk_buff *skb, const struct sg_sock *rec)
 static bool is_granted(const struct sk_buff *skb, struct sg_sock *rec,
 		       u8 protocol, u8 pf)
 {
-	const u32 generation = sg_cache_generation();
 	struct sg_remote to;
 
 	if (!remote_of(skb, protocol, pf, &to) ||
-	    !sg_sock_may_send(rec, &to, generation))
+	    !sg_sock_may_send(rec, &to, sg_cache_generation()))
 		return false;
 	if (protocol == IPPROTO_TCP)
-		sg_sock_stand(rec, &to, SG_GRANT_VERDICT, generation);
+		sg_sock_stand(rec, &to, SG_GRANT_VERDICT);
 	return true;
 }
 

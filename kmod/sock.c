@@ -375,6 +375,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 		     bool taken)
 {
 	struct sg_sock *from = sg_sock_find(parent), *rec;
+	u32 generation;
 
 	sg_sock_drop(child);
 	if (!from)
@@ -383,7 +384,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 	if (!rec)
 		return;
 	rec->exe = sg_sock_owner(from, &rec->owner);
-	rec->stands_by = sg_cache_generation();
+	generation = sg_cache_generation();
 	/* Where peers are judged, this one's verdict is still to be seen. */
 	if (!sg_scope_has(SOCKGATE_EVENT_ACCEPT) && sg_event_is_stream(parent))
 		rec->standing = sg_sock_may_listen(from, parent);
@@ -398,7 +399,7 @@ void sg_sock_inherit(const struct sock *parent, const struct sock *child,
 		return;
 	/* Either a review of a new policy finds it, or that policy is seen here. */
 	smp_mb();
-	if (rec->stands_by != sg_cache_generation())
+	if (generation != sg_cache_generation())
 		WRITE_ONCE(rec->standing, SG_GRANT_NONE);
 }
 
@@ -730,21 +731,19 @@ bool sg_sock_good(enum sg_grant how)
 }
 
 /**
- * sg_sock_stand() - an open connection may go on, or a listener take some
+ * sg_sock_stand() - a connection may go on
  * @rec: its record
  * @peer: of a connection that the owner opened; else NULL
  * @how: how good that is
- * @generation: the policy in force before that was found
  */
 void sg_sock_stand(struct sg_sock *rec, const struct sg_remote *peer,
-		   enum sg_grant how, u32 generation)
+		   enum sg_grant how)
 {
 	if (peer)
 		rec->peer = *peer;
 	else
 		rec->peer.family = 0;
 	WRITE_ONCE(rec->standing, how);
-	WRITE_ONCE(rec->stands_by, generation);
 	WRITE_ONCE(rec->stood, true);
 }
 

@@ -27,9 +27,9 @@ enum sg_grant {
 
 /*
  * @node and @sk are the table's; @peer is of whoever holds the
- * socket's lock.  @granted, @standing, @stood, @stands_by, @tag, @lapses,
- * @exempt, @accepted, @reading, @refused and @reviewed are read and written without a
- * lock, each for itself.  @lock covers the rest.
+ * socket's lock.  @granted, @standing, @stood, @tag, @lapses, @until, @exempt,
+ * @accepted, @reading, @refused and @reviewed are read and written without a lock,
+ * each for itself.  @lock covers the rest.
  */
 struct sg_sock {
 	u64 granted;		/* a remote it may send to, and how good that is;
@@ -43,7 +43,6 @@ struct sg_sock {
 	u16 refused;		/* errno: what its peer sent is not to be read */
 	bool stood;		/* the connection was let go on, by whichever policy */
 	bool early;		/* older than the end of the call that made sk */
-	u32 stands_by;		/* the generation that standing is of */
 	u32 reviewed;		/* the generation that sk was judged again under */
 	struct sg_remote peer;	/* that it stands for; no family: as a listener's */
 	unsigned long lapses;	/* jiffies, of SG_GRANT_FAILURE */
@@ -107,7 +106,7 @@ bool sg_sock_may_send(const struct sg_sock *rec, const struct sg_remote *to,
 enum sg_grant sg_sock_standing(const struct sg_sock *rec);
 bool sg_sock_good(enum sg_grant how);
 void sg_sock_stand(struct sg_sock *rec, const struct sg_remote *peer,
-		   enum sg_grant how, u32 generation);
+		   enum sg_grant how);
 void sg_sock_unmake(struct sg_sock *rec);
 void sg_sock_revoke(struct sg_sock *rec);
 
