@@ -14,14 +14,13 @@
 
 #define DELETED " (deleted)"
 
-/* Reads at most @size bytes; returns how many, or -1. */
-static ssize_t read_file(const char *path, char *buf, size_t size)
+ssize_t process_read_file(const char *file, char *buf, size_t size)
 {
+	ssize_t got = 0;
 	size_t n = 0;
-	ssize_t got;
 	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -1;
 	while (n < size) {
@@ -33,7 +32,7 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 		n += (size_t)got;
 	}
 	close(fd);
-	return (ssize_t)n;
+	return got < 0 ? -1 : (ssize_t)n;
 }
 
 void process_clean_text(char *text)
@@ -84,7 +83,7 @@ static int read_stat(const char *dir, uint32_t *parent, uint64_t *start_ticks)
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/stat", dir);
-	n = read_file(path, buf, sizeof(buf) - 1);
+	n = process_read_file(path, buf, sizeof(buf) - 1);
 	if (n <= 0)
 		return -1;
 	buf[n] = '\0';
@@ -136,7 +135,7 @@ static char *read_command_line(const char *dir)
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/cmdline", dir);
-	n = read_file(path, buf, sizeof(buf));
+	n = process_read_file(path, buf, sizeof(buf));
 	return n < 0 ? NULL : process_told_arguments(buf, (size_t)n);
 }
 

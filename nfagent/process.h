@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <linux/sockgate.h>
 
 /* Strings are NULL where they could not be learned. */
@@ -38,6 +39,12 @@ char *process_told_arguments(const void *bytes, size_t n);
 
 /* process_take_arguments - the command line that the kernel gives, both ways */
 void process_take_arguments(struct process_facts *facts, const void *bytes, size_t n);
+
+/*
+ * process_read_file - a file of /proc, or as much as there is room for
+ * Returns how many bytes, or -1 if it could not be read to there.
+ */
+ssize_t process_read_file(const char *file, char *buf, size_t size);
 
 /*
  * process_path - where a link of /proc leads, without its mark for a file that is gone

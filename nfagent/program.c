@@ -50,34 +50,19 @@ static char *read_proc(const struct look *l, const char *name, size_t max, size_
 		       bool *cut)
 {
 	char path[PATH_MAX], *buf = malloc(max + 1);
-	ssize_t got = -1;
-	size_t n = 0;
-	int fd;
+	ssize_t n;
 
 	if (!buf)
 		return NULL;
 	snprintf(path, sizeof(path), "%s/%s", l->dir, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0) {
-		free(buf);
-		return NULL;
-	}
-	while (n < max) {
-		got = read(fd, buf + n, max - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
-	close(fd);
-	if (got < 0) {
+	n = process_read_file(path, buf, max);
+	if (n < 0) {
 		free(buf);
 		return NULL;
 	}
 	buf[n] = '\0';
-	*size = n;
-	*cut = n == max;
+	*size = (size_t)n;
+	*cut = *size == max;
 	return buf;
 }
 
